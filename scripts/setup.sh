@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the build and the tests need and that are missing; does nothing when all are there.
+# setup.sh          what every target needs
+# setup.sh python   also python3-venv (Postgres 16 from PyPI, the rivals of the benchmark)
+set -euo pipefail
+
+packages=(
+    postgresql-15 postgresql-client-15 postgresql-server-dev-15
+    clang libclang-dev mold pkg-config gcc libc6-dev make
+)
+[ "${1:-}" = python ] && packages+=(python3-venv)
+
+fail() { printf 'setup: %s\n' "$1" >&2; exit 1; }
+
+if ! command -v cargo >/dev/null 2>&1; then
+    fail "cargo is not installed; install a Rust toolchain (1.95 or newer) from https://rustup.rs and run this again"
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+command -v apt-get >/dev/null 2>&1 || fail "this is not Debian: please install the counterparts of: ${missing[*]}"
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=()
+elif command -v sudo >/dev/null 2>&1; then
+    as_root=(sudo)
+else
+    fail "these packages are missing and neither root nor sudo is at hand; as root: apt-get install ${missing[*]}"
+fi
+
+printf 'setup: installing %s\n' "${missing[*]}"
+install_missing() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+# A package list that is present may be enough, and is faster than a new one.
+install_missing 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install_missing; }
