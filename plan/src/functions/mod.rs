@@ -1,0 +1,147 @@
+//! The table of what may be shipped: a row per Postgres function, operator function, aggregate and window function, by `pg_proc` OID.
+//!
+//! Invariants:
+//! - No row, no shipping. A row promises that `weir_lower` computes the function exactly as Postgres does, or refuses at run time;
+//!   a test there checks that every row is implemented.
+//! - Conditions on collation and argument types stand in the row, nowhere else.
+
+use crate::ir::{Collation, Fidelity, Session};
+use crate::types::PgType;
+
+mod agg;
+mod arith;
+mod misc;
+mod text;
+mod time;
+
+/// What kind of `pg_proc` entry a row describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    Scalar,
+    Aggregate,
+    /// A pure window function; aggregates with a row may also be used as window functions if `windowable`.
+    Window,
+}
+
+/// What the function asks of the collation of its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// The result does not depend on the collation.
+    Nothing,
+    /// Equality only: any deterministic collation.
+    Deterministic,
+    /// Order: byte order only (C, POSIX, C.UTF-8).
+    ByteOrder,
+    /// Case mapping or character classes: C, where only ASCII letters have case.
+    CCase,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub oid: u32,
+    /// Name and argument types, for messages: `lower(text)`.
+    pub name: &'static str,
+    pub kind: FunctionKind,
+    pub needs: Needs,
+    /// Not exact, but close enough for `weir.fidelity = relaxed`.
+    pub relaxed: bool,
+    /// An aggregate that may be used with OVER.
+    pub windowable: bool,
+    /// A further condition on argument types (with type modifiers) and session; the error is the reason for refusal.
+    pub check: Option<fn(&[PgType], &Session) -> Result<(), String>>,
+}
+
+impl Row {
+    /// A scalar function whose result does not depend on a collation.
+    pub const fn scalar(oid: u32, name: &'static str) -> Row {
+        Row { oid, name, kind: FunctionKind::Scalar, needs: Needs::Nothing, relaxed: false, windowable: false, check: None }
+    }
+
+    /// An aggregate that may also be used as a window function.
+    pub const fn aggregate(oid: u32, name: &'static str) -> Row {
+        Row { kind: FunctionKind::Aggregate, windowable: true, ..Row::scalar(oid, name) }
+    }
+
+    pub const fn window(oid: u32, name: &'static str) -> Row {
+        Row { kind: FunctionKind::Window, ..Row::scalar(oid, name) }
+    }
+
+    pub const fn needs(self, needs: Needs) -> Row {
+        Row { needs, ..self }
+    }
+
+    pub const fn relaxed(self) -> Row {
+        Row { relaxed: true, ..self }
+    }
+
+    pub const fn not_windowable(self) -> Row {
+        Row { windowable: false, ..self }
+    }
+
+    pub const fn when(self, check: fn(&[PgType], &Session) -> Result<(), String>) -> Row {
+        Row { check: Some(check), ..self }
+    }
+}
+
+/// All rows, by domain.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    [arith::ROWS, text::ROWS, time::ROWS, misc::ROWS, agg::ROWS].into_iter().flatten()
+}
+
+/// The row of a function, if it has one.
+pub fn row(oid: u32) -> Option<&'static Row> {
+    use std::collections::HashMap;
+    use std::sync::OnceLock;
+    static INDEX: OnceLock<HashMap<u32, &'static Row>> = OnceLock::new();
+    INDEX.get_or_init(|| rows().map(|r| (r.oid, r)).collect()).get(&oid).copied()
+}
+
+/// Whether a call may be shipped. The error is the reason, as EXPLAIN prints it; `name` is used where there is no row.
+pub fn shippable(
+    oid: u32,
+    kind: FunctionKind,
+    over: bool,
+    args: &[PgType],
+    collation: Collation,
+    session: &Session,
+    name: impl FnOnce() -> String,
+) -> Result<&'static Row, String> {
+    let Some(row) = row(oid).filter(|r| r.kind == kind || (over && r.kind == FunctionKind::Aggregate)) else {
+        return Err(format!("function {} is not shipped", name()));
+    };
+    if over && row.kind == FunctionKind::Aggregate && !row.windowable {
+        return Err(format!("{} is not shipped as a window function", row.name));
+    }
+    if row.relaxed && session.fidelity == Fidelity::Exact {
+        return Err(format!("{} is not exact (weir.fidelity = exact)", row.name));
+    }
+    if collation == Collation::Nondeterministic {
+        return Err(format!("{} under a nondeterministic collation", row.name));
+    }
+    let ok = match row.needs {
+        Needs::Nothing | Needs::Deterministic => true,
+        Needs::ByteOrder => matches!(collation, Collation::C | Collation::CodePoint | Collation::None),
+        Needs::CCase => matches!(collation, Collation::C | Collation::None),
+    };
+    if !ok {
+        return Err(format!("{} depends on a collation other than C", row.name));
+    }
+    if let Some(check) = row.check {
+        check(args, session).map_err(|why| format!("{}: {why}", row.name))?;
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_function_has_two_rows() {
+        let mut seen = std::collections::HashMap::new();
+        for r in rows() {
+            assert_eq!(seen.insert(r.oid, r.name), None, "two rows for {} {}", r.oid, r.name);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Rows of text, patterns and regular expressions.
+
+use super::Row;
+
+pub(super) const ROWS: &[Row] = &[];

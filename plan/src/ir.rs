@@ -1,0 +1,379 @@
+//! The typed plan that a backend sends to the engine.
+//!
+//! Invariants:
+//! - Every column that a [`Rel`] puts out has a [`ColId`] unique within the whole [`Plan`]; two scans of one table have different ids.
+//!   An expression may use the columns of its node's input, and those of an enclosing query as [`Expr::Outer`].
+//! - Every expression carries the Postgres type that the analyser gave it; no coercion is implicit.
+//! - Arguments of a call have exactly the types of the function's signature (the translator keeps Postgres's casts as calls).
+
+use crate::types::PgType;
+use serde::{Deserialize, Serialize};
+
+/// A column's identity within one plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ColId(pub u32);
+
+/// Identity of a common table expression within one plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CteId(pub u32);
+
+/// A whole query: what is sent for preparation and execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub root: Rel,
+    /// The columns to return, in this order (a column may be named twice).
+    pub output: Vec<(ColId, PgType)>,
+    /// Types of the parameters that Postgres evaluates when execution starts; [`Expr::Param`] indexes this.
+    pub params: Vec<PgType>,
+    pub session: Session,
+}
+
+/// The session settings on which shipped functions depend; a plan made under other settings is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Session {
+    /// `TimeZone` as Postgres names it, e.g. `Europe/Berlin`.
+    pub timezone: String,
+    pub date_style: String,
+    pub interval_style: String,
+    pub extra_float_digits: i32,
+    pub fidelity: Fidelity,
+    /// The database's `lc_ctype` is C or POSIX: upper, lower, initcap change ASCII letters only.
+    pub ctype_is_c: bool,
+    /// `server_version_num`, for behaviour that differs between releases.
+    pub server_version_num: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Fidelity {
+    Exact,
+    /// Also ship what is marked close enough: float sums in another order.
+    Relaxed,
+}
+
+/// A column that a node puts out under a new identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Named<T> {
+    pub id: ColId,
+    pub expr: T,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Rel {
+    /// One row without columns (`SELECT 1`).
+    OneRow,
+    Scan(Scan),
+    Values { columns: Vec<(ColId, PgType)>, rows: Vec<Vec<Expr>> },
+    Project { input: Box<Rel>, exprs: Vec<Named<Expr>> },
+    Filter { input: Box<Rel>, predicate: Expr },
+    Join(Box<Join>),
+    Aggregate(Box<Aggregate>),
+    /// Adds the window functions' columns to those of the input.
+    Window { input: Box<Rel>, functions: Vec<Named<WindowCall>> },
+    Sort { input: Box<Rel>, keys: Vec<SortKey> },
+    /// `offset` and `limit` are bigint expressions of constants and parameters; NULL means none.
+    Limit { input: Box<Rel>, offset: Option<Expr>, limit: Option<Expr> },
+    /// Distinct over all columns of the input.
+    Distinct { input: Box<Rel> },
+    /// The first row of each group of `on` in the order of `keys` (which begin with `on`); puts out all input columns, ordered by `keys`.
+    DistinctOn { input: Box<Rel>, on: Vec<Expr>, keys: Vec<SortKey> },
+    SetOp(Box<SetOp>),
+    /// Common table expressions, visible in later ones and in the body.
+    With { ctes: Vec<(CteId, Rel)>, body: Box<Rel> },
+    /// One use of a CTE; `columns` gives new identities to (some of) its columns.
+    CteRef { cte: CteId, columns: Vec<(ColId, ColId, PgType)> },
+}
+
+/// A base relation: a mirror now, foreign tables and segments later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scan {
+    pub source: Source,
+    /// For messages and EXPLAIN.
+    pub name: String,
+    pub columns: Vec<ScanColumn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Source {
+    /// A mirrored table. The engine answers only if it holds this very generation.
+    Mirror { relid: u32, generation: i64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScanColumn {
+    pub id: ColId,
+    /// `pg_attribute.attnum`.
+    pub attnum: i16,
+    pub ty: PgType,
+    pub not_null: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// Rows of the left side that have a match; puts out the left columns only.
+    Semi,
+    /// Rows of the left side that have no match; puts out the left columns only.
+    Anti,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Join {
+    pub kind: JoinKind,
+    pub left: Rel,
+    pub right: Rel,
+    /// `None` is a cross join.
+    pub on: Option<Expr>,
+    /// The right side uses columns of the left one (as [`Expr::Outer`]).
+    pub lateral: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Aggregate {
+    pub input: Rel,
+    pub groups: Vec<Named<Expr>>,
+    /// Indexes into `groups`, one list per grouping set, when there is more than the plain set of all groups.
+    /// A group that is not in the current set is NULL in the output.
+    pub grouping_sets: Option<Vec<Vec<usize>>>,
+    pub calls: Vec<Named<AggCall>>,
+    /// `GROUPING(…)`: indexes into `groups`, most significant bit first; int4.
+    pub groupings: Vec<Named<Vec<usize>>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggCall {
+    /// `pg_proc` OID of the aggregate.
+    pub func: u32,
+    /// Direct arguments of an ordered-set aggregate (`percentile_cont(0.5)`), else empty.
+    pub direct: Vec<Expr>,
+    /// Arguments; for an ordered-set aggregate the sorted expressions. Empty for `count(*)`.
+    pub args: Vec<Expr>,
+    pub distinct: bool,
+    pub order_by: Vec<SortKey>,
+    pub filter: Option<Expr>,
+    pub ty: PgType,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowCall {
+    /// `pg_proc` OID of the window function or aggregate.
+    pub func: u32,
+    pub args: Vec<Expr>,
+    pub filter: Option<Expr>,
+    pub partition_by: Vec<Expr>,
+    pub order_by: Vec<SortKey>,
+    pub frame: Frame,
+    pub ty: PgType,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    pub units: FrameUnits,
+    pub start: Bound,
+    pub end: Bound,
+    pub exclude: Exclude,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FrameUnits {
+    Rows,
+    Range,
+    Groups,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Bound {
+    UnboundedPreceding,
+    Preceding(Expr),
+    CurrentRow,
+    Following(Expr),
+    UnboundedFollowing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exclude {
+    NoOthers,
+    CurrentRow,
+    Group,
+    Ties,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SortKey {
+    pub expr: Expr,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetOpKind {
+    Union,
+    Intersect,
+    Except,
+}
+
+/// Both sides put out columns of the same types in the order of `columns`: (new identity, left column, right column, type).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetOp {
+    pub kind: SetOpKind,
+    pub all: bool,
+    pub left: Rel,
+    pub right: Rel,
+    pub columns: Vec<(ColId, ColId, ColId, PgType)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Expr {
+    Column { id: ColId, ty: PgType },
+    /// A column of an enclosing query (correlation).
+    Outer { id: ColId, ty: PgType },
+    Const { value: Scalar, ty: PgType },
+    /// A value that Postgres evaluates when execution starts.
+    Param { index: u32, ty: PgType },
+    /// A function or operator by OID, with the collation that the analyser derived for its inputs.
+    Call { func: u32, args: Vec<Expr>, ty: PgType, collation: Collation },
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    Not(Box<Expr>),
+    IsNull(Box<Expr>),
+    IsNotNull(Box<Expr>),
+    /// `IS TRUE` and its five relatives; never NULL.
+    BoolTest { test: BoolTest, arg: Box<Expr> },
+    /// `CASE`; a simple CASE has been rewritten to comparisons.
+    Case { whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>>, ty: PgType },
+    Coalesce { args: Vec<Expr>, ty: PgType },
+    /// `NULLIF`; `func` is the equality function.
+    NullIf { func: u32, left: Box<Expr>, right: Box<Expr>, ty: PgType, collation: Collation },
+    Greatest { args: Vec<Expr>, ty: PgType, collation: Collation },
+    Least { args: Vec<Expr>, ty: PgType, collation: Collation },
+    /// `IS DISTINCT FROM`; `func` is the equality function. Never NULL.
+    IsDistinct { func: u32, left: Box<Expr>, right: Box<Expr>, collation: Collation },
+    /// `left op ANY (list)` if `any`, else `ALL`, with three-valued logic over the list.
+    InList { func: u32, any: bool, left: Box<Expr>, list: Vec<Expr>, collation: Collation },
+    /// `left op ANY/ALL (array)` over one array value.
+    AnyArray { func: u32, any: bool, left: Box<Expr>, array: Box<Expr>, collation: Collation },
+    /// Binary-compatible relabelling, e.g. varchar to text.
+    Relabel { arg: Box<Expr>, ty: PgType },
+    /// A cast through text output and input functions.
+    ViaText { arg: Box<Expr>, ty: PgType },
+    Array { elements: Vec<Expr>, ty: PgType },
+    /// An `EXISTS` sublink.
+    Exists { rel: Box<Rel> },
+    /// A scalar sublink; more than one row is error 21000.
+    ScalarSubquery { rel: Box<Rel>, column: ColId, ty: PgType },
+    /// `(left…) op ANY/ALL (subquery)`: `comparisons` combine `left` with the columns of `rel`, pairwise, ANDed.
+    AnySubquery { any: bool, comparisons: Vec<SubqueryComparison>, rel: Box<Rel> },
+}
+
+/// One pair of a quantified comparison: `left func column`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubqueryComparison {
+    pub func: u32,
+    pub left: Expr,
+    pub column: ColId,
+    pub column_ty: PgType,
+    pub collation: Collation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BoolTest {
+    IsTrue,
+    IsNotTrue,
+    IsFalse,
+    IsNotFalse,
+    IsUnknown,
+    IsNotUnknown,
+}
+
+/// What a collation lets an engine do with text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Collation {
+    /// The type is not collatable.
+    None,
+    /// C or POSIX: byte order, ASCII case.
+    C,
+    /// Deterministic, some locale's order: equality is byte equality, order is not known to an engine.
+    Locale,
+    /// Byte order, but case follows a Unicode locale (C.UTF-8 of libc, or `ucs_basic`).
+    CodePoint,
+    /// Equality is not byte equality: nothing is shipped.
+    Nondeterministic,
+}
+
+/// A value of a constant or parameter, in the physical form of `types::arrow_type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Scalar {
+    Null,
+    Bool(bool),
+    Int2(i16),
+    Int4(i32),
+    Int8(i64),
+    Float4(f32),
+    Float8(f64),
+    /// Text form of `numeric_out`, e.g. `-12.50`, which carries the display scale; `NaN`, `Infinity`, `-Infinity` too.
+    Numeric(String),
+    /// text, varchar, bpchar (without trailing blanks), json, jsonb, enum label, name.
+    Text(String),
+    Bytes(Vec<u8>),
+    Uuid([u8; 16]),
+    /// Days since 1970-01-01; `i32::MAX`/`MIN` are ±infinity.
+    Date(i32),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// Microseconds since 1970-01-01 (UTC for timestamptz); `i64::MAX`/`MIN` are ±infinity.
+    Timestamp(i64),
+    Interval { months: i32, days: i32, micros: i64 },
+    /// A one-dimensional array with lower bound 1.
+    Array(Vec<Scalar>),
+}
+
+impl Expr {
+    /// The Postgres type of the expression's value.
+    pub fn ty(&self) -> PgType {
+        match self {
+            Expr::Column { ty, .. }
+            | Expr::Outer { ty, .. }
+            | Expr::Const { ty, .. }
+            | Expr::Param { ty, .. }
+            | Expr::Call { ty, .. }
+            | Expr::Case { ty, .. }
+            | Expr::Coalesce { ty, .. }
+            | Expr::NullIf { ty, .. }
+            | Expr::Greatest { ty, .. }
+            | Expr::Least { ty, .. }
+            | Expr::Relabel { ty, .. }
+            | Expr::ViaText { ty, .. }
+            | Expr::Array { ty, .. }
+            | Expr::ScalarSubquery { ty, .. } => *ty,
+            Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::BoolTest { .. }
+            | Expr::IsDistinct { .. }
+            | Expr::InList { .. }
+            | Expr::AnyArray { .. }
+            | Expr::Exists { .. }
+            | Expr::AnySubquery { .. } => PgType::BOOL,
+        }
+    }
+}
+
+impl Plan {
+    /// The bytes that cross the socket.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Internal`] if serialisation fails, which the types here do not let happen.
+    pub fn encode(&self) -> crate::Result<Vec<u8>> {
+        postcard::to_stdvec(self).map_err(|e| crate::Error::internal(format!("could not encode the plan: {e}")))
+    }
+
+    /// # Errors
+    /// [`crate::Kind::Internal`] if the bytes are not a plan of this version.
+    pub fn decode(bytes: &[u8]) -> crate::Result<Plan> {
+        postcard::from_bytes(bytes).map_err(|e| crate::Error::internal(format!("could not decode the plan: {e}")))
+    }
+}

@@ -1,0 +1,260 @@
+//! The messages of the engine's sockets.
+//!
+//! Two sockets, one framing. The *query socket* (a Unix socket in the engine's 0700 directory) takes backends and copy workers; the
+//! *control socket* (a socket pair made at spawn) joins the background worker and the engine. A frame is a little-endian `u32` length of
+//! what follows, then a postcard-encoded [`ToEngine`], [`FromEngine`], [`ToEngineControl`] or [`FromEngineControl`].
+//!
+//! Invariants:
+//! - The first message on the query socket is [`ToEngine::Hello`]; another version is refused with an error that says so.
+//! - Closing a connection cancels what runs on it. There is no cancel message.
+//! - Arrow data travel as pieces of one IPC stream per answer: the schema with [`FromEngine::Started`], one record batch per [`FromEngine::Batch`].
+//! - Frames are at most [`MAX_FRAME_BYTES`] long; a longer one ends the connection.
+
+use crate::error::{Error, Result};
+use crate::ir::Scalar;
+use crate::manifest::{Lsn, ManifestChange, MirrorDef, PgSnapshot};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
+pub const VERSION: u32 = 1;
+
+/// Bound of one frame, both ways.
+pub const MAX_FRAME_BYTES: usize = 256 << 20;
+
+/// How fresh the data must be that a query sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Freshness {
+    /// Everything committed up to this position.
+    Lsn(Lsn),
+    /// Everything that was committed this long ago.
+    MaxLag { millis: u64 },
+    /// Whatever is applied.
+    Any,
+}
+
+/// From a backend or copy worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToEngine {
+    Hello { version: u32, pid: i32 },
+    /// Checks that the plan can be answered. Answer: [`FromEngine::Prepared`] or an error.
+    Prepare { plan: Vec<u8>, explain: bool },
+    /// Answer: `Started`, `Batch`…, `Done`; or an error at any point.
+    Execute { plan: Vec<u8>, params: Vec<Scalar>, freshness: Freshness, freshness_timeout_ms: u64, query_id: u64 },
+    /// A copy worker announces its snapshot, taken at `lsn` (WAL insert position right after). Answer: [`FromEngine::CopyGo`].
+    CopyBegin { relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn },
+    /// One record batch (a whole IPC stream with schema) in the physical columns of the mirror. No answer; the socket gives back-pressure.
+    /// `poisoned`: columns in which this batch has a value that Arrow cannot hold exactly.
+    CopyBatch { ipc: Vec<u8>, poisoned: Vec<i16> },
+    /// All rows are sent. Answer: [`FromEngine::CopyDone`] once they are in segments.
+    CopyEnd,
+    /// Wait until everything committed up to `lsn` is applied to all mirrors (`weir.sync`). Answer: `Done` or an error.
+    Sync { lsn: Lsn, timeout_ms: u64 },
+    /// Read every live row of one mirror at exactly `lsn`-or-later for `weir.verify`: handled as Execute; kept for figures of one mirror.
+    Status,
+}
+
+/// To a backend or copy worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromEngine {
+    HelloOk { version: u32, pid: i32 },
+    Prepared { explain: Option<String> },
+    /// The data are fresh enough and pinned. `schema`: the head of the IPC stream. For each output column, the index of the physical
+    /// column with its values, and of that with its display scales if it is a dynamic numeric.
+    Started { schema: Vec<u8>, columns: Vec<(u32, Option<u32>)>, snapshot_lsn: Lsn },
+    Batch { ipc: Vec<u8> },
+    Done { metrics: Metrics },
+    /// `retry`: a transaction that this snapshot does not see was already decoded: take another snapshot.
+    CopyGo { retry: bool },
+    CopyDone,
+    Status(Box<EngineStatus>),
+    Error(Error),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    pub rows: u64,
+    pub elapsed_us: u64,
+    pub peak_memory_bytes: u64,
+    pub spilled_bytes: u64,
+    /// Physical plan with metrics, if the query was explained.
+    pub explain: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineStatus {
+    pub memory_used_bytes: u64,
+    pub memory_limit_bytes: u64,
+    pub cache_used_bytes: u64,
+    pub running_queries: u32,
+    pub mirrors: Vec<MirrorStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    pub relid: u32,
+    pub generation: i64,
+    pub copying: bool,
+    pub rows_copied: u64,
+    pub live_rows: u64,
+    pub size_bytes: u64,
+    pub delta_rows: u64,
+    pub segments: u32,
+    pub applied_lsn: Lsn,
+}
+
+/// Settings that the worker passes on from Postgres.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    pub memory_limit_bytes: u64,
+    /// Bound of the cache of decoded columns, within the memory limit.
+    pub cache_limit_bytes: u64,
+    pub temp_limit_bytes: u64,
+    /// 0: as many as the machine has cores.
+    pub threads: u32,
+    /// 0: derived from `threads`.
+    pub max_concurrent_queries: u32,
+    /// `weir.storage`: empty for the directory below the data directory, an absolute path, or `s3://bucket/prefix`.
+    pub storage: String,
+    pub storage_options: Vec<(String, String)>,
+}
+
+/// From the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToEngineControl {
+    /// First message; answered by [`FromEngineControl::Ready`]. Later ones change settings that can be changed.
+    Configure(EngineSettings),
+    /// A mirror that starts to be followed from `lsn` (the worker's decoding position), or is loaded after a start.
+    Load { mirror: Box<MirrorDef>, lsn: Lsn },
+    /// A mirror that ended or starts again under another generation.
+    Drop { relid: u32 },
+    /// Rows of one decoded transaction, in order; visible only from its `Commit`. `ipc` is a whole IPC stream: column `op` (Int8, see [`op`]),
+    /// the physical columns of the mirror, and `unchanged` (Binary, nullable): a bitmap over the mirror's columns (in order of
+    /// `MirrorDef::columns`, least significant bit first) whose values were not in the log (unchanged TOAST) and are those of the row
+    /// that the preceding `op::DELETE` names.
+    Changes { relid: u32, generation: i64, xid: u32, ipc: Vec<u8>, poisoned: Vec<i16> },
+    /// All rows so far are gone (TRUNCATE), in order with the changes of this transaction.
+    Truncate { relid: u32, generation: i64, xid: u32 },
+    /// The changes of `xid` become visible together. Sent for every decoded transaction with changes, also of tables that are not mirrored.
+    Commit { xid: u32, commit_lsn: Lsn, end_lsn: Lsn, commit_time_us: i64 },
+    /// The transaction's changes are to be forgotten.
+    Abort { xid: u32 },
+    /// The mirror can't be followed any further; the worker will load a new generation.
+    Invalidate { relid: u32, reason: String },
+    /// Everything up to `lsn` has been decoded and sent. `time_us`: when the worker began this round (Unix epoch).
+    CaughtUp { lsn: Lsn, time_us: i64 },
+    /// The manifest changes with this token are committed (or, if `false`, were refused: the generation is gone).
+    ManifestCommitted { token: u64, ok: bool },
+    /// Flush what can be flushed and exit.
+    Shutdown,
+}
+
+/// Values of column `op` in [`ToEngineControl::Changes`]. An update is a `DELETE` of the old key, then an `INSERT` of the new row.
+pub mod op {
+    pub const INSERT: i8 = 0;
+    /// Only the key columns (or, for a mirror by full row, all) are set.
+    pub const DELETE: i8 = 1;
+    /// The `DELETE` part of an update: as `DELETE`, and the next row is the `INSERT` that replaces it.
+    pub const UPDATE_OLD: i8 = 2;
+}
+
+/// To the worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromEngineControl {
+    Ready { pid: i32 },
+    /// Decode up to `lsn` at once and answer [`ToEngineControl::CaughtUp`].
+    CatchUp { lsn: Lsn },
+    /// Commit these in one transaction, then answer; then the slot may advance to `slot_lsn`.
+    CommitManifest { token: u64, changes: Vec<ManifestChange>, slot_lsn: Lsn },
+    /// The mirror can't be kept exact: copy it again.
+    Resync { relid: u32, generation: i64, reason: String },
+    Log { level: LogLevel, message: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    Info,
+    Warning,
+}
+
+/// A message as a frame: length, then the encoded message.
+pub fn encode_frame<T: Serialize>(message: &T) -> Result<Vec<u8>> {
+    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(|e| Error::internal(format!("could not encode a message: {e}")))?;
+    let len = frame.len() - 4;
+    if len > MAX_FRAME_BYTES {
+        return Err(Error::internal(format!("message of {len} bytes exceeds the frame limit")));
+    }
+    frame[..4].copy_from_slice(&(len as u32).to_le_bytes());
+    Ok(frame)
+}
+
+/// The message in the body of a frame (without its length).
+pub fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    postcard::from_bytes(body).map_err(|e| Error::internal(format!("could not decode a message: {e}")))
+}
+
+/// Takes bytes as they arrive and gives whole frames; for sockets that are read without blocking.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl FrameReader {
+    /// Adds what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.start > 0 && self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        } else if self.start > (1 << 20) {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole message, if it has arrived.
+    ///
+    /// # Errors
+    /// A frame over the limit, or one that is not a message.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let rest = &self.buffer[self.start..];
+        let Some(head) = rest.first_chunk::<4>() else { return Ok(None) };
+        let len = u32::from_le_bytes(*head) as usize;
+        if len > MAX_FRAME_BYTES {
+            return Err(Error::internal(format!("peer sent a frame of {len} bytes")));
+        }
+        let Some(body) = rest.get(4..4 + len) else { return Ok(None) };
+        let message = decode_body(body)?;
+        self.start += 4 + len;
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_arrive_whole_however_they_are_cut() {
+        let sent = [FromEngine::CopyDone, FromEngine::Batch { ipc: vec![7; 1000] }, FromEngine::CopyGo { retry: true }];
+        let bytes: Vec<u8> = sent.iter().flat_map(|m| encode_frame(m).expect("encodes")).collect();
+        for piece in [1, 3, 5, 100, 4096] {
+            let mut reader = FrameReader::default();
+            let mut got = Vec::new();
+            for chunk in bytes.chunks(piece) {
+                reader.push(chunk);
+                while let Some(m) = reader.next::<FromEngine>().expect("decodes") {
+                    got.push(m);
+                }
+            }
+            assert_eq!(got, sent);
+        }
+    }
+
+    #[test]
+    fn an_oversized_frame_is_refused() {
+        let mut reader = FrameReader::default();
+        reader.push(&u32::MAX.to_le_bytes());
+        assert!(reader.next::<FromEngine>().is_err());
+    }
+}
