@@ -26,8 +26,8 @@ pub const MAX_FRAME_BYTES: usize = 256 << 20;
 pub enum Freshness {
     /// Everything committed up to this position.
     Lsn(Lsn),
-    /// Everything that was committed this long ago.
-    MaxLag { millis: u64 },
+    /// Everything that was committed this long ago; if that is not yet applied, everything up to `lsn`.
+    MaxLag { millis: u64, lsn: Lsn },
     /// Whatever is applied.
     Any,
 }
@@ -49,7 +49,7 @@ pub enum ToEngine {
     CopyEnd,
     /// Wait until everything committed up to `lsn` is applied to all mirrors (`weir.sync`). Answer: `Done` or an error.
     Sync { lsn: Lsn, timeout_ms: u64 },
-    /// Read every live row of one mirror at exactly `lsn`-or-later for `weir.verify`: handled as Execute; kept for figures of one mirror.
+    /// Figures for the views. Answer: [`FromEngine::Status`].
     Status,
 }
 
