@@ -1,1 +1,72 @@
-fn main() {}
+//! `weir-engine`: the process that holds the mirrors of one database and answers queries over them.
+//!
+//! Invariants:
+//! - It is started, configured and fed by the background worker over the control descriptor, and ends when that closes.
+//! - It never calls Postgres and is not attached to its shared memory: killing it costs the queries that run, nothing else.
+//! - Sockets and the application of changes run on one small runtime, queries on another, so that a busy query never delays a cancel
+//!   or a commit.
+#![deny(unsafe_code)]
+
+mod control;
+mod mirror;
+mod output;
+mod query;
+mod resources;
+mod serve;
+
+use std::path::PathBuf;
+use weir_plan::protocol::ToEngineControl;
+
+/// The command line: `weir-engine --dir DIR --control-fd N`.
+struct Args {
+    dir: PathBuf,
+    control_fd: i32,
+}
+
+fn parse_args() -> Result<Args, String> {
+    let mut dir = None;
+    let mut control_fd = None;
+    let mut args = std::env::args().skip(1);
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--dir" => dir = Some(PathBuf::from(value)),
+            "--control-fd" => control_fd = Some(value.parse().map_err(|_| format!("{flag}: not a number: {value}"))?),
+            _ => return Err(format!("unknown option {flag}")),
+        }
+    }
+    Ok(Args { dir: dir.ok_or("--dir is missing")?, control_fd: control_fd.ok_or("--control-fd is missing")? })
+}
+
+fn main() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("WEIR_ENGINE_LOG").unwrap_or_else(|_| "weir_engine=info,warn".into()))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    if let Err(message) = run() {
+        tracing::error!("{message}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), String> {
+    let args = parse_args()?;
+    let mut stream = control::adopt(args.control_fd)?;
+    let settings = match control::read_blocking(&mut stream).map_err(|e| e.to_string())? {
+        ToEngineControl::Configure(settings) => settings,
+        other => return Err(format!("the first control message must be Configure, not {other:?}")),
+    };
+    let io = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("weir-io")
+        .enable_all()
+        .build()
+        .map_err(|e| format!("could not start the runtime: {e}"))?;
+    let result = io.block_on(async {
+        let resources = resources::Resources::new(&args.dir, settings).await.map_err(|e| e.to_string())?;
+        serve::run(&args.dir, resources, stream).await.map_err(|e| e.to_string())
+    });
+    io.shutdown_background();
+    result
+}

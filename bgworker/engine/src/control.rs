@@ -1,0 +1,167 @@
+//! The control socket: changes and orders from the background worker, wishes to it.
+//!
+//! Invariants:
+//! - Messages are handled strictly in the order of arrival, so a commit is applied after its changes.
+//! - Writing to the worker never blocks the application of changes: wishes go through a queue with its own task.
+
+use crate::mirror::Event;
+use crate::resources::Resources;
+use std::collections::HashMap;
+use std::io::Read;
+use std::os::fd::FromRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
+use weir_plan::protocol::{FrameReader, FromEngineControl, LogLevel, ToEngineControl, encode_frame};
+use weir_plan::{Error, Result, arrow_ipc};
+
+/// How often the delta is looked at for flushing.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Takes over the inherited descriptor.
+#[allow(unsafe_code)]
+pub fn adopt(fd: i32) -> Result<UnixStream, String> {
+    if fd < 3 {
+        return Err(format!("--control-fd {fd} is not a descriptor handed over by the worker"));
+    }
+    // SAFETY: the worker passes an open socket under this number and nobody else in this process uses it.
+    Ok(unsafe { UnixStream::from_raw_fd(fd) })
+}
+
+/// Reads one message before the runtime exists.
+pub fn read_blocking(stream: &mut UnixStream) -> Result<ToEngineControl> {
+    let io_error = |e: std::io::Error| Error::internal(format!("control socket: {e}"));
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).map_err(io_error)?;
+    let len = u32::from_le_bytes(head) as usize;
+    if len > weir_plan::protocol::MAX_FRAME_BYTES {
+        return Err(Error::internal(format!("control socket: frame of {len} bytes")));
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).map_err(io_error)?;
+    weir_plan::protocol::decode_body(&body)
+}
+
+/// Sends wishes to the worker from anywhere in the engine.
+#[derive(Clone)]
+pub struct Wishes {
+    queue: mpsc::UnboundedSender<FromEngineControl>,
+}
+
+impl Wishes {
+    /// Queues a wish; lost only if the worker is gone, and then so are we.
+    pub fn send(&self, message: FromEngineControl) {
+        let _ = self.queue.send(message);
+    }
+
+    pub fn warn(&self, message: String) {
+        tracing::warn!("{message}");
+        self.send(FromEngineControl::Log { level: LogLevel::Warning, message });
+    }
+
+    pub fn channel() -> (Wishes, mpsc::UnboundedReceiver<FromEngineControl>) {
+        let (queue, receiver) = mpsc::unbounded_channel();
+        (Wishes { queue }, receiver)
+    }
+}
+
+/// Runs until the worker closes the socket or orders a shutdown.
+pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc::UnboundedReceiver<FromEngineControl>) -> Result<()> {
+    let io_error = |e: std::io::Error| Error::internal(format!("control socket: {e}"));
+    stream.set_nonblocking(true).map_err(io_error)?;
+    let stream = tokio::net::UnixStream::from_std(stream).map_err(io_error)?;
+    let (mut reader, mut writer) = stream.into_split();
+    let sender = tokio::spawn(async move {
+        while let Some(message) = wishes.recv().await {
+            let Ok(frame) = encode_frame(&message) else { continue };
+            if writer.write_all(&frame).await.is_err() {
+                break;
+            }
+        }
+    });
+    let pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>> = Arc::default();
+    let flusher = tokio::spawn(flush_regularly(Arc::clone(&resources), Arc::clone(&pending)));
+    let mut frames = FrameReader::default();
+    let mut buffer = vec![0; 1 << 18];
+    let result = 'all: loop {
+        let n = match reader.read(&mut buffer).await {
+            Ok(0) => break Ok(()),
+            Ok(n) => n,
+            Err(e) => break Err(io_error(e)),
+        };
+        frames.push(&buffer[..n]);
+        loop {
+            match frames.next::<ToEngineControl>() {
+                Ok(None) => break,
+                Ok(Some(ToEngineControl::Shutdown)) => break 'all Ok(()),
+                Ok(Some(ToEngineControl::ManifestCommitted { token, ok })) => {
+                    if let Some(waiter) = pending.lock().remove(&token) {
+                        let _ = waiter.send(ok);
+                    }
+                }
+                Ok(Some(message)) => {
+                    if let Err(e) = handle(message, &resources) {
+                        break 'all Err(e);
+                    }
+                }
+                Err(e) => break 'all Err(e),
+            }
+        }
+    };
+    flusher.abort();
+    sender.abort();
+    result
+}
+
+fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
+    let mirrors = &resources.mirrors;
+    match message {
+        ToEngineControl::Configure(settings) => resources.reconfigure(settings),
+        ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn),
+        ToEngineControl::Drop { relid } => mirrors.drop_mirror(relid),
+        ToEngineControl::Changes { relid, generation, xid, ipc, poisoned } => {
+            mirrors.changes(relid, generation, xid, arrow_ipc::from_bytes(ipc)?, &poisoned)?;
+        }
+        ToEngineControl::Truncate { relid, generation, xid } => mirrors.truncate(relid, generation, xid)?,
+        ToEngineControl::Commit { xid, commit_lsn, end_lsn, .. } => report(mirrors.commit(xid, commit_lsn, end_lsn), resources),
+        ToEngineControl::Abort { xid } => mirrors.abort(xid),
+        ToEngineControl::Invalidate { relid, reason } => mirrors.invalidate(relid, &reason),
+        ToEngineControl::CaughtUp { lsn, time_us } => report(mirrors.caught_up(lsn, time_us), resources),
+        ToEngineControl::ManifestCommitted { .. } | ToEngineControl::Shutdown => {}
+    }
+    Ok(())
+}
+
+/// Passes on what the mirrors noticed while they applied changes.
+pub fn report(events: Vec<Event>, resources: &Resources) {
+    for event in events {
+        match event {
+            Event::Resync { relid, generation, reason } => resources.wishes.send(FromEngineControl::Resync { relid, generation, reason }),
+        }
+    }
+}
+
+/// Flushes the deltas to segments and lets the worker commit the manifest, one proposal at a time.
+async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>>) {
+    let mut token = 0u64;
+    loop {
+        let _ = tokio::time::timeout(FLUSH_INTERVAL, resources.mirrors.flush_wanted()).await;
+        let proposal = match resources.mirrors.flush(false).await {
+            Ok(Some(proposal)) => proposal,
+            Ok(None) => continue,
+            Err(e) => {
+                resources.wishes.warn(format!("could not write segments: {e}"));
+                tokio::time::sleep(FLUSH_INTERVAL).await;
+                continue;
+            }
+        };
+        token += 1;
+        let (done, committed) = oneshot::channel();
+        pending.lock().insert(token, done);
+        resources.wishes.send(FromEngineControl::CommitManifest { token, changes: proposal.changes.clone(), slot_lsn: proposal.slot_lsn });
+        let ok = committed.await.unwrap_or(false);
+        report(resources.mirrors.manifest_committed(proposal, ok), &resources);
+    }
+}

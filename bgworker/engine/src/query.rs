@@ -1,0 +1,164 @@
+//! One query: lowered over a pinned snapshot, planned, executed on the query runtime, streamed to the backend.
+
+use crate::output::Output;
+use crate::resources::Resources;
+use crate::serve::Writer;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::{FutureExt, StreamExt};
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use weir_lower::error::to_error;
+use weir_plan::ir::{Plan, Scalar};
+use weir_plan::manifest::Lsn;
+use weir_plan::protocol::{FromEngine, Metrics};
+use weir_plan::{Error, Result};
+
+/// Answers that may wait for the backend to read; more would only cost memory.
+const QUEUED_ANSWERS: usize = 4;
+
+/// Runs on the query runtime; a panic there is an error of this query alone. Dropping the future stops the work.
+pub async fn guarded<T: Send + 'static>(resources: &Resources, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let task = AbortOnDrop(resources.queries.spawn(AssertUnwindSafe(work).catch_unwind()));
+    match task.await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => {
+            let what = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            Err(Error::internal("the engine failed on this query").with_detail(what.unwrap_or_default()))
+        }
+        Err(e) => Err(Error::internal(format!("the query task ended: {e}"))),
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        self.0.poll_unpin(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn context(resources: &Resources) -> SessionContext {
+    let mut config = SessionConfig::new().with_target_partitions(resources.threads).with_information_schema(false);
+    let options = config.options_mut();
+    // Postgres resolved every type; nothing may be changed silently.
+    options.execution.collect_statistics = false;
+    options.optimizer.prefer_existing_sort = true;
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(&resources.env)).with_default_features().build();
+    SessionContext::new_with_state(state)
+}
+
+struct Planned {
+    physical: Arc<dyn ExecutionPlan>,
+    columns: Vec<(u32, Option<u32>)>,
+    snapshot_lsn: Lsn,
+    task: Arc<TaskContext>,
+}
+
+async fn plan(resources: &Resources, plan: &Plan, params: Option<&[Scalar]>) -> Result<Planned> {
+    let ctx = context(resources);
+    let snapshot = resources.mirrors.snapshot();
+    let lowered = weir_lower::lower_plan(plan, params, &snapshot).map_err(|e| to_error(&e))?;
+    let state = ctx.state();
+    let physical = state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
+    Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), task: ctx.task_ctx() })
+}
+
+/// Checks that the engine can answer the plan; with `explain`, the physical plan as text.
+pub async fn prepare(resources: &Resources, bytes: &[u8], explain: bool) -> Result<Option<String>> {
+    let planned = plan(resources, &Plan::decode(bytes)?, None).await?;
+    Ok(explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string()))
+}
+
+/// What the query task hands to the connection.
+enum Piece {
+    Started { schema: Vec<u8>, columns: Vec<(u32, Option<u32>)>, snapshot_lsn: Lsn },
+    Batch { ipc: Vec<u8>, rows: u64 },
+}
+
+/// Executes and streams; the caller sends the final answer.
+pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, writer: &mut Writer) -> Result<Metrics> {
+    let started = Instant::now();
+    let _place = Arc::clone(&resources.queue).acquire_owned().await.map_err(|_| Error::internal("the engine is shutting down"))?;
+    let _running = Running::new(resources);
+    let (sender, mut pieces) = mpsc::channel(QUEUED_ANSWERS);
+    let work = guarded(resources, run(Arc::clone(resources), bytes, params, sender));
+    tokio::pin!(work);
+    let mut rows = 0;
+    let mut finished = None;
+    loop {
+        tokio::select! {
+            biased;
+            piece = pieces.recv() => match piece {
+                Some(Piece::Started { schema, columns, snapshot_lsn }) => writer.send(&FromEngine::Started { schema, columns, snapshot_lsn }).await?,
+                Some(Piece::Batch { ipc, rows: n }) => {
+                    rows += n;
+                    writer.send(&FromEngine::Batch { ipc }).await?;
+                }
+                None => break,
+            },
+            result = &mut work, if finished.is_none() => finished = Some(result),
+        }
+    }
+    let peak = match finished {
+        Some(result) => result?,
+        None => work.await?,
+    };
+    Ok(Metrics {
+        rows,
+        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        peak_memory_bytes: peak,
+        spilled_bytes: 0,
+        explain: None,
+    })
+}
+
+async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sender: mpsc::Sender<Piece>) -> Result<u64> {
+    let fail = |e: DataFusionError| to_error(&e);
+    let planned = plan(&resources, &Plan::decode(&bytes)?, Some(&params)).await?;
+    let (mut output, schema) = Output::start(&planned.physical.schema())?;
+    let gone = |_| Error::new(weir_plan::Kind::Cancelled, "the backend went away");
+    let mut stream = execute_stream(Arc::clone(&planned.physical), planned.task).map_err(fail)?;
+    // The first batch is awaited before anything is promised: an error before it lets the query run in Postgres.
+    let mut next = stream.next().await.transpose().map_err(fail)?;
+    let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };
+    sender.send(head).await.map_err(gone)?;
+    while let Some(batch) = next {
+        for (ipc, rows) in output.encode(&batch)? {
+            sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
+        }
+        next = stream.next().await.transpose().map_err(fail)?;
+    }
+    Ok(resources.pool.reserved() as u64)
+}
+
+/// Counts a running query.
+struct Running<'a>(&'a Resources);
+
+impl<'a> Running<'a> {
+    fn new(resources: &'a Resources) -> Self {
+        resources.running.fetch_add(1, Ordering::Relaxed);
+        Running(resources)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}

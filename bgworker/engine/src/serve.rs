@@ -1,0 +1,225 @@
+//! The query socket: one task per connection of a backend or copy worker.
+//!
+//! Invariants:
+//! - The socket lies in a directory that only the server's user may enter, and the peer's user id is checked besides.
+//! - A connection runs one request at a time; when the peer closes, what runs is dropped.
+
+use crate::query;
+use crate::resources::Resources;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use weir_plan::manifest::Lsn;
+use weir_plan::protocol::{
+    EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame,
+};
+use weir_plan::{Error, Kind, Result, arrow_ipc};
+
+/// Name of the query socket in the engine's directory.
+pub const SOCKET: &str = "q.sock";
+
+/// Serves until the worker goes away.
+pub async fn run(dir: &Path, resources: Arc<Resources>, control: std::os::unix::net::UnixStream) -> Result<()> {
+    let path = dir.join(SOCKET);
+    let _ = std::fs::remove_file(&path);
+    let io_error = |e: std::io::Error| Error::internal(format!("could not listen on \"{}\": {e}", path.display()));
+    let listener = tokio::net::UnixListener::bind(&path).map_err(io_error)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io_error)?;
+    // The directory was made by the server's user, so its owner is who may connect.
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&path).map_err(io_error)?);
+    let wishes = resources.wish_queue.lock().take().ok_or_else(|| Error::internal("the control loop is already running"))?;
+    resources.wishes.send(FromEngineControl::Ready { pid: std::process::id().cast_signed() });
+    let accepting = tokio::spawn({
+        let resources = Arc::clone(&resources);
+        async move {
+            loop {
+                let stream = match listener.accept().await {
+                    Ok((stream, _)) => stream,
+                    Err(e) => {
+                        tracing::warn!("accept: {e}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                };
+                if stream.peer_cred().map(|c| c.uid()).ok() != Some(owner) {
+                    tracing::warn!("refused a connection of another user");
+                    continue;
+                }
+                tokio::spawn(Connection::new(stream, Arc::clone(&resources)).serve());
+            }
+        }
+    });
+    let result = crate::control::run(control, resources, wishes).await;
+    accepting.abort();
+    result
+}
+
+/// A peer and what has been read from it.
+pub struct Connection {
+    reader: OwnedReadHalf,
+    pub writer: Writer,
+    frames: FrameReader,
+    buffer: Vec<u8>,
+    resources: Arc<Resources>,
+}
+
+/// The sending half.
+pub struct Writer(OwnedWriteHalf);
+
+impl Writer {
+    /// Sends a message; an error means that the peer is gone.
+    pub async fn send(&mut self, message: &FromEngine) -> Result<()> {
+        let frame = encode_frame(message)?;
+        self.0.write_all(&frame).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))
+    }
+}
+
+impl Connection {
+    fn new(stream: UnixStream, resources: Arc<Resources>) -> Connection {
+        let (reader, writer) = stream.into_split();
+        Connection { reader, writer: Writer(writer), frames: FrameReader::default(), buffer: vec![0; 1 << 16], resources }
+    }
+
+    /// The next message; `None` when the peer has closed.
+    async fn receive(&mut self) -> Result<Option<ToEngine>> {
+        loop {
+            if let Some(message) = self.frames.next()? {
+                return Ok(Some(message));
+            }
+            match self.reader.read(&mut self.buffer).await {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(n) => self.frames.push(&self.buffer[..n]),
+            }
+        }
+    }
+
+    async fn serve(mut self) {
+        if let Err(e) = self.requests().await {
+            tracing::debug!("connection ended: {e}");
+            let _ = self.writer.send(&FromEngine::Error(e)).await;
+        }
+    }
+
+    async fn requests(&mut self) -> Result<()> {
+        match self.receive().await? {
+            Some(ToEngine::Hello { version: VERSION, .. }) => {}
+            Some(ToEngine::Hello { version, .. }) => {
+                return Err(Error::internal(format!("protocol version {version} does not match the engine's {VERSION}"))
+                    .with_hint("Restart the server after an upgrade of pg_weir."));
+            }
+            Some(_) => return Err(Error::internal("the first message must be Hello")),
+            None => return Ok(()),
+        }
+        self.writer.send(&FromEngine::HelloOk { version: VERSION, pid: std::process::id().cast_signed() }).await?;
+        let mut copying = None;
+        while let Some(message) = self.receive().await? {
+            let answer = match message {
+                ToEngine::Hello { .. } => Err(Error::internal("second Hello")),
+                ToEngine::Prepare { plan, explain } => self.prepare(plan, explain).await,
+                ToEngine::Execute { plan, params, freshness, freshness_timeout_ms, .. } => {
+                    self.execute(plan, params, freshness, freshness_timeout_ms).await
+                }
+                ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
+                    copying = Some((relid, generation));
+                    self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).map(|retry| Some(FromEngine::CopyGo { retry }))
+                }
+                ToEngine::CopyBatch { ipc, poisoned } => self.copy_batch(copying, ipc, &poisoned).await.map(|()| None),
+                ToEngine::CopyEnd => self.copy_end(copying.take()).await,
+                ToEngine::Sync { lsn, timeout_ms } => {
+                    wait_fresh(&self.resources, Freshness::Lsn(lsn), timeout_ms).await.map(|_| Some(FromEngine::Done { metrics: Metrics::default() }))
+                }
+                ToEngine::Status => Ok(Some(FromEngine::Status(Box::new(self.status())))),
+            };
+            match answer {
+                Ok(Some(answer)) => self.writer.send(&answer).await?,
+                Ok(None) => {}
+                Err(e) if e.kind == Kind::Cancelled => return Err(e),
+                Err(e) => self.writer.send(&FromEngine::Error(e)).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare(&mut self, plan: Vec<u8>, explain: bool) -> Result<Option<FromEngine>> {
+        let resources = Arc::clone(&self.resources);
+        let explain = query::guarded(&self.resources, async move { query::prepare(&resources, &plan, explain).await }).await?;
+        Ok(Some(FromEngine::Prepared { explain }))
+    }
+
+    /// Runs a query while it watches the peer: a close, or anything said out of turn, ends the query.
+    async fn execute(&mut self, plan: Vec<u8>, params: Vec<weir_plan::ir::Scalar>, freshness: Freshness, timeout_ms: u64) -> Result<Option<FromEngine>> {
+        let resources = Arc::clone(&self.resources);
+        let query = async {
+            wait_fresh(&resources, freshness, timeout_ms).await?;
+            query::execute(&resources, plan, params, &mut self.writer).await
+        };
+        tokio::select! {
+            result = query => result.map(|metrics| Some(FromEngine::Done { metrics })),
+            _ = self.reader.read(&mut self.buffer) => Err(Error::new(Kind::Cancelled, "the backend went away")),
+        }
+    }
+
+    async fn copy_batch(&mut self, copying: Option<(u32, i64)>, ipc: Vec<u8>, poisoned: &[i16]) -> Result<()> {
+        let (relid, generation) = copying.ok_or_else(|| Error::internal("CopyBatch before CopyBegin"))?;
+        self.resources.mirrors.copy_batch(relid, generation, arrow_ipc::from_bytes(ipc)?, poisoned).await
+    }
+
+    async fn copy_end(&mut self, copying: Option<(u32, i64)>) -> Result<Option<FromEngine>> {
+        let (relid, generation) = copying.ok_or_else(|| Error::internal("CopyEnd before CopyBegin"))?;
+        self.resources.mirrors.copy_end(relid, generation).await?;
+        // The mirror becomes active once decoding has passed the snapshot.
+        self.resources.wishes.send(FromEngineControl::CatchUp { lsn: 0 });
+        Ok(Some(FromEngine::CopyDone))
+    }
+
+    fn status(&self) -> EngineStatus {
+        let r = &self.resources;
+        EngineStatus {
+            memory_used_bytes: r.pool.reserved() as u64,
+            memory_limit_bytes: r.settings.memory_limit_bytes,
+            cache_used_bytes: r.mirrors.cache_used_bytes(),
+            running_queries: r.running.load(Ordering::Relaxed),
+            mirrors: r.mirrors.status(),
+        }
+    }
+}
+
+/// Waits until what is applied is fresh enough, and lets the worker decode at once if it is not.
+async fn wait_fresh(resources: &Resources, freshness: Freshness, timeout_ms: u64) -> Result<Lsn> {
+    let mut progress = resources.mirrors.progress();
+    let now = *progress.borrow_and_update();
+    let lsn = match freshness {
+        Freshness::Any => return Ok(now.lsn),
+        Freshness::MaxLag { millis, lsn } => {
+            let oldest = unix_time_us() - i64::try_from(millis).unwrap_or(i64::MAX / 2000) * 1000;
+            if now.time_us >= oldest || now.lsn >= lsn {
+                return Ok(now.lsn);
+            }
+            lsn
+        }
+        Freshness::Lsn(lsn) => lsn,
+    };
+    if now.lsn >= lsn {
+        return Ok(now.lsn);
+    }
+    resources.wishes.send(FromEngineControl::CatchUp { lsn });
+    let reached = tokio::time::timeout(Duration::from_millis(timeout_ms), progress.wait_for(|p| p.lsn >= lsn)).await;
+    match reached {
+        Ok(Ok(p)) => Ok(p.lsn),
+        Ok(Err(_)) => Err(Error::refused("the engine is shutting down")),
+        Err(_) => Err(Error::refused(format!("the mirror did not catch up within {timeout_ms} ms (weir.freshness_timeout)"))),
+    }
+}
+
+fn unix_time_us() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|d| i64::try_from(d.as_micros()).ok())
+        .unwrap_or(0)
+}
