@@ -1,0 +1,98 @@
+//! Comparisons.
+//!
+//! Invariants:
+//! - Two values of one type are compared by a plain comparison of their Arrow values, which joins can hash and scans can prune:
+//!   ±infinity are the extreme integers in both.
+//! - Values of two types are brought to the one that Postgres compares in, by a function of ours on the side that changes.
+//! - Intervals are compared by their length with months of 30 days.
+
+use super::calendar::{DAY_US, date_to_timestamp};
+use super::kernel::{Interval, Span, unary};
+use super::zone::Zone;
+use crate::udf;
+use crate::value::{Call, Value};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, TimestampMicrosecondType};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, Operator, binary_expr};
+use weir_plan::types::{PgType, arrow_type, oid};
+
+/// The type in which an operator compares.
+#[derive(Clone, Copy, PartialEq)]
+enum As {
+    Same,
+    Timestamp,
+    Timestamptz,
+    Span,
+}
+
+/// (equal, not equal, less, less or equal, greater, greater or equal) of each pair of types.
+const FAMILIES: &[([u32; 6], As)] = &[
+    ([1086, 1091, 1087, 1088, 1089, 1090], As::Same),        // date, date
+    ([1145, 1106, 1102, 1103, 1104, 1105], As::Same),        // time, time
+    ([2052, 2053, 2054, 2055, 2057, 2056], As::Same),        // timestamp, timestamp
+    ([1152, 1153, 1154, 1155, 1157, 1156], As::Same),        // timestamptz, timestamptz
+    ([1162, 1163, 1164, 1165, 1167, 1166], As::Span),        // interval, interval
+    ([2340, 2343, 2338, 2339, 2341, 2342], As::Timestamp),   // date, timestamp
+    ([2366, 2369, 2364, 2365, 2367, 2368], As::Timestamp),   // timestamp, date
+    ([2353, 2356, 2351, 2352, 2354, 2355], As::Timestamptz), // date, timestamptz
+    ([2379, 2382, 2377, 2378, 2380, 2381], As::Timestamptz), // timestamptz, date
+    ([2522, 2525, 2520, 2521, 2523, 2524], As::Timestamptz), // timestamp, timestamptz
+    ([2529, 2532, 2527, 2528, 2530, 2531], As::Timestamptz), // timestamptz, timestamp
+];
+
+const OPERATORS: [Operator; 6] = [Operator::Eq, Operator::NotEq, Operator::Lt, Operator::LtEq, Operator::Gt, Operator::GtEq];
+
+pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
+    let [left, right] = call.args.as_slice() else { return None };
+    let (operator, form) = FAMILIES.iter().find_map(|(oids, form)| Some((*OPERATORS.get(oids.iter().position(|o| *o == call.func)?)?, *form)))?;
+    Some(compare(operator, form, left, right, &call.session.timezone))
+}
+
+fn compare(operator: Operator, form: As, left: &Value, right: &Value, timezone: &str) -> Result<Value> {
+    let side = |v: &Value| match form {
+        As::Same => Ok(v.expr.clone()),
+        As::Span => Ok(interval_key(v.expr.clone())),
+        As::Timestamp => Ok(to_timestamp(v)),
+        As::Timestamptz => to_timestamptz(v, timezone),
+    };
+    Ok(Value::bool(binary_expr(side(left)?, operator, side(right)?)))
+}
+
+/// An interval's length in microseconds, a month being 30 days: equal exactly for equal intervals, ordered as they are.
+pub fn interval_key(interval: Expr) -> Expr {
+    let out = DataType::Decimal128(38, 0);
+    udf::call("pg_interval_key", "", out.clone(), vec![interval], unary::<Interval, Decimal128Type>(out, |i| Ok(span_value(i.into()))))
+}
+
+pub(super) fn span_value(s: Span) -> i128 {
+    i128::from(s.micros) + (i128::from(s.days) + i128::from(s.months) * 30) * i128::from(DAY_US)
+}
+
+/// A date or timestamp as timestamp.
+pub(super) fn to_timestamp(v: &Value) -> Expr {
+    if v.ty.base != oid::DATE {
+        return v.expr.clone();
+    }
+    let out = arrow_type(&PgType::TIMESTAMP).unwrap_or(DataType::Null);
+    udf::call("pg_date_timestamp", "", out.clone(), vec![v.expr.clone()], unary::<Date32Type, TimestampMicrosecondType>(out, date_to_timestamp))
+}
+
+/// A date, timestamp or timestamptz as timestamptz, in the session's zone.
+pub(super) fn to_timestamptz(v: &Value, timezone: &str) -> Result<Expr> {
+    let out = arrow_type(&PgType::TIMESTAMPTZ).unwrap_or(DataType::Null);
+    Ok(match v.ty.base {
+        oid::DATE => {
+            let zone = Zone::named(timezone)?;
+            let key = zone.name.clone();
+            let kernel = unary::<Date32Type, TimestampMicrosecondType>(out.clone(), move |d| zone.from_timestamp(date_to_timestamp(d)?));
+            udf::call("pg_date_timestamptz", key, out, vec![v.expr.clone()], kernel)
+        }
+        oid::TIMESTAMP => {
+            let zone = Zone::named(timezone)?;
+            let key = zone.name.clone();
+            let kernel = unary::<TimestampMicrosecondType, TimestampMicrosecondType>(out.clone(), move |t| zone.from_timestamp(t));
+            udf::call("pg_timestamp_timestamptz", key, out, vec![v.expr.clone()], kernel)
+        }
+        _ => v.expr.clone(),
+    })
+}
