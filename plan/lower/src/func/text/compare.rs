@@ -1,0 +1,19 @@
+//! Comparison of text, bpchar and name: byte by byte, as held. Equality is that of any deterministic collation, order that of C.
+
+use super::lower_call::compare;
+use crate::value::{Call, Value};
+use datafusion::common::Result;
+use datafusion::logical_expr::Operator;
+
+pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
+    let op = match call.func {
+        67 | 1048 | 62 | 240 | 247 => Operator::Eq,
+        157 | 1053 | 659 | 245 | 252 => Operator::NotEq,
+        740 | 1049 | 655 | 241 | 248 | 2160 | 2174 => Operator::Lt,
+        741 | 1050 | 656 | 242 | 249 | 2161 | 2175 => Operator::LtEq,
+        742 | 1051 | 657 | 244 | 251 | 2164 | 2178 => Operator::Gt,
+        743 | 1052 | 658 | 243 | 250 | 2163 | 2177 => Operator::GtEq,
+        _ => return None,
+    };
+    Some(compare(call, op))
+}

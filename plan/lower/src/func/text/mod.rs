@@ -1,0 +1,28 @@
+//! Text, patterns and regular expressions.
+//!
+//! Invariants:
+//! - Text is valid UTF-8 in a `Utf8View`; positions and lengths count characters, as in a database with encoding UTF8.
+//! - bpchar is held without trailing blanks. A function that Postgres applies to the padded value gets it padded by the declared length.
+//! - What depends on a locale beyond ASCII is refused for values that are not ASCII, unless the collation and ctype are C.
+
+use crate::value::{Call, Value};
+use datafusion::common::Result;
+
+mod case;
+mod cast;
+mod compare;
+mod like;
+mod lower_call;
+pub(in crate::func) mod rows;
+mod slice;
+
+pub(in crate::func) use lower_call::{compare as binary, make};
+pub use cast::{relabel, strip_blanks};
+
+pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
+    None.or_else(|| compare::lower(call))
+        .or_else(|| like::lower(call))
+        .or_else(|| cast::lower(call))
+        .or_else(|| case::lower(call))
+        .or_else(|| slice::lower(call))
+}
