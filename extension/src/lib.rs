@@ -1,1 +1,34 @@
+//! pg_weir inside Postgres: hooks, planner and translation, the custom scan, SQL functions, and the background worker's Postgres side.
+//!
+//! Invariants:
+//! - The only crate that names pgrx. No threads, no async runtime: backends wait with `WaitLatchOrSocket`.
+//! - A plan holds values, a state holds resources; nothing is opened for EXPLAIN without ANALYZE but the check whether the engine can answer.
+//! - Every query that is taken over keeps the plan Postgres made for it and can run that instead.
+
+use pgrx::prelude::*;
+
+mod catalog;
+mod client;
+mod datum;
+mod error;
+mod explain;
+mod planner;
+mod scan;
+mod settings;
+mod sql;
+mod translate;
+mod tuple;
+mod worker;
+
 pgrx::pg_module_magic!();
+
+/// Called once when the library is loaded: by the postmaster when it is preloaded, else by the first session that needs it.
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+    scan::register();
+    planner::install();
+    explain::install();
+    worker::register();
+}

@@ -1,0 +1,130 @@
+//! A backend's connection to the engine's query socket.
+//!
+//! Invariants:
+//! - Every wait ends at once for cancel, terminate and statement_timeout; dropping a client closes the socket and so cancels its query.
+//! - A client goes back to the idle place only between requests; at most one is kept.
+
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use weir_plan::protocol::{FrameReader, FromEngine, ToEngine, VERSION, encode_frame};
+use weir_plan::{Error, Kind, Result};
+
+pub struct Client {
+    stream: UnixStream,
+    frames: FrameReader,
+}
+
+thread_local! {
+    static IDLE: RefCell<Option<Client>> = const { RefCell::new(None) };
+}
+
+/// Path of the query socket, relative to the data directory, which is every server process's working directory.
+pub fn socket_path() -> String {
+    // SAFETY: set when the session connected to its database.
+    format!("pg_weir/{}/q.sock", unsafe { pg_sys::MyDatabaseId }.to_u32())
+}
+
+fn unreachable(e: &std::io::Error) -> Error {
+    Error::new(Kind::Unreachable, "the engine is not running").with_detail(e.to_string())
+}
+
+impl Client {
+    /// The idle connection if it is still good, else a new one.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] if the engine is not up.
+    pub fn take() -> Result<Client> {
+        match IDLE.with_borrow_mut(Option::take) {
+            Some(client) if client.is_open() => Ok(client),
+            _ => Client::connect(),
+        }
+    }
+
+    /// Keeps the connection for the next request.
+    pub fn give_back(self) {
+        IDLE.with_borrow_mut(|idle| *idle = Some(self));
+    }
+
+    fn connect() -> Result<Client> {
+        let stream = UnixStream::connect(socket_path()).map_err(|e| unreachable(&e))?;
+        stream.set_nonblocking(true).map_err(|e| unreachable(&e))?;
+        let mut client = Client { stream, frames: FrameReader::default() };
+        let pid = std::process::id().cast_signed();
+        match client.ask(&ToEngine::Hello { version: VERSION, pid })? {
+            FromEngine::HelloOk { .. } => Ok(client),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// An idle peer says nothing: anything to read is its end.
+    fn is_open(&self) -> bool {
+        let mut byte = [0u8];
+        // SAFETY: the descriptor is open and the buffer has room for the one byte asked for.
+        let n = unsafe { libc::recv(self.stream.as_raw_fd(), byte.as_mut_ptr().cast(), 1, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+        n < 0 && std::io::Error::last_os_error().kind() == ErrorKind::WouldBlock
+    }
+
+    /// Sends a request and waits for the first answer; an error answer is an `Err`.
+    pub fn ask(&mut self, message: &ToEngine) -> Result<FromEngine> {
+        self.send(message)?;
+        self.receive()
+    }
+
+    pub fn send(&mut self, message: &ToEngine) -> Result<()> {
+        let frame = encode_frame(message)?;
+        let mut rest = frame.as_slice();
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(n) => rest = rest.get(n..).unwrap_or_default(),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(pg_sys::WL_SOCKET_WRITEABLE),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(lost(&e.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    pub fn receive(&mut self) -> Result<FromEngine> {
+        let mut buffer = [0u8; 1 << 16];
+        loop {
+            match self.frames.next()? {
+                Some(FromEngine::Error(e)) => return Err(e),
+                Some(message) => return Ok(message),
+                None => {}
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(lost("it closed the connection")),
+                Ok(n) => self.frames.push(buffer.get(..n).unwrap_or_default()),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(pg_sys::WL_SOCKET_READABLE),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(lost(&e.to_string())),
+            }
+        }
+    }
+
+    /// Waits for the socket, and serves interrupts: a cancel raises from here.
+    fn wait(&self, event: u32) {
+        let events = (event | pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH).cast_signed();
+        // SAFETY: MyLatch is this process's latch and the descriptor is open.
+        let woken = unsafe { pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, events, self.stream.as_raw_fd(), -1, pg_sys::PG_WAIT_EXTENSION) };
+        if woken.cast_unsigned() & pg_sys::WL_LATCH_SET != 0 {
+            // SAFETY: as above.
+            unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+        }
+        pg_sys::check_for_interrupts!();
+    }
+}
+
+/// An answer that does not belong to the request.
+pub fn unexpected(message: &FromEngine) -> Error {
+    Error::internal(format!("unexpected answer of the engine: {:?}", std::mem::discriminant(message)))
+}
+
+fn lost(why: &str) -> Error {
+    Error { sqlstate: "08006".into(), ..Error::new(Kind::Unreachable, "lost the connection to the engine") }
+        .with_detail(why.to_owned())
+        .with_hint("The engine is restarted by itself; run the query again.")
+}
