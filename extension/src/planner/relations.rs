@@ -1,0 +1,60 @@
+//! The base relations of a query, wherever in it they stand.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::ffi::c_void;
+
+type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
+
+// The walkers take an untyped function pointer before release 16, which pgrx does not bind.
+unsafe extern "C-unwind" {
+    #[cfg_attr(any(feature = "pg16", feature = "pg17", feature = "pg18"), link_name = "query_tree_walker_impl")]
+    fn query_tree_walker(query: *mut pg_sys::Query, walker: Walker, context: *mut c_void, flags: i32) -> bool;
+    #[cfg_attr(any(feature = "pg16", feature = "pg17", feature = "pg18"), link_name = "expression_tree_walker_impl")]
+    fn expression_tree_walker(node: *mut pg_sys::Node, walker: Walker, context: *mut c_void) -> bool;
+}
+
+/// What a look at the range tables gave.
+#[derive(Debug, Default)]
+pub struct Relations {
+    /// OIDs of tables, foreign tables, partitioned tables …, each once.
+    pub relids: Vec<pg_sys::Oid>,
+}
+
+/// Collects the relations that the query reads, in subqueries, CTEs and sublinks too. Relations of the system catalogs are included.
+///
+/// # Safety
+/// `query` must be a valid analysed query.
+pub unsafe fn collect(query: *mut pg_sys::Query) -> Relations {
+    let mut relations = Relations::default();
+    // SAFETY: the context lives for the whole walk.
+    unsafe { walk(query.cast(), (&raw mut relations).cast()) };
+    relations
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
+    if node.is_null() {
+        return false;
+    }
+    // SAFETY: the walkers pass valid nodes; the context is the `Relations` of `collect`.
+    unsafe {
+        match (*node).type_ {
+            pg_sys::NodeTag::T_RangeTblEntry => {
+                let rte = node.cast::<pg_sys::RangeTblEntry>();
+                if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
+                    let relids = &mut (*context.cast::<Relations>()).relids;
+                    if !relids.contains(&(*rte).relid) {
+                        relids.push((*rte).relid);
+                    }
+                }
+                false
+            }
+            pg_sys::NodeTag::T_Query => {
+                let flags = pg_sys::QTW_EXAMINE_RTES_BEFORE.cast_signed();
+                pg_sys::ffi::pg_guard_ffi_boundary(|| query_tree_walker(node.cast(), walk, context, flags))
+            }
+            _ => pg_sys::ffi::pg_guard_ffi_boundary(|| expression_tree_walker(node, walk, context)),
+        }
+    }
+}

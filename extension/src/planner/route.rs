@@ -1,0 +1,192 @@
+//! Routed or not: the one place that decides.
+
+use super::{LastRoute, relations, set_last_route, wrap};
+use crate::catalog;
+use crate::client::{Client, unexpected};
+use crate::settings::{self, Freshness, Route};
+use crate::translate;
+use pgrx::pg_sys;
+use std::ffi::CStr;
+use weir_plan::ir::Session;
+use weir_plan::protocol::{FromEngine, ToEngine};
+
+/// A first look, before the standard planner changes the query: a copy if the query may be routed.
+///
+/// # Safety
+/// `parse` must be a valid analysed query.
+pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> {
+    if !settings::enabled() || settings::route() == Route::off {
+        return None;
+    }
+    // SAFETY: valid by contract.
+    if unsafe { (*parse).commandType != pg_sys::CmdType::CMD_SELECT || !(*parse).utilityStmt.is_null() } || !catalog::installed() {
+        return None;
+    }
+    // SAFETY: valid by contract.
+    let relids = unsafe { relations::collect(parse) }.relids;
+    let user_relids: Vec<_> = relids.iter().copied().filter(|r| r.to_u32() >= pg_sys::FirstNormalObjectId).collect();
+    if user_relids.is_empty() {
+        return None;
+    }
+    if let Some(reason) = not_mirrored(&relids) {
+        refuse(reason);
+        return None;
+    }
+    // SAFETY: copies a valid tree.
+    Some(unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast())
+}
+
+/// Why some relation can't be read from a mirror, if so.
+fn not_mirrored(relids: &[pg_sys::Oid]) -> Option<String> {
+    relids.iter().find_map(|&relid| match catalog::mirror_info(relid) {
+        None => Some(format!("table \"{}\" is not mirrored", relation_name(relid))),
+        Some(info) if !info.active => Some(format!("the mirror of \"{}\" is not ready: {}", relation_name(relid), info.reason)),
+        Some(_) => None,
+    })
+}
+
+fn relation_name(relid: pg_sys::Oid) -> String {
+    // SAFETY: returns a palloc'd name or null.
+    let name = unsafe { pg_sys::get_rel_name(relid) };
+    if name.is_null() {
+        return relid.to_u32().to_string();
+    }
+    // SAFETY: a C string.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+fn refuse(reason: String) {
+    set_last_route(LastRoute { reason, ..LastRoute::default() });
+}
+
+/// The second look, with the standard plan at hand: that plan, or ours around it.
+///
+/// # Safety
+/// `query` must be a private copy of the analysed query, `standard` the plan that Postgres made for it.
+pub unsafe fn decide(
+    query: *mut pg_sys::Query,
+    standard: *mut pg_sys::PlannedStmt,
+    cursor_options: i32,
+    bound_params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: as passed.
+    match unsafe { take_over(query, standard, cursor_options, bound_params) } {
+        Ok(()) => set_last_route(LastRoute { routed: true, engine: settings::engine_name().into(), ..LastRoute::default() }),
+        Err(reason) => refuse(reason),
+    }
+    standard
+}
+
+unsafe fn take_over(
+    query: *mut pg_sys::Query,
+    standard: *mut pg_sys::PlannedStmt,
+    cursor_options: i32,
+    bound_params: pg_sys::ParamListInfo,
+) -> Result<(), String> {
+    if let Some(reason) = transaction_forbids() {
+        return Err(reason);
+    }
+    // SAFETY: a finished plan has a plan tree.
+    let cost = unsafe { (*(*standard).planTree).total_cost };
+    if settings::route() == Route::auto && cost < settings::min_cost() {
+        return Err(format!("cost {cost:.0} is below weir.min_cost"));
+    }
+    let session = current_session();
+    let mirrors = |relid: pg_sys::Oid| {
+        let info = catalog::mirror_info(relid).filter(|info| info.active)?;
+        Some(translate::MirrorInfo { generation: info.generation, columns: info.columns.clone(), poisoned: info.poisoned.clone() })
+    };
+    // SAFETY: the query is a copy that may be changed.
+    let translated = unsafe { translate::translate(query, bound_params, &mirrors, session.clone()) }?;
+    let bytes = translated.plan.encode().map_err(|e| e.to_string())?;
+    prepare(&bytes)?;
+    // SAFETY: the standard plan is complete; only its top is wrapped.
+    unsafe { wrap::wrap(standard, translated, bytes, &session, cursor_options) }
+}
+
+/// The engine's word that it can answer the plan.
+fn prepare(plan: &[u8]) -> Result<(), String> {
+    let mut client = Client::take().map_err(|e| {
+        crate::worker::ensure_started();
+        e.to_string()
+    })?;
+    match client.ask(&ToEngine::Prepare { plan: plan.to_vec(), explain: false }) {
+        Ok(FromEngine::Prepared { .. }) => {
+            client.give_back();
+            Ok(())
+        }
+        Ok(other) => Err(unexpected(&other).to_string()),
+        Err(e) => {
+            if e.kind == weir_plan::Kind::Refused {
+                client.give_back();
+            }
+            Err(e.detail.map_or(e.message.clone(), |d| format!("{}: {d}", e.message)))
+        }
+    }
+}
+
+/// Why the current transaction must not read from mirrors, if so. Checked again when a plan starts.
+pub fn transaction_forbids() -> Option<String> {
+    // SAFETY: plain reads of this backend's state.
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            return Some("the server is in recovery".into());
+        }
+        if settings::freshness() == Freshness::Any {
+            return None;
+        }
+        if pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
+            return Some("the transaction has written".into());
+        }
+        if pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() {
+            return Some("the isolation level is higher than READ COMMITTED".into());
+        }
+    }
+    None
+}
+
+/// The settings of this session on which shipped functions depend.
+pub fn current_session() -> Session {
+    let option = |name: &CStr| -> String {
+        // SAFETY: the setting exists; the value is a C string or null.
+        let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
+        // SAFETY: as above.
+        if value.is_null() { String::new() } else { unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned() }
+    };
+    Session {
+        timezone: option(c"TimeZone"),
+        date_style: option(c"DateStyle"),
+        interval_style: option(c"IntervalStyle"),
+        extra_float_digits: option(c"extra_float_digits").parse().unwrap_or(1),
+        fidelity: settings::fidelity(),
+        ctype_is_c: default_ctype_is_c(),
+        server_version_num: i32::try_from(pg_sys::PG_VERSION_NUM).unwrap_or(0),
+    }
+}
+
+#[cfg(not(feature = "pg18"))]
+fn default_ctype_is_c() -> bool {
+    // SAFETY: looks at the database's locale.
+    unsafe { pg_sys::lc_ctype_is_c(pg_sys::Oid::from(pg_sys::DEFAULT_COLLATION_OID)) }
+}
+
+#[cfg(feature = "pg18")]
+fn default_ctype_is_c() -> bool {
+    // SAFETY: set when the session connected.
+    unsafe { pg_sys::database_ctype_is_c }
+}
+
+/// Bytes as a bytea constant, which `copyObject` can copy.
+///
+/// # Safety
+/// Allocates in the current memory context, which must be that of the plan.
+pub unsafe fn bytes_node(bytes: &[u8]) -> *mut pg_sys::Node {
+    let total = bytes.len() + pg_sys::VARHDRSZ;
+    // SAFETY: `total` bytes are allocated; header and bytes fill exactly these.
+    unsafe {
+        let p = pg_sys::palloc(total).cast::<u8>();
+        pgrx::set_varsize_4b(p.cast(), i32::try_from(total).unwrap_or(i32::MAX));
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), p.add(pg_sys::VARHDRSZ), bytes.len());
+        pg_sys::makeConst(pg_sys::BYTEAOID, -1, pg_sys::InvalidOid, -1, pg_sys::Datum::from(p), false, false).cast()
+    }
+}

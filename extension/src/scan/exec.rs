@@ -1,0 +1,298 @@
+//! The custom scan's callbacks: shims that unpack pointers, and what they do.
+
+use super::run::{self, Run};
+use super::{EXEC_METHODS, Mode, Private};
+use crate::client::{Client, unexpected};
+use crate::{error, planner, settings};
+use pgrx::PgTryBuilder;
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use weir_plan::ir::Scalar;
+use weir_plan::protocol::{FromEngine, ToEngine};
+use weir_plan::{Error, Result};
+
+/// The node's state; begins with Postgres's part, so that both can be cast to each other.
+#[repr(C)]
+struct State {
+    css: pg_sys::CustomScanState,
+    /// Lives in the query's memory context, dropped with it. Null until `begin`.
+    body: *mut Body,
+}
+
+struct Body {
+    private: Private,
+    params: *mut pg_sys::List,
+    run: Option<Run>,
+    /// Rows have been returned: it is too late to start anew in Postgres.
+    delivered: bool,
+    /// The standard plan's state, once it runs instead.
+    fallback: *mut pg_sys::PlanState,
+    fallback_reason: String,
+    /// For a root: the state of the chain and of its leaf.
+    chain: *mut pg_sys::PlanState,
+    leaf: *mut State,
+    started: bool,
+    eflags: i32,
+    shown_lsn: u64,
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn create_state(_: *mut pg_sys::CustomScan) -> *mut pg_sys::Node {
+    // SAFETY: a zeroed node of our size, tagged as Postgres expects.
+    unsafe {
+        let state = pg_sys::palloc0(size_of::<State>()).cast::<State>();
+        state.cast::<pg_sys::Node>().write(pg_sys::Node { type_: pg_sys::NodeTag::T_CustomScanState });
+        (*state).css.methods = &raw const EXEC_METHODS.0;
+        state.cast()
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate: *mut pg_sys::EState, eflags: i32) {
+    // SAFETY: Postgres passes the state that `create_state` made.
+    unsafe {
+        let state = node.cast::<State>();
+        let scan = (*node).ss.ps.plan.cast::<pg_sys::CustomScan>();
+        let private = Private::of(scan).unwrap_or_else(|e| error::raise(&e));
+        let mut body = Body {
+            params: std::ptr::null_mut(),
+            run: None,
+            delivered: false,
+            fallback: std::ptr::null_mut(),
+            fallback_reason: String::new(),
+            chain: std::ptr::null_mut(),
+            leaf: std::ptr::null_mut(),
+            started: false,
+            eflags,
+            shown_lsn: 0,
+            private,
+        };
+        if body.private.mode == Mode::Root {
+            body.chain = pg_sys::ExecInitNode(pg_sys::list_nth((*scan).custom_plans, 0).cast(), estate, eflags);
+            (*node).custom_ps = pg_sys::lappend((*node).custom_ps, body.chain.cast());
+            body.leaf = find_leaf(body.chain);
+        } else {
+            body.params = pg_sys::ExecInitExprList((*scan).custom_exprs, node.cast());
+        }
+        let early = body.private.start_early;
+        (*state).body = PgMemoryContexts::For((*estate).es_query_cxt).leak_and_drop_on_delete(body);
+        let explain_only = eflags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY.cast_signed() != 0;
+        if !explain_only && (*(*state).body).private.mode != Mode::Leaf {
+            planner::note_started();
+            if early {
+                start(state);
+            }
+        }
+    }
+}
+
+unsafe fn find_leaf(mut ps: *mut pg_sys::PlanState) -> *mut State {
+    // SAFETY: the chain is Limit and Sort over a custom scan of ours.
+    unsafe {
+        while (*ps).type_ != pg_sys::NodeTag::T_CustomScanState {
+            ps = (*ps).lefttree;
+        }
+    }
+    ps.cast()
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn exec(node: *mut pg_sys::CustomScanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: begun before.
+    unsafe {
+        let state = node.cast::<State>();
+        let body = (*state).body;
+        if !(*body).started && (*body).private.mode != Mode::Leaf {
+            start(state);
+        }
+        if !(*body).fallback.is_null() {
+            return pg_sys::ExecProcNode((*body).fallback);
+        }
+        if (*body).private.mode == Mode::Root {
+            return pg_sys::ExecProcNode((*body).chain);
+        }
+        pg_sys::ExecScan(&raw mut (*node).ss, Some(next), Some(recheck))
+    }
+}
+
+/// Starts the engine's part, or the standard plan if that cannot be.
+unsafe fn start(state: *mut State) {
+    // SAFETY: begun before; the leaf of a root is begun too.
+    unsafe {
+        let body = (*state).body;
+        (*body).started = true;
+        let asking = if (*body).private.mode == Mode::Root { (*body).leaf } else { state };
+        let parameters = parameters(asking);
+        let context = (*(*state).css.ss.ps.state).es_query_cxt;
+        match parameters.and_then(|params| Run::start(&(*(*asking).body).private, params, context)) {
+            Ok(run) => {
+                (*body).shown_lsn = run.snapshot_lsn;
+                (*(*asking).body).run = Some(run);
+            }
+            Err(e) if error::falls_back(&e) => fall_back(state, &e),
+            Err(e) => error::raise(&e),
+        }
+    }
+}
+
+/// Evaluates the parameters; where that may raise what Postgres would not, in a subtransaction.
+unsafe fn parameters(state: *mut State) -> Result<Vec<Scalar>> {
+    // SAFETY: begun before.
+    unsafe {
+        let body = (*state).body;
+        let econtext = (*state).css.ss.ps.ps_ExprContext;
+        if !(*body).private.params_may_fail {
+            return run::evaluate((*body).params, &(*body).private, econtext);
+        }
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
+            let values = run::evaluate((*body).params, &(*body).private, econtext);
+            pg_sys::ReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+            values
+        }))
+        .catch_others(|_| {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+            Err(Error::refused("a parameter could not be evaluated"))
+        })
+        .execute()
+    }
+}
+
+/// Runs the standard plan from here on.
+unsafe fn fall_back(state: *mut State, why: &Error) {
+    // SAFETY: begun before; the last child plan is the standard one, and its state belongs to the query's context.
+    unsafe {
+        let body = (*state).body;
+        let scan = (*state).css.ss.ps.plan.cast::<pg_sys::CustomScan>();
+        let estate = (*state).css.ss.ps.state;
+        let reason = why.detail.as_ref().map_or_else(|| why.message.clone(), |d| format!("{}: {d}", why.message));
+        planner::note_fallback(&reason);
+        (*body).fallback_reason = reason;
+        let last = (*(*scan).custom_plans).length - 1;
+        let previous = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+        (*body).fallback = pg_sys::ExecInitNode(pg_sys::list_nth((*scan).custom_plans, last).cast(), estate, (*body).eflags);
+        (*state).css.custom_ps = pg_sys::lappend(std::ptr::null_mut(), (*body).fallback.cast());
+        pg_sys::MemoryContextSwitchTo(previous);
+    }
+}
+
+/// Access method of ExecScan: the next row of the engine, or an empty slot.
+#[pg_guard]
+unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: begun before; the scan slot has one place for each output column.
+    unsafe {
+        let body = (*node.cast::<State>()).body;
+        let slot = (*node).ss_ScanTupleSlot;
+        if let Some(clear) = (*(*slot).tts_ops).clear {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
+        }
+        let Some(run) = (*body).run.as_mut() else { return slot };
+        match run.next_row((*slot).tts_values, (*slot).tts_isnull) {
+            Ok(true) => {
+                (*body).delivered = true;
+                pg_sys::ExecStoreVirtualTuple(slot)
+            }
+            Ok(false) => slot,
+            Err(e) => error::raise(&e),
+        }
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn recheck(_: *mut pg_sys::ScanState, _: *mut pg_sys::TupleTableSlot) -> bool {
+    // Only row locks ask for it, and queries with row locks are not routed.
+    true
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn end(node: *mut pg_sys::CustomScanState) {
+    // SAFETY: begun before, unless begin itself failed.
+    unsafe {
+        let body = (*node.cast::<State>()).body;
+        if body.is_null() {
+            return;
+        }
+        // Closes the connection if the answer was not read to its end, which cancels the query.
+        (*body).run = None;
+        if !(*body).chain.is_null() {
+            pg_sys::ExecEndNode((*body).chain);
+        }
+        if !(*body).fallback.is_null() {
+            pg_sys::ExecEndNode((*body).fallback);
+        }
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::CustomScanState) {
+    // SAFETY: begun before.
+    unsafe {
+        let body = (*node.cast::<State>()).body;
+        if !(*body).fallback.is_null() {
+            pg_sys::ExecReScan((*body).fallback);
+            return;
+        }
+        (*body).run = None;
+        (*body).started = false;
+        if !(*body).chain.is_null() {
+            (*(*(*body).leaf).body).run = None;
+            pg_sys::ExecReScan((*body).chain);
+        } else {
+            pg_sys::ExecScanReScan(&raw mut (*node).ss);
+        }
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _: *mut pg_sys::List, es: *mut pg_sys::ExplainState) {
+    // SAFETY: begun before.
+    unsafe {
+        let body = (*node.cast::<State>()).body;
+        if (*body).private.mode == Mode::Leaf {
+            return;
+        }
+        text(es, c"Engine", settings::engine_name());
+        if !(*body).fallback.is_null() {
+            text(es, c"Run by Postgres", &(*body).fallback_reason);
+        } else if (*body).shown_lsn != 0 {
+            text(es, c"Snapshot LSN", &format!("{:X}/{:X}", (*body).shown_lsn >> 32, (*body).shown_lsn & 0xffff_ffff));
+        }
+        let asking = if (*body).leaf.is_null() { body } else { (*(*body).leaf).body };
+        if (*es).analyze {
+            if let Some(metrics) = (*asking).run.as_ref().and_then(|r| r.metrics.as_ref()) {
+                text(es, c"Engine Time", &format!("{:.3} ms", metrics.elapsed_us as f64 / 1000.0));
+            }
+        }
+        if (*es).verbose {
+            for line in engine_plan(&(*asking).private.plan).unwrap_or_else(|e| e.to_string()).lines() {
+                text(es, c"Engine Plan", line);
+            }
+        }
+    }
+}
+
+/// The engine's physical plan.
+fn engine_plan(plan: &[u8]) -> Result<String> {
+    let mut client = Client::take()?;
+    match client.ask(&ToEngine::Prepare { plan: plan.to_vec(), explain: true })? {
+        FromEngine::Prepared { explain } => {
+            client.give_back();
+            Ok(explain.unwrap_or_default())
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+unsafe fn text(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, value: &str) {
+    let value = std::ffi::CString::new(value.replace('\0', "")).unwrap_or_default();
+    // SAFETY: both are C strings; Postgres copies them.
+    unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) };
+}

@@ -1,0 +1,212 @@
+//! One execution of a routed query: the request, its answer, and the batch being read.
+
+use super::Private;
+use crate::client::{Client, unexpected};
+use crate::datum::{self, Column, Output};
+use crate::planner;
+use crate::settings;
+use crate::translate::constant::datum_to_scalar;
+use pgrx::pg_sys;
+use weir_plan::arrow_ipc::Decoder;
+use weir_plan::ir::Scalar;
+use weir_plan::manifest::Lsn;
+use weir_plan::protocol::{Freshness, FromEngine, Metrics, ToEngine};
+use weir_plan::{Error, Result};
+
+/// A running query.
+pub struct Run {
+    client: Option<Client>,
+    decoder: Decoder,
+    outputs: Vec<Output>,
+    columns: Vec<Column>,
+    rows: usize,
+    next: usize,
+    /// Holds what the Datums of the current batch point to.
+    context: pg_sys::MemoryContext,
+    pub snapshot_lsn: Lsn,
+    pub metrics: Option<Metrics>,
+}
+
+impl Run {
+    /// Sends the query and waits until its first rows (or its end) are certain.
+    ///
+    /// # Errors
+    /// Anything that went wrong; the caller decides whether Postgres runs the query instead.
+    pub fn start(private: &Private, params: Vec<Scalar>, parent: pg_sys::MemoryContext) -> Result<Run> {
+        if let Some(reason) = planner_forbids(private) {
+            return Err(Error::refused(reason));
+        }
+        let mut client = Client::take()?;
+        let request = ToEngine::Execute {
+            plan: private.plan.clone(),
+            params,
+            freshness: freshness(),
+            freshness_timeout_ms: settings::freshness_timeout_ms(),
+            query_id: 0,
+        };
+        let (schema, columns, snapshot_lsn) = match client.ask(&request) {
+            Ok(FromEngine::Started { schema, columns, snapshot_lsn }) => (schema, columns, snapshot_lsn),
+            Ok(other) => return Err(unexpected(&other)),
+            Err(e) => {
+                if !matches!(e.kind, weir_plan::Kind::Unreachable | weir_plan::Kind::Internal | weir_plan::Kind::Cancelled) {
+                    client.give_back();
+                }
+                return Err(e);
+            }
+        };
+        if columns.len() != private.output.len() {
+            return Err(Error::internal("the engine returned another number of columns"));
+        }
+        let outputs = columns
+            .iter()
+            .zip(&private.output)
+            .map(|((value, dscale), ty)| Output { value: *value as usize, dscale: dscale.map(|d| d as usize), ty: *ty })
+            .collect();
+        // SAFETY: the parent is the query's memory context, so the child dies with it.
+        let context = unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                parent,
+                c"weir batch".as_ptr(),
+                pg_sys::ALLOCSET_DEFAULT_MINSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_INITSIZE as usize,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
+            )
+        };
+        Ok(Run { client: Some(client), decoder: Decoder::start(schema)?, outputs, columns: Vec::new(), rows: 0, next: 0, context, snapshot_lsn, metrics: None })
+    }
+
+    /// Puts the next row into the slot's arrays; `false` at the end.
+    ///
+    /// # Safety
+    /// `values` and `nulls` must have room for all output columns.
+    pub unsafe fn next_row(&mut self, values: *mut pg_sys::Datum, nulls: *mut bool) -> Result<bool> {
+        while self.next >= self.rows {
+            if !self.fetch()? {
+                return Ok(false);
+            }
+        }
+        let row = self.next;
+        self.next += 1;
+        for (i, column) in self.columns.iter().enumerate() {
+            let null = column.nulls.get(row).copied().unwrap_or(false);
+            let value = column.values.get(row).copied().unwrap_or(pg_sys::Datum::null());
+            // SAFETY: one place for each output column, by contract.
+            unsafe {
+                values.add(i).write(value);
+                nulls.add(i).write(null);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the next batch; `false` at the end.
+    fn fetch(&mut self) -> Result<bool> {
+        let Some(client) = self.client.as_mut() else { return Ok(false) };
+        match client.receive()? {
+            FromEngine::Batch { ipc } => {
+                let batch = self.decoder.batch(ipc)?;
+                // SAFETY: nothing points into the previous batch any more: its last row has been consumed.
+                unsafe { pg_sys::MemoryContextReset(self.context) };
+                self.columns = self.outputs.iter().map(|o| datum::column(&batch, o, self.context)).collect::<Result<_>>()?;
+                self.rows = batch.num_rows();
+                self.next = 0;
+                Ok(true)
+            }
+            FromEngine::Done { metrics } => {
+                self.metrics = Some(metrics);
+                if let Some(client) = self.client.take() {
+                    client.give_back();
+                }
+                Ok(false)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Why a (cached) plan must not run in the engine now.
+fn planner_forbids(private: &Private) -> Option<String> {
+    if !settings::enabled() || settings::route() == settings::Route::off {
+        return Some("weir.route is off".into());
+    }
+    if planner::current_session() != private.session {
+        return Some("a setting changed since the query was planned".into());
+    }
+    planner::transaction_forbids()
+}
+
+fn freshness() -> Freshness {
+    match settings::freshness() {
+        settings::Freshness::Latest => Freshness::Lsn(flushed_insert_position()),
+        settings::Freshness::Session => {
+            // SAFETY: plain read of this backend's state.
+            let own = unsafe { pg_sys::XactLastCommitEnd };
+            flush(own);
+            Freshness::Lsn(own)
+        }
+        settings::Freshness::MaxLag { millis } => {
+            // SAFETY: reads shared memory.
+            let lsn = unsafe { pg_sys::GetFlushRecPtr(std::ptr::null_mut()) };
+            Freshness::MaxLag { millis, lsn }
+        }
+        settings::Freshness::Any => Freshness::Any,
+    }
+}
+
+/// The end of all WAL written so far, made durable so that it can be decoded: commits are visible before they are flushed.
+pub fn flushed_insert_position() -> Lsn {
+    // SAFETY: reads shared memory.
+    let lsn = record_end(unsafe { pg_sys::GetXLogInsertRecPtr() });
+    flush(lsn);
+    lsn
+}
+
+fn flush(lsn: Lsn) {
+    // SAFETY: the position is at most the end of what was inserted.
+    unsafe {
+        if lsn > pg_sys::GetFlushRecPtr(std::ptr::null_mut()) {
+            pg_sys::XLogFlush(lsn);
+        }
+    }
+}
+
+/// An insert position right behind a page header is the end of the record before that page. Source: `XLogBytePosToEndRecPtr` in `xlog.c`.
+fn record_end(lsn: Lsn) -> Lsn {
+    let page = u64::from(pg_sys::XLOG_BLCKSZ);
+    // SAFETY: set at server start.
+    let segment = u64::try_from(unsafe { pg_sys::wal_segment_size }).unwrap_or(16 << 20);
+    let offset = lsn % page;
+    let long_header = (size_of::<pg_sys::XLogLongPageHeaderData>() as u64).next_multiple_of(8);
+    let short_header = (size_of::<pg_sys::XLogPageHeaderData>() as u64).next_multiple_of(8);
+    let header = if lsn % segment == offset { long_header } else { short_header };
+    if offset == header { lsn - header } else { lsn }
+}
+
+/// Evaluates the parameters of a query.
+///
+/// # Safety
+/// `exprs` must be initialised expression states of the plan node whose expression context is given.
+pub unsafe fn evaluate(exprs: *mut pg_sys::List, private: &Private, econtext: *mut pg_sys::ExprContext) -> Result<Vec<Scalar>> {
+    private
+        .params
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| {
+            let mut is_null = false;
+            // SAFETY: the list has an entry for each parameter; evaluation happens in per-tuple memory and may raise.
+            let datum = unsafe {
+                let state = pg_sys::list_nth(exprs, i32::try_from(i).unwrap_or(0)).cast::<pg_sys::ExprState>();
+                let previous = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
+                let eval = (*state).evalfunc;
+                let datum = match eval {
+                    Some(eval) => pg_sys::ffi::pg_guard_ffi_boundary(|| eval(state, econtext, &raw mut is_null)),
+                    None => pg_sys::Datum::null(),
+                };
+                pg_sys::MemoryContextSwitchTo(previous);
+                datum
+            };
+            // SAFETY: a datum of the parameter's type.
+            unsafe { datum_to_scalar(datum, is_null, *ty) }.map_err(Error::refused)
+        })
+        .collect()
+}
