@@ -24,7 +24,6 @@ pgrx::pg_module_magic!();
 
 /// Called once when the library is loaded: by the postmaster when it is preloaded, else by the first session that needs it.
 #[pg_guard]
-#[unsafe(no_mangle)]
 pub extern "C-unwind" fn _PG_init() {
     settings::define();
     scan::register();

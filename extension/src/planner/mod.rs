@@ -12,7 +12,7 @@ pub mod relations;
 mod route;
 mod wrap;
 
-pub use route::current_session;
+pub use route::{current_session, transaction_forbids};
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 

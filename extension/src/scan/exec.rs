@@ -38,7 +38,7 @@ struct Body {
 }
 
 #[pg_guard]
-pub unsafe extern "C-unwind" fn create_state(_: *mut pg_sys::CustomScan) -> *mut pg_sys::Node {
+pub unsafe extern "C-unwind" fn create_state(_scan: *mut pg_sys::CustomScan) -> *mut pg_sys::Node {
     // SAFETY: a zeroed node of our size, tagged as Postgres expects.
     unsafe {
         let state = pg_sys::palloc0(size_of::<State>()).cast::<State>();
@@ -207,7 +207,7 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn recheck(_: *mut pg_sys::ScanState, _: *mut pg_sys::TupleTableSlot) -> bool {
+unsafe extern "C-unwind" fn recheck(_node: *mut pg_sys::ScanState, _slot: *mut pg_sys::TupleTableSlot) -> bool {
     // Only row locks ask for it, and queries with row locks are not routed.
     true
 }
@@ -252,7 +252,7 @@ pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::CustomScanState) {
 }
 
 #[pg_guard]
-pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _: *mut pg_sys::List, es: *mut pg_sys::ExplainState) {
+pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _ancestors: *mut pg_sys::List, es: *mut pg_sys::ExplainState) {
     // SAFETY: begun before.
     unsafe {
         let body = (*node.cast::<State>()).body;
