@@ -4,7 +4,7 @@ use crate::error::refused;
 use crate::value::{Call, Value};
 use datafusion::common::Result;
 
-mod arith;
+pub mod arith;
 mod misc;
 mod text;
 mod time;

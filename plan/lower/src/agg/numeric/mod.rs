@@ -1,0 +1,150 @@
+//! count, and sum, avg, min, max, variance and their relatives over numbers.
+
+use super::{AggArgs, AggLowered, AggPart};
+use crate::error::refused;
+use crate::func::arith::compare::canonical;
+use crate::func::arith::numeric::{divide, parts};
+use crate::value::{DScale, Value};
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
+use std::sync::Arc;
+use sum::sum_udaf;
+use weir_plan::types::{PgType, oid};
+
+mod sum;
+
+pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
+    Some(match args.func {
+        2803 => Ok(count(lit(1_i64), false)),
+        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(canonical(v), args.distinct))),
+        2107..=2109 | 2114 => sum(args),
+        2100..=2103 => average(args),
+        2115..=2117 => extreme(args, max_udaf()),
+        2131..=2133 => extreme(args, min_udaf()),
+        2130 => numeric_extreme(args, true),
+        2146 => numeric_extreme(args, false),
+        _ => return None,
+    })
+}
+
+fn arg<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
+    args.args.first().ok_or_else(|| refused(format!("aggregate {} lacks its argument", args.func)))
+}
+
+fn part(udf: Arc<AggregateUDF>, arg: Expr, distinct: bool) -> AggPart {
+    AggPart { udf, args: vec![arg], order_by: vec![], distinct }
+}
+
+/// The `n`th result column of the parts.
+fn column(columns: &[Expr], n: usize) -> Result<Expr> {
+    columns.get(n).cloned().ok_or_else(|| refused("an aggregate lacks one of its parts"))
+}
+
+fn count(arg: Expr, distinct: bool) -> AggLowered {
+    AggLowered {
+        parts: vec![part(count_udaf(), arg, distinct)],
+        finish: Box::new(|columns| Ok(Value::new(column(&columns, 0)?, DataType::Int64, PgType::new(oid::INT8)))),
+    }
+}
+
+/// Types whose equality is not that of their Arrow form.
+fn distinct_countable(v: &Value, distinct: bool) -> Result<()> {
+    let element = v.ty.element().map_or(v.ty.base, |e| e.base);
+    let unequal = matches!(element, oid::INTERVAL | oid::JSONB | oid::JSON) || (v.ty.element().is_some() && matches!(element, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC));
+    if distinct && unequal { Err(refused("count(DISTINCT) over this type")) } else { Ok(()) }
+}
+
+/// The display scales of the rows whose value is not NULL; `None` if the scale is the same for all.
+fn row_scales(v: &Value) -> Result<Option<Expr>> {
+    Ok(match &v.dscale {
+        Some(DScale::Dynamic(scale)) => Some(when(v.expr.clone().is_not_null(), scale.clone()).end()?),
+        _ => None,
+    })
+}
+
+/// The sum's argument and result types, and the type that Postgres gives the sum.
+fn summand(v: &Value) -> Result<(Expr, DataType)> {
+    Ok(match &v.arrow {
+        DataType::Int16 | DataType::Int32 => (v.cast_to(&DataType::Int64), DataType::Int64),
+        DataType::Int64 => (v.expr.clone(), DataType::Decimal128(38, 0)),
+        DataType::Decimal128(_, s) => (v.expr.clone(), DataType::Decimal128(38, *s)),
+        DataType::Decimal256(_, s) => (v.expr.clone(), DataType::Decimal256(76, *s)),
+        other => return Err(refused(format!("sum of {other}"))),
+    })
+}
+
+/// The sum as one or two parts, and the function that makes its value of their columns.
+fn sum_parts(args: &AggArgs<'_>) -> Result<(Vec<AggPart>, impl Fn(&[Expr]) -> Result<Value> + use<>)> {
+    let v = arg(args)?;
+    let (expr, result) = summand(v)?;
+    let mut parts = vec![part(sum_udaf(&result), expr, args.distinct)];
+    if let Some(scales) = row_scales(v)? {
+        if args.distinct {
+            return Err(refused("sum(DISTINCT) of numerics with different display scales"));
+        }
+        parts.push(part(max_udaf(), scales, false));
+    }
+    let dscale = v.dscale.clone();
+    let value = move |columns: &[Expr]| {
+        let sum = column(columns, 0)?;
+        Ok(match (&result, &dscale) {
+            (DataType::Int64, _) => Value::new(sum, result.clone(), PgType::new(oid::INT8)),
+            (_, Some(DScale::Dynamic(_))) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Dynamic(column(columns, 1)?)),
+            (_, Some(DScale::Static(s))) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Static(*s)),
+            (_, None) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Static(0)),
+        })
+    };
+    Ok((parts, value))
+}
+
+fn sum(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let (parts, value) = sum_parts(args)?;
+    Ok(AggLowered { parts, finish: Box::new(move |columns| value(&columns)) })
+}
+
+fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let (mut parts, value) = sum_parts(args)?;
+    let counted = parts.len();
+    parts.push(part(count_udaf(), arg(args)?.expr.clone(), args.distinct));
+    Ok(AggLowered {
+        parts,
+        finish: Box::new(move |columns| {
+            let mut sum = value(&columns)?;
+            if sum.dscale.is_none() {
+                let integer = DataType::Decimal128(19, 0);
+                sum = Value::numeric(sum.cast_to(&integer), integer, PgType::NUMERIC, DScale::Static(0));
+            }
+            // The sum is NULL where the count is 0.
+            let count = Value::new(column(&columns, counted)?, DataType::Int64, PgType::new(oid::INT8));
+            let integer = DataType::Decimal128(19, 0);
+            let count = Value::numeric(count.cast_to(&integer), integer, PgType::NUMERIC, DScale::Static(0));
+            divide(&sum, &count)
+        }),
+    })
+}
+
+fn extreme(args: &AggArgs<'_>, udf: Arc<AggregateUDF>) -> Result<AggLowered> {
+    let v = arg(args)?;
+    let (arrow, ty) = (v.arrow.clone(), v.ty);
+    Ok(AggLowered {
+        // DISTINCT does not change the answer.
+        parts: vec![part(udf, v.expr.clone(), false)],
+        finish: Box::new(move |columns| Ok(Value::new(column(&columns, 0)?, arrow, ty))),
+    })
+}
+
+fn numeric_extreme(args: &AggArgs<'_>, max: bool) -> Result<AggLowered> {
+    let v = arg(args)?;
+    parts(&v.arrow)?;
+    let (arrow, ty) = (v.arrow.clone(), args.ty);
+    let Some(DScale::Static(s)) = v.dscale.clone() else {
+        return Err(refused("min and max of numerics with different display scales"));
+    };
+    Ok(AggLowered {
+        parts: vec![part(if max { max_udaf() } else { min_udaf() }, v.expr.clone(), false)],
+        finish: Box::new(move |columns| Ok(Value::numeric(column(&columns, 0)?, arrow, ty, DScale::Static(s)))),
+    })
+}

@@ -1,9 +1,0 @@
-//! Arithmetic, comparison and casts of numbers and booleans.
-
-use crate::value::{Call, Value};
-use datafusion::common::Result;
-
-pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
-    let _ = call.func;
-    None
-}
