@@ -1,10 +1,36 @@
 //! Relations: the plan's nodes as DataFusion's.
+//!
+//! Invariants:
+//! - Subqueries never reach DataFusion: they become joins here (`subquery`), so that NULLs, empty results and errors are Postgres's.
+//! - Nothing is evaluated twice that may come out differently: such relations are computed once and shared (`shared`).
 
 use datafusion::common::Result;
 use datafusion::datasource::TableProvider;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use std::collections::HashMap;
 use std::sync::Arc;
-use weir_plan::ir::{Plan, Scan};
+use weir_plan::ir::{ColId, CteId, Plan, Rel, Scalar, Scan, Session};
+use weir_plan::types::PgType;
+
+mod aggregate;
+mod consts;
+mod correlate;
+mod expr;
+mod extreme;
+mod frame;
+mod join;
+pub(crate) mod keys;
+mod node;
+mod order;
+mod scan;
+mod setop;
+mod share;
+mod subquery;
+pub(crate) mod unify;
+mod walk;
+mod window;
+
+use node::{Domain, Node};
 
 /// Where scans get their data: the engine's pinned snapshot.
 pub trait TableSource {
@@ -16,19 +42,120 @@ pub trait TableSource {
     fn provider(&self, scan: &Scan) -> Result<Arc<dyn TableProvider>>;
 }
 
-/// A plan for DataFusion. Parameters are placeholders `$1`… in the order of `Plan::params`; a numeric parameter takes two
-/// (`$n` its value, `$n_s` its display scale), see `param_values`.
+/// A plan for DataFusion.
 pub struct Lowered {
     pub plan: LogicalPlan,
     /// For each output column of the IR plan: index of the physical column, and of its display scale if that is dynamic.
     pub columns: Vec<(u32, Option<u32>)>,
 }
 
-/// Lowers a whole plan.
+/// Lowers a whole plan. `params` are the values of `Plan::params`: with them the plan can be executed once (lower again for the next
+/// execution); without them parameters are placeholders and the plan is good for checking and explaining only.
 ///
 /// # Errors
 /// `Refused` with a reason for what cannot be answered exactly.
-pub fn lower_plan(plan: &Plan, tables: &dyn TableSource) -> Result<Lowered> {
-    let _ = (plan, tables);
-    Err(crate::error::refused("not lowered"))
+pub fn lower_plan(plan: &Plan, params: Option<&[Scalar]>, tables: &dyn TableSource) -> Result<Lowered> {
+    if params.is_some_and(|p| p.len() != plan.params.len()) {
+        return Err(crate::error::refused("wrong number of parameters"));
+    }
+    let lowered = Lowerer::new(plan, params, tables).plan(plan);
+    match (lowered, params) {
+        // A function may need a constant where the placeholder stands: NULL is one.
+        (Err(_), None) if !plan.params.is_empty() => {
+            let nulls = vec![Scalar::Null; plan.params.len()];
+            Lowerer::new(plan, Some(&nulls), tables).plan(plan)
+        }
+        (lowered, _) => lowered,
+    }
+}
+
+struct Lowerer<'a> {
+    session: &'a Session,
+    params: Option<&'a [Scalar]>,
+    param_types: &'a [PgType],
+    tables: &'a dyn TableSource,
+    ctes: HashMap<CteId, Arc<Rel>>,
+    /// For names and column identities of our own.
+    next: u32,
+}
+
+impl<'a> Lowerer<'a> {
+    fn new(plan: &'a Plan, params: Option<&'a [Scalar]>, tables: &'a dyn TableSource) -> Self {
+        Self { session: &plan.session, params, param_types: &plan.params, tables, ctes: HashMap::new(), next: 1 << 31 }
+    }
+
+    fn plan(&mut self, plan: &Plan) -> Result<Lowered> {
+        let node = self.rel(&plan.root, None)?;
+        let (mut exprs, mut columns) = (Vec::new(), Vec::new());
+        let mut place = |expr| {
+            let at = exprs.iter().position(|e| *e == expr).unwrap_or_else(|| {
+                exprs.push(expr);
+                exprs.len() - 1
+            });
+            u32::try_from(at).unwrap_or(u32::MAX)
+        };
+        for (id, _) in &plan.output {
+            let mut physical = node::physical(node.get(*id)?).into_iter();
+            let value = physical.next().map(&mut place).unwrap_or(0);
+            columns.push((value, physical.next().map(&mut place)));
+        }
+        if exprs.is_empty() {
+            exprs.push(datafusion::logical_expr::lit(true).alias("one"));
+        }
+        let plan = LogicalPlanBuilder::from(node.plan).project(exprs)?.build()?;
+        Ok(Lowered { plan, columns })
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    fn fresh_id(&mut self) -> ColId {
+        ColId(self.fresh())
+    }
+
+    /// Lowers a relation. With a domain, the result is the relation evaluated for each of the domain's rows, which it carries in `dom`.
+    fn rel(&mut self, rel: &Rel, domain: Option<&Domain>) -> Result<Node> {
+        if let Some(d) = domain {
+            if !self.is_correlated(rel, d) {
+                let node = self.rel(rel, None)?;
+                return self.in_domain(node, domain);
+            }
+        }
+        match rel {
+            Rel::OneRow => self.one_row(domain),
+            Rel::Scan(scan) => {
+                let node = self.scan(scan)?;
+                self.in_domain(node, domain)
+            }
+            Rel::Values { columns, rows } => self.values(columns, rows, domain),
+            Rel::Project { input, exprs } => self.project(input, exprs, domain),
+            Rel::Filter { input, predicate } => {
+                let node = self.rel(input, domain)?;
+                self.filter(node, predicate)
+            }
+            Rel::Join(join) => self.join(join, domain),
+            Rel::Aggregate(aggregate) => self.aggregate(aggregate, domain),
+            Rel::Sort { input, keys } => {
+                let node = self.rel(input, domain)?;
+                self.sort(node, keys)
+            }
+            Rel::Limit { input, offset, limit } => self.limit(input, offset.as_ref(), limit.as_ref(), domain),
+            Rel::Distinct { input } => {
+                let node = self.rel(input, domain)?;
+                self.distinct(node)
+            }
+            Rel::With { ctes, body } => {
+                for (id, cte) in ctes {
+                    self.ctes.insert(*id, Arc::new(cte.clone()));
+                }
+                self.rel(body, domain)
+            }
+            Rel::CteRef { cte, columns } => self.cte_ref(*cte, columns, domain),
+            Rel::SetOp(op) => self.set_op(op, domain),
+            Rel::DistinctOn { input, on, keys } => self.distinct_on(input, on, keys, domain),
+            Rel::Window { input, functions } => self.window(input, functions, domain),
+        }
+    }
 }

@@ -1,0 +1,96 @@
+//! UNION, INTERSECT, EXCEPT.
+//!
+//! INTERSECT and EXCEPT group the rows of both sides and count from which side they came. With ALL, copies are numbered first, so that
+//! the n-th copy of a row on one side meets the n-th on the other.
+
+use super::keys::group_key;
+use super::node::{Domain, Node, column, physical};
+use super::scan::union_all;
+use super::{Lowerer, unify};
+use crate::error::refused;
+use crate::value::Value;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::functions_aggregate::expr_fn::bool_or;
+use datafusion::logical_expr::{Expr as DfExpr, lit};
+use weir_plan::ir::{ColId, Expr, Named, SetOp, SetOpKind};
+use weir_plan::types::PgType;
+
+impl Lowerer<'_> {
+    pub(super) fn set_op(&mut self, op: &SetOp, domain: Option<&Domain>) -> Result<Node> {
+        let left = self.rel(&op.left, domain)?;
+        let right = self.rel(&op.right, domain)?;
+        if op.columns.is_empty() {
+            return Err(refused("a set operation without columns"));
+        }
+        let (mut left_values, mut right_values) = (Vec::new(), Vec::new());
+        for (id, l, r, ty) in &op.columns {
+            let (l, r) = (left.get(*l)?, right.get(*r)?);
+            let form = unify::form(&[l, r], *ty)?;
+            left_values.push((*id, form.apply(l)));
+            right_values.push((*id, form.apply(r)));
+        }
+        let left = self.projected(left, left_values)?;
+        let right = self.projected(right, right_values)?;
+        match (op.kind, op.all) {
+            (SetOpKind::Union, true) => union_all(left, vec![right]),
+            (SetOpKind::Union, false) => {
+                let both = union_all(left, vec![right])?;
+                self.distinct(both)
+            }
+            (kind, all) => self.counted(left, right, kind, all),
+        }
+    }
+
+    fn counted(&mut self, left: Node, right: Node, kind: SetOpKind, all: bool) -> Result<Node> {
+        let order = left.order.clone();
+        let (left, copy) = self.marked(left, true, all, None)?;
+        let (right, _) = self.marked(right, false, all, Some(copy))?;
+        let both = union_all(left, vec![right])?;
+        let groups: Vec<Named<Expr>> = both
+            .outputs()?
+            .into_iter()
+            .filter(|(id, _)| *id != copy.side)
+            .map(|(id, v)| Named { id, expr: Expr::Column { id, ty: v.ty } })
+            .collect();
+        let side = both.get(copy.side)?.expr.clone();
+        let (in_left, in_right) = (format!("n{}", self.fresh()), format!("n{}", self.fresh()));
+        let extra = vec![bool_or(side.clone()).alias(&in_left), bool_or(datafusion::logical_expr::not(side)).alias(&in_right)];
+        let raw = self.raw_aggregate_with(both, &groups, None, &[], &[], extra)?;
+        let keep = match kind {
+            SetOpKind::Except => column(in_left).and(datafusion::logical_expr::not(column(in_right))),
+            _ => column(in_left).and(column(in_right)),
+        };
+        let raw = raw.map_node(|n| n.map_plan(|p| p.filter(keep)))?;
+        let mut node = self.finish(raw, None)?;
+        node.order = order;
+        node.narrow()
+    }
+
+    /// Adds which side a row is of and, for ALL, which of its copies.
+    fn marked(&mut self, node: Node, is_left: bool, all: bool, ids: Option<CopyIds>) -> Result<(Node, CopyIds)> {
+        let ids = match ids {
+            Some(ids) => ids,
+            None => CopyIds { side: self.fresh_id(), number: self.fresh_id() },
+        };
+        let mut values = node.outputs()?;
+        let mut node = node;
+        if all {
+            let mut partition: Vec<DfExpr> = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
+            for (_, v) in &values {
+                partition.push(group_key(v)?.expr);
+            }
+            let (next, number) = self.numbered(node, partition, vec![])?;
+            node = next;
+            values.push((ids.number, Value::new(datafusion::logical_expr::cast(number, DataType::Int64), DataType::Int64, PgType::INT8)));
+        }
+        values.push((ids.side, Value::bool(lit(is_left))));
+        Ok((self.projected(node, values)?, ids))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct CopyIds {
+    side: ColId,
+    number: ColId,
+}

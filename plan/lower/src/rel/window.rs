@@ -1,0 +1,274 @@
+//! OVER: window functions and aggregates over windows.
+//!
+//! All functions of one partition and order go into one node of DataFusion, so that they see ties in one order, as in Postgres.
+
+use super::expr::{Scope, branches};
+use super::keys::group_key;
+use super::node::{Domain, Node, column, named, physical};
+use super::{Lowerer, frame};
+use crate::agg::{self, AggArgs};
+use crate::error::{raise, refused};
+use crate::value::{DScale, Value};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_window::cume_dist::cume_dist_udwf;
+use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
+use datafusion::functions_window::nth_value::{first_value_udwf, last_value_udwf, nth_value_udwf};
+use datafusion::functions_window::rank::{dense_rank_udwf, percent_rank_udwf, rank_udwf};
+use datafusion::functions_window::row_number::row_number_udwf;
+use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{Expr as DfExpr, SortExpr, WindowFrame, WindowFunctionDefinition, WindowUDF, cast, lit, when};
+use std::sync::Arc;
+use weir_plan::ir::{ColId, Collation, Named, Rel, WindowCall};
+use weir_plan::types::PgType;
+
+/// A call with OVER.
+pub(super) fn over(
+    fun: impl Into<WindowFunctionDefinition>,
+    args: Vec<DfExpr>,
+    partition_by: Vec<DfExpr>,
+    order_by: Vec<SortExpr>,
+    window_frame: WindowFrame,
+    filter: Option<DfExpr>,
+) -> DfExpr {
+    let params =
+        WindowFunctionParams { args, partition_by, order_by, window_frame, filter: filter.map(Box::new), null_treatment: None, distinct: false };
+    DfExpr::WindowFunction(Box::new(WindowFunction { fun: fun.into(), params }))
+}
+
+/// The functions of one partition and order.
+struct Group {
+    partition: Vec<DfExpr>,
+    order: Vec<SortExpr>,
+    calls: Vec<DfExpr>,
+}
+
+/// The window functions of one node, by partition and order.
+struct Windows {
+    groups: Vec<Group>,
+    next: u32,
+}
+
+impl Windows {
+    /// The column in which the call's result will be.
+    fn add(&mut self, window: &Window, fun: impl Into<WindowFunctionDefinition>, args: Vec<DfExpr>, frame: WindowFrame, filter: Option<DfExpr>) -> DfExpr {
+        let call = over(fun, args, window.partition.clone(), window.order.clone(), frame, filter);
+        self.next += 1;
+        let name = format!("w{}", self.next);
+        let call = call.alias(&name);
+        match self.groups.iter_mut().find(|g| g.partition == window.partition && g.order == window.order) {
+            Some(group) => group.calls.push(call),
+            None => self.groups.push(Group { partition: window.partition.clone(), order: window.order.clone(), calls: vec![call] }),
+        }
+        column(name)
+    }
+}
+
+struct Window {
+    partition: Vec<DfExpr>,
+    order: Vec<SortExpr>,
+    frame: WindowFrame,
+    filter: Option<DfExpr>,
+}
+
+impl Window {
+    /// For functions that do not look at the frame.
+    fn whole(&self) -> WindowFrame {
+        WindowFrame::new((!self.order.is_empty()).then_some(false))
+    }
+}
+
+/// A window function waiting for its columns.
+type Pending = (ColId, PgType, Box<dyn FnOnce() -> Result<Value>>);
+
+impl Lowerer<'_> {
+    pub(super) fn window(&mut self, input: &Rel, functions: &[Named<WindowCall>], domain: Option<&Domain>) -> Result<Node> {
+        let mut node = self.rel(input, domain)?;
+        let mut calls = Vec::new();
+        for n in functions {
+            let c = &n.expr;
+            let (next, args) = self.absorb(node, &c.args)?;
+            let (next, filter) = self.absorb(next, &c.filter)?;
+            let (next, partition_by) = self.absorb(next, &c.partition_by)?;
+            let (next, order_by) = self.absorb_keys(next, &c.order_by)?;
+            node = next;
+            calls.push((n.id, WindowCall { args, filter: filter.into_iter().next(), partition_by, order_by, ..c.clone() }));
+        }
+        let mut windows = Windows { groups: vec![], next: self.fresh() };
+        let mut pending: Vec<Pending> = Vec::new();
+        for (id, call) in &calls {
+            let scope = Scope::of(&node);
+            let mut partition: Vec<DfExpr> = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
+            for e in &call.partition_by {
+                partition.push(group_key(&self.expr(e, &scope)?)?.expr);
+            }
+            let order_values = call.order_by.iter().map(|k| self.expr(&k.expr, &scope)).collect::<Result<Vec<_>>>()?;
+            let window = Window {
+                partition,
+                order: self.sort_exprs(&call.order_by, &scope)?,
+                frame: self.frame(&call.frame, &call.order_by, &order_values)?,
+                filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| v.expr),
+            };
+            let args = self.exprs(&call.args, &scope)?;
+            pending.push((*id, call.ty, self.window_call(call, args, &window, &mut windows)?));
+        }
+        self.next = windows.next;
+        for group in windows.groups {
+            node = node.map_plan(|p| p.window(group.calls))?;
+        }
+        let (mut exprs, mut added) = (Vec::new(), Vec::new());
+        for (id, ty, finish) in pending {
+            let mut value = finish()?;
+            value.ty = ty;
+            let (e, v) = named(&super::node::name_of(id), &value);
+            exprs.extend(e);
+            added.push((id, v));
+        }
+        let mut node = node.extend(exprs)?;
+        for (id, v) in added {
+            node.cols.insert(id, v);
+            node.order.push(id);
+        }
+        Ok(node)
+    }
+
+    fn window_call(&self, call: &WindowCall, args: Vec<Value>, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+        let mut args = args.into_iter();
+        let (first, second, third) = (args.next(), args.next(), args.next());
+        let missing = || refused(format!("window function {} with wrong arguments", call.func));
+        let mut rank = |udf: Arc<WindowUDF>, arrow: DataType, ty: PgType| -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+            let c = windows.add(window, udf, vec![], window.whole(), None);
+            let expr = cast(c, arrow.clone());
+            Ok(Box::new(move || Ok(Value::new(expr, arrow, ty))))
+        };
+        match call.func {
+            3100 => rank(row_number_udwf(), DataType::Int64, PgType::INT8),
+            3101 => rank(rank_udwf(), DataType::Int64, PgType::INT8),
+            3102 => rank(dense_rank_udwf(), DataType::Int64, PgType::INT8),
+            3103 => rank(percent_rank_udwf(), DataType::Float64, PgType::FLOAT8),
+            3104 => rank(cume_dist_udwf(), DataType::Float64, PgType::FLOAT8),
+            3105 => ntile(first.ok_or_else(missing)?, window, windows),
+            3106..=3111 => {
+                let offset = match second {
+                    None => Some(1),
+                    Some(v) => integer(&v)?,
+                };
+                let offset = if call.func >= 3109 { offset.map(|n| -n) } else { offset };
+                shifted(first.ok_or_else(missing)?, offset, third, call.ty, window, windows)
+            }
+            3112 => Ok(in_frame(first_value_udwf(), first.ok_or_else(missing)?, None, window, windows)),
+            3113 => Ok(in_frame(last_value_udwf(), first.ok_or_else(missing)?, None, window, windows)),
+            3114 => {
+                let value = first.ok_or_else(missing)?;
+                match integer(&second.ok_or_else(missing)?)? {
+                    None => nothing(&value),
+                    Some(n) if n <= 0 => Err(raise("22016", "argument of nth_value must be greater than zero")),
+                    Some(n) => Ok(in_frame(nth_value_udwf(), value, Some(n), window, windows)),
+                }
+            }
+            _ => {
+                let args = [first, second, third].into_iter().flatten().chain(args).collect();
+                self.aggregate_over(call, args, window, windows)
+            }
+        }
+    }
+
+    fn aggregate_over(&self, call: &WindowCall, args: Vec<Value>, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+        let args = AggArgs {
+            func: call.func,
+            direct: vec![],
+            args,
+            distinct: false,
+            order_by: vec![],
+            windowed: true,
+            ty: call.ty,
+            collation: Collation::None,
+            session: self.session,
+        };
+        let lowered = agg::lower(&args)?;
+        let mut parts = Vec::new();
+        for p in lowered.parts {
+            if p.distinct || !p.order_by.is_empty() {
+                return Err(refused(format!("aggregate {} over a window", call.func)));
+            }
+            parts.push(windows.add(window, p.udf, p.args, window.frame.clone(), window.filter.clone()));
+        }
+        let finish = lowered.finish;
+        Ok(Box::new(move || finish(parts)))
+    }
+}
+
+/// A constant integer argument.
+fn integer(value: &Value) -> Result<Option<i64>> {
+    match &value.expr {
+        DfExpr::Literal(v, _) if v.is_null() => Ok(None),
+        DfExpr::Literal(ScalarValue::Int32(Some(n)), _) => Ok(Some(i64::from(*n))),
+        DfExpr::Literal(ScalarValue::Int64(Some(n)), _) => Ok(Some(*n)),
+        _ => Err(refused("an argument of a window function that is not a constant")),
+    }
+}
+
+fn nothing(like: &Value) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    let mut value = like.clone();
+    value.expr = DfExpr::Literal(ScalarValue::try_from(&like.arrow)?, None);
+    if let Some(DScale::Dynamic(scale)) = &mut value.dscale {
+        *scale = DfExpr::Literal(ScalarValue::Int16(None), None);
+    }
+    Ok(Box::new(move || Ok(value)))
+}
+
+/// The first buckets get one row more (`window_ntile` in `windowfuncs.c`; DataFusion spreads them).
+fn ntile(buckets: Value, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    let Some(n) = integer(&buckets)? else { return nothing(&Value::new(buckets.expr, DataType::Int32, PgType::INT4)) };
+    if n <= 0 {
+        return Err(raise("22014", "argument of ntile must be greater than zero"));
+    }
+    let row = cast(windows.add(window, row_number_udwf(), vec![], window.whole(), None), DataType::Int64) - lit(1i64);
+    let everything = Window { partition: window.partition.clone(), order: window.order.clone(), frame: window.whole(), filter: None };
+    let total = windows.add(&everything, count_udaf(), vec![lit(1i64)], frame::all_rows(), None);
+    let (small, larger) = (total.clone() / lit(n), total % lit(n));
+    let in_larger = larger.clone() * (small.clone() + lit(1i64));
+    let bucket = when(row.clone().lt(in_larger.clone()), row.clone() / (small.clone() + lit(1i64)))
+        .otherwise((row - in_larger) / small.clone() + larger)?
+        + lit(1i64);
+    Ok(Box::new(move || Ok(Value::new(cast(bucket, DataType::Int32), DataType::Int32, PgType::INT4))))
+}
+
+/// lag (or, with a negative offset, lead). The default is evaluated for the current row.
+fn shifted(
+    value: Value,
+    offset: Option<i64>,
+    default: Option<Value>,
+    ty: PgType,
+    window: &Window,
+    windows: &mut Windows,
+) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    let Some(offset) = offset else { return nothing(&value) };
+    let (udf, distance) = if offset < 0 { (lead_udwf(), offset.unsigned_abs()) } else { (lag_udwf(), offset.unsigned_abs()) };
+    let distance = i64::try_from(distance).map_err(|_| refused("lag or lead over so many rows"))?;
+    let mut shift = |e: DfExpr, default: ScalarValue| {
+        windows.add(window, Arc::clone(&udf), vec![e, lit(distance), DfExpr::Literal(default, None)], window.whole(), None)
+    };
+    let mut there = value.clone();
+    there.expr = shift(value.expr.clone(), ScalarValue::try_from(&value.arrow)?);
+    if let Some(DScale::Dynamic(scale)) = &value.dscale {
+        there.dscale = Some(DScale::Dynamic(shift(scale.clone(), ScalarValue::Int16(None))));
+    }
+    let Some(default) = default else { return Ok(Box::new(move || Ok(there))) };
+    let exists = shift(lit(true), ScalarValue::Boolean(Some(false)));
+    Ok(Box::new(move || branches(vec![(exists, there)], Some(default), ty)))
+}
+
+fn in_frame(udf: Arc<WindowUDF>, value: Value, n: Option<i64>, window: &Window, windows: &mut Windows) -> Box<dyn FnOnce() -> Result<Value>> {
+    let mut pick = |e: DfExpr| {
+        let args = std::iter::once(e).chain(n.map(lit)).collect();
+        windows.add(window, Arc::clone(&udf), args, window.frame.clone(), None)
+    };
+    let mut there = value.clone();
+    there.expr = pick(value.expr.clone());
+    if let Some(DScale::Dynamic(scale)) = &value.dscale {
+        there.dscale = Some(DScale::Dynamic(pick(scale.clone())));
+    }
+    Box::new(move || Ok(there))
+}
