@@ -1,0 +1,57 @@
+//! The one place where a call is checked against the table of what may be shipped.
+
+use super::{Cx, Result, collation, types};
+use pgrx::pg_sys;
+use weir_plan::functions::{self, FunctionKind};
+use weir_plan::ir::Collation;
+use weir_plan::types::PgType;
+
+/// What is called, for the check and the refusal.
+#[derive(Clone, Copy)]
+pub struct Callee {
+    pub func: pg_sys::Oid,
+    /// The operator it was written as, if any.
+    pub operator: Option<pg_sys::Oid>,
+    pub kind: FunctionKind,
+    /// With OVER.
+    pub over: bool,
+    pub collation: pg_sys::Oid,
+}
+
+impl Callee {
+    pub fn function(func: pg_sys::Oid, collation: pg_sys::Oid) -> Callee {
+        Callee { func, operator: None, kind: FunctionKind::Scalar, over: false, collation }
+    }
+
+    pub fn operator(operator: pg_sys::Oid, func: pg_sys::Oid, collation: pg_sys::Oid) -> Callee {
+        Callee { operator: Some(operator), ..Callee::function(func, collation) }
+    }
+}
+
+/// Checks that the call may be shipped; the answer is what its collation lets an engine do.
+pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collation> {
+    let class = collation::class(callee.collation)?;
+    let func = callee.func.to_u32();
+    if functions::row(func).is_none() {
+        return Err(unknown(callee));
+    }
+    functions::shippable(func, callee.kind, callee.over, args, class, &cx.session, || types::function_name(callee.func))?;
+    Ok(class)
+}
+
+unsafe fn unknown(callee: Callee) -> String {
+    if pg_sys::func_volatile(callee.func) as u8 == pg_sys::PROVOLATILE_VOLATILE {
+        return format!("function {} is volatile", types::function_name(callee.func));
+    }
+    match callee.operator {
+        Some(operator) => format!("operator {} is not shipped", types::operator_name(operator)),
+        None => {
+            let noun = match callee.kind {
+                FunctionKind::Scalar => "function",
+                FunctionKind::Aggregate => "aggregate",
+                FunctionKind::Window => "window function",
+            };
+            format!("{noun} {} is not shipped", types::function_name(callee.func))
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a collation lets an engine do, read from the catalog.
+//!
+//! Invariant: a collation that is not known to be C, or to order by code points, is treated as a locale's.
+
+use super::{Result, tree};
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use weir_plan::ir::Collation;
+
+#[derive(Clone)]
+struct Known {
+    class: Collation,
+    name: String,
+}
+
+thread_local! {
+    // Collations are never altered in what matters here, and their OIDs are reused only after wrap-around.
+    static CACHE: RefCell<HashMap<u32, Known>> = RefCell::new(HashMap::new());
+}
+
+/// The class of a collation; `InvalidOid` is that of a type without collations.
+pub unsafe fn class(collation: pg_sys::Oid) -> Result<Collation> {
+    Ok(known(collation)?.class)
+}
+
+/// The collation's name as in `COLLATE "…"`; for the default collation that of the database's locale.
+pub unsafe fn name(collation: pg_sys::Oid) -> String {
+    known(collation).map_or_else(|_| collation.to_u32().to_string(), |k| k.name)
+}
+
+unsafe fn known(collation: pg_sys::Oid) -> Result<Known> {
+    if collation == pg_sys::InvalidOid {
+        return Ok(Known { class: Collation::None, name: String::new() });
+    }
+    let key = collation.to_u32();
+    if let Some(k) = CACHE.with_borrow(|c| c.get(&key).cloned()) {
+        return Ok(k);
+    }
+    let k = if collation == pg_sys::DEFAULT_COLLATION_OID { read_default() } else { read(collation) }
+        .ok_or_else(|| format!("collation with OID {key} does not exist"))?;
+    CACHE.with_borrow_mut(|c| c.insert(key, k.clone()));
+    Ok(k)
+}
+
+unsafe fn read(collation: pg_sys::Oid) -> Option<Known> {
+    let cache = pg_sys::SysCacheIdentifier::COLLOID as i32;
+    let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(collation));
+    if tuple.is_null() {
+        return None;
+    }
+    let form = form::<pg_sys::FormData_pg_collation>(tuple);
+    let name = tree::string((*form).collname.data.as_ptr());
+    let locale = locale_attr(tuple);
+    let class = if !(*form).collisdeterministic {
+        Collation::Nondeterministic
+    } else {
+        let attr = |n| text_attr(cache, tuple, n);
+        classify(
+            (*form).collprovider as u8,
+            attr(pg_sys::Anum_pg_collation_collcollate as i16).as_deref(),
+            attr(pg_sys::Anum_pg_collation_collctype as i16).as_deref(),
+            locale.as_deref(),
+        )
+    };
+    pg_sys::ReleaseSysCache(tuple);
+    Some(Known { class, name })
+}
+
+unsafe fn read_default() -> Option<Known> {
+    let cache = pg_sys::SysCacheIdentifier::DATABASEOID as i32;
+    let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(pg_sys::MyDatabaseId));
+    if tuple.is_null() {
+        return None;
+    }
+    let form = form::<pg_sys::FormData_pg_database>(tuple);
+    #[cfg(feature = "pg14")]
+    let (collate, ctype, provider, locale) =
+        (Some(tree::string((*form).datcollate.data.as_ptr())), Some(tree::string((*form).datctype.data.as_ptr())), b'c', None::<String>);
+    #[cfg(not(feature = "pg14"))]
+    let (collate, ctype, provider, locale) = {
+        let attr = |n| text_attr(cache, tuple, n);
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let locale = attr(pg_sys::Anum_pg_database_daticulocale as i16);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let locale = attr(pg_sys::Anum_pg_database_datlocale as i16);
+        (
+            attr(pg_sys::Anum_pg_database_datcollate as i16),
+            attr(pg_sys::Anum_pg_database_datctype as i16),
+            (*form).datlocprovider as u8,
+            locale,
+        )
+    };
+    let class = classify(provider, collate.as_deref(), ctype.as_deref(), locale.as_deref());
+    pg_sys::ReleaseSysCache(tuple);
+    let name = if provider == b'c' { collate } else { locale };
+    Some(Known { class, name: name.unwrap_or_else(|| "default".into()) })
+}
+
+#[cfg(feature = "pg14")]
+unsafe fn locale_attr(_: pg_sys::HeapTuple) -> Option<String> {
+    None
+}
+
+#[cfg(not(feature = "pg14"))]
+unsafe fn locale_attr(tuple: pg_sys::HeapTuple) -> Option<String> {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    let attnum = pg_sys::Anum_pg_collation_colliculocale;
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    let attnum = pg_sys::Anum_pg_collation_colllocale;
+    text_attr(pg_sys::SysCacheIdentifier::COLLOID as i32, tuple, attnum as i16)
+}
+
+/// Source: `pg_locale.c` (`lc_collate_is_c`, builtin provider); glibc's C.UTF-8 orders by code point.
+fn classify(provider: u8, collate: Option<&str>, ctype: Option<&str>, locale: Option<&str>) -> Collation {
+    let is_c = |s: Option<&str>| matches!(s, Some("C" | "POSIX"));
+    match provider {
+        b'c' => match (is_c(collate), is_c(ctype)) {
+            (true, true) => Collation::C,
+            (true, false) => Collation::CodePoint,
+            (false, _) if matches!(collate, Some("C.UTF-8" | "C.utf8")) => Collation::CodePoint,
+            _ => Collation::Locale,
+        },
+        // The builtin provider of release 17 compares bytes in all its locales.
+        b'b' => match locale {
+            Some("C") => Collation::C,
+            _ => Collation::CodePoint,
+        },
+        _ => Collation::Locale,
+    }
+}
+
+unsafe fn form<T>(tuple: pg_sys::HeapTuple) -> *mut T {
+    // GETSTRUCT of htup_details.h
+    let header = (*tuple).t_data;
+    header.cast::<u8>().add((*header).t_hoff as usize).cast()
+}
+
+unsafe fn text_attr(cache: i32, tuple: pg_sys::HeapTuple, attnum: i16) -> Option<String> {
+    let mut isnull = false;
+    let datum = pg_sys::SysCacheGetAttr(cache, tuple, attnum, &mut isnull);
+    if isnull {
+        return None;
+    }
+    // `name` before release 15, `text` from then on.
+    #[cfg(feature = "pg14")]
+    return Some(tree::string(datum.cast_mut_ptr::<pg_sys::NameData>().cast()));
+    #[cfg(not(feature = "pg14"))]
+    return Some(tree::string(pg_sys::text_to_cstring(datum.cast_mut_ptr())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_c_and_code_point_orders_are_known() {
+        assert_eq!(classify(b'c', Some("C"), Some("C"), None), Collation::C);
+        assert_eq!(classify(b'c', Some("C"), Some("en_US.UTF-8"), None), Collation::CodePoint);
+        assert_eq!(classify(b'c', Some("C.UTF-8"), Some("C.UTF-8"), None), Collation::CodePoint);
+        assert_eq!(classify(b'c', Some("en_US.UTF-8"), Some("en_US.UTF-8"), None), Collation::Locale);
+        assert_eq!(classify(b'i', None, None, Some("en-US")), Collation::Locale);
+        assert_eq!(classify(b'b', None, None, Some("C.UTF-8")), Collation::CodePoint);
+    }
+}

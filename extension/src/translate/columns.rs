@@ -1,0 +1,149 @@
+//! Questions to a finished part of the plan: which columns it puts out, which columns of enclosing queries it uses.
+
+use std::collections::HashSet;
+use weir_plan::ir::{AggCall, Bound, ColId, Expr, JoinKind, Rel, SortKey, WindowCall};
+
+/// Appends the ids of the columns that a relation puts out.
+pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
+    match rel {
+        Rel::OneRow => {}
+        Rel::Scan(scan) => out.extend(scan.columns.iter().map(|c| c.id)),
+        Rel::Values { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
+        Rel::Project { exprs, .. } => out.extend(exprs.iter().map(|e| e.id)),
+        Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } | Rel::Distinct { input } | Rel::DistinctOn { input, .. } => {
+            output_columns(input, out);
+        }
+        Rel::Join(join) => {
+            output_columns(&join.left, out);
+            if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
+                output_columns(&join.right, out);
+            }
+        }
+        Rel::Aggregate(agg) => {
+            out.extend(agg.groups.iter().map(|g| g.id));
+            out.extend(agg.calls.iter().map(|c| c.id));
+            out.extend(agg.groupings.iter().map(|g| g.id));
+        }
+        Rel::Window { input, functions } => {
+            output_columns(input, out);
+            out.extend(functions.iter().map(|f| f.id));
+        }
+        Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
+        Rel::With { body, .. } => output_columns(body, out),
+        Rel::CteRef { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
+    }
+}
+
+/// Collects the ids of all [`Expr::Outer`] in a relation.
+pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
+    let mut expr = |e: &Expr| outer_in_expr(e, out);
+    match rel {
+        Rel::OneRow | Rel::Scan(_) | Rel::CteRef { .. } => {}
+        Rel::Values { rows, .. } => rows.iter().flatten().for_each(expr),
+        Rel::Project { input, exprs } => {
+            exprs.iter().for_each(|e| expr(&e.expr));
+            outer_columns(input, out);
+        }
+        Rel::Filter { input, predicate } => {
+            expr(predicate);
+            outer_columns(input, out);
+        }
+        Rel::Join(join) => {
+            join.on.iter().for_each(expr);
+            outer_columns(&join.left, out);
+            outer_columns(&join.right, out);
+        }
+        Rel::Aggregate(agg) => {
+            agg.groups.iter().for_each(|g| expr(&g.expr));
+            agg.calls.iter().for_each(|c| agg_call(&c.expr, &mut expr));
+            outer_columns(&agg.input, out);
+        }
+        Rel::Window { input, functions } => {
+            functions.iter().for_each(|f| window_call(&f.expr, &mut expr));
+            outer_columns(input, out);
+        }
+        Rel::Sort { input, keys } => {
+            keys.iter().for_each(|k| expr(&k.expr));
+            outer_columns(input, out);
+        }
+        Rel::Limit { input, offset, limit } => {
+            offset.iter().chain(limit).for_each(expr);
+            outer_columns(input, out);
+        }
+        Rel::Distinct { input } => outer_columns(input, out),
+        Rel::DistinctOn { input, on, keys } => {
+            on.iter().chain(keys.iter().map(|k| &k.expr)).for_each(expr);
+            outer_columns(input, out);
+        }
+        Rel::SetOp(op) => {
+            outer_columns(&op.left, out);
+            outer_columns(&op.right, out);
+        }
+        Rel::With { ctes, body } => {
+            ctes.iter().for_each(|(_, cte)| outer_columns(cte, out));
+            outer_columns(body, out);
+        }
+    }
+}
+
+fn agg_call(call: &AggCall, f: &mut dyn FnMut(&Expr)) {
+    call.direct.iter().chain(&call.args).chain(&call.filter).for_each(&mut *f);
+    sort_keys(&call.order_by, f);
+}
+
+fn window_call(call: &WindowCall, f: &mut dyn FnMut(&Expr)) {
+    call.args.iter().chain(&call.filter).chain(&call.partition_by).for_each(&mut *f);
+    sort_keys(&call.order_by, f);
+    for bound in [&call.frame.start, &call.frame.end] {
+        if let Bound::Preceding(e) | Bound::Following(e) = bound {
+            f(e);
+        }
+    }
+}
+
+fn sort_keys(keys: &[SortKey], f: &mut dyn FnMut(&Expr)) {
+    keys.iter().for_each(|k| f(&k.expr));
+}
+
+fn outer_in_expr(expr: &Expr, out: &mut HashSet<ColId>) {
+    let mut each = |e: &Expr| outer_in_expr(e, out);
+    match expr {
+        Expr::Outer { id, .. } => {
+            out.insert(*id);
+        }
+        Expr::Column { .. } | Expr::Const { .. } | Expr::Param { .. } => {}
+        Expr::Call { args, .. }
+        | Expr::And(args)
+        | Expr::Or(args)
+        | Expr::Coalesce { args, .. }
+        | Expr::Greatest { args, .. }
+        | Expr::Least { args, .. }
+        | Expr::Array { elements: args, .. } => args.iter().for_each(each),
+        Expr::Not(arg)
+        | Expr::IsNull(arg)
+        | Expr::IsNotNull(arg)
+        | Expr::BoolTest { arg, .. }
+        | Expr::Relabel { arg, .. }
+        | Expr::ViaText { arg, .. } => each(arg),
+        Expr::Case { whens, otherwise, .. } => {
+            for (when, then) in whens {
+                each(when);
+                each(then);
+            }
+            otherwise.iter().for_each(|e| each(e));
+        }
+        Expr::NullIf { left, right, .. } | Expr::IsDistinct { left, right, .. } | Expr::AnyArray { left, array: right, .. } => {
+            each(left);
+            each(right);
+        }
+        Expr::InList { left, list, .. } => {
+            each(left);
+            list.iter().for_each(each);
+        }
+        Expr::Exists { rel } | Expr::ScalarSubquery { rel, .. } => outer_columns(rel, out),
+        Expr::AnySubquery { comparisons, rel, .. } => {
+            comparisons.iter().for_each(|c| each(&c.left));
+            outer_columns(rel, out);
+        }
+    }
+}

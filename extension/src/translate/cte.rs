@@ -1,0 +1,84 @@
+//! Common table expressions: translated when first used; one that is used once is translated in place, with only the columns that are used.
+
+use super::from::{alias, order_is_visible, set_column};
+use super::query::{self, Needed};
+use super::tree::{list, string};
+use super::{Cx, Result};
+use pgrx::pg_sys;
+use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_plan::ir::{ColId, CteId, Rel};
+use weir_plan::types::PgType;
+
+/// The state of one entry of a `cteList`.
+#[derive(Clone)]
+pub enum Slot {
+    Unused,
+    /// It stands in `Level::with`.
+    Shared { id: CteId, columns: BTreeMap<i16, (ColId, PgType)> },
+}
+
+pub unsafe fn slots(query: *mut Query) -> Vec<Slot> {
+    vec![Slot::Unused; super::tree::length((*query).cteList)]
+}
+
+/// One use of a common table expression in FROM of the current level.
+pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
+    let name = string((*rte).ctename);
+    if (*rte).self_reference {
+        return Err("WITH RECURSIVE".into());
+    }
+    let owner = cx.levels.len().checked_sub(1 + (*rte).ctelevelsup as usize).ok_or("a WITH query of an unknown level")?;
+    let query = cx.levels[owner].query;
+    let (index, definition) = list::<CommonTableExpr>((*query).cteList)
+        .into_iter()
+        .enumerate()
+        .find(|(_, c)| string((**c).ctename) == name)
+        .ok_or_else(|| format!("WITH query {name} not found"))?;
+    if (*definition).cterecursive {
+        return Err("WITH RECURSIVE".into());
+    }
+    let definition_query = (*definition).ctequery.cast::<Query>();
+    if (*definition).cterefcount <= 1 {
+        let ordered = order_is_visible(cx);
+        let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &Needed::Only(used.clone()), ordered))?;
+        for &attno in used {
+            let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
+            set_column(cx, rti, attno, column);
+        }
+        return Ok(output.rel);
+    }
+    let (id, defined) = match cx.levels[owner].ctes.get(index).cloned() {
+        Some(Slot::Shared { id, columns }) => (id, columns),
+        _ => {
+            let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &Needed::All, false))?;
+            let id = cx.new_cte();
+            cx.levels[owner].with.push((id, output.rel));
+            cx.levels[owner].ctes[index] = Slot::Shared { id, columns: output.columns.clone() };
+            (id, output.columns)
+        }
+    };
+    let mut columns = Vec::new();
+    for &attno in used {
+        let column = match defined.get(&attno) {
+            None => Err(format!("whole-row reference to {}", alias(rte))),
+            Some(&(old, ty)) => {
+                let new = cx.new_col();
+                columns.push((new, old, ty));
+                Ok((new, ty))
+            }
+        };
+        set_column(cx, rti, attno, column);
+    }
+    Ok(Rel::CteRef { cte: id, columns })
+}
+
+/// Runs `f` as if the level `owner` were the current one.
+fn at_level<T>(cx: &mut Cx, owner: usize, f: impl FnOnce(&mut Cx) -> T) -> T {
+    let inner = cx.levels.split_off(owner + 1);
+    let lateral = cx.lateral_level.take();
+    let result = f(cx);
+    cx.lateral_level = lateral;
+    cx.levels.extend(inner);
+    result
+}

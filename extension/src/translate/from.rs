@@ -1,0 +1,269 @@
+//! FROM: range table entries and joins.
+//!
+//! Invariant: when an item has been translated, `Level::columns` has an entry for each of its used columns; a column that cannot be
+//! shipped has its reason there and refuses the query only where it is referred to.
+
+use super::query::Needed;
+use super::tree::{self, list, tag};
+use super::{Cx, Result, columns, cte, expr, function_rte, param, query, types};
+use pgrx::pg_sys;
+use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
+use std::collections::{BTreeSet, HashSet};
+use weir_plan::ir::{ColId, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, Source};
+
+/// FROM and WHERE.
+pub unsafe fn from_clause(cx: &mut Cx, from: *mut FromExpr) -> Result<Rel> {
+    let mut rel: Option<Rel> = None;
+    for node in list::<Node>((*from).fromlist) {
+        let right = item(cx, node)?;
+        rel = Some(match rel {
+            None => right,
+            Some(left) => join(JoinKind::Inner, left, right, None),
+        });
+    }
+    filter(cx, rel.unwrap_or(Rel::OneRow), (*from).quals)
+}
+
+/// A filter by a predicate of the tree, if there is one.
+pub unsafe fn filter(cx: &mut Cx, rel: Rel, quals: *mut Node) -> Result<Rel> {
+    if quals.is_null() {
+        return Ok(rel);
+    }
+    let quals = param::fold(cx, quals);
+    let predicate = expr::translate(cx, quals)?;
+    if is_true(&predicate) {
+        return Ok(rel);
+    }
+    Ok(Rel::Filter { input: Box::new(rel), predicate })
+}
+
+fn is_true(predicate: &Expr) -> bool {
+    matches!(predicate, Expr::Const { value: Scalar::Bool(true), .. })
+}
+
+unsafe fn item(cx: &mut Cx, node: *mut Node) -> Result<Rel> {
+    pg_sys::check_stack_depth();
+    match tag(node) {
+        NodeTag::T_RangeTblRef => range_table_entry(cx, (*node.cast::<RangeTblRef>()).rtindex as u32),
+        NodeTag::T_JoinExpr => join_expr(cx, node.cast()),
+        NodeTag::T_FromExpr => from_clause(cx, node.cast()),
+        other => Err(format!("{other:?} in FROM")),
+    }
+}
+
+unsafe fn join_expr(cx: &mut Cx, j: *mut JoinExpr) -> Result<Rel> {
+    let kind = match (*j).jointype {
+        JoinType::JOIN_INNER => JoinKind::Inner,
+        JoinType::JOIN_LEFT => JoinKind::Left,
+        JoinType::JOIN_RIGHT => JoinKind::Right,
+        JoinType::JOIN_FULL => JoinKind::Full,
+        other => return Err(format!("join type {other}")),
+    };
+    let left = item(cx, (*j).larg)?;
+    let right = item(cx, (*j).rarg)?;
+    let on = if (*j).quals.is_null() {
+        None
+    } else {
+        let quals = param::fold(cx, (*j).quals);
+        Some(expr::translate(cx, quals)?).filter(|e| kind != JoinKind::Inner || !is_true(e))
+    };
+    Ok(join(kind, left, right, on))
+}
+
+fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>) -> Rel {
+    let lateral = uses_outer(&left, &right);
+    Rel::Join(Box::new(Join { kind, left, right, on, lateral }))
+}
+
+/// Whether `right` uses a column that `left` puts out.
+fn uses_outer(left: &Rel, right: &Rel) -> bool {
+    let mut outer = HashSet::new();
+    columns::outer_columns(right, &mut outer);
+    !outer.is_empty() && {
+        let mut columns = Vec::new();
+        columns::output_columns(left, &mut columns);
+        columns.iter().any(|c| outer.contains(c))
+    }
+}
+
+unsafe fn range_table_entry(cx: &mut Cx, rti: u32) -> Result<Rel> {
+    let (rte, used) = {
+        let level = cx.levels.last().ok_or("no query level")?;
+        let rtable = list::<RangeTblEntry>((*level.query).rtable);
+        let rte = *rtable.get(rti as usize - 1).ok_or("a range table index out of range")?;
+        (rte, level.used.get(&rti).cloned().unwrap_or_default())
+    };
+    if !(*rte).securityQuals.is_null() {
+        return Err("row-level security or a security-barrier view".into());
+    }
+    match (*rte).rtekind {
+        RTEKind::RTE_RELATION => relation(cx, rti, rte, &used),
+        RTEKind::RTE_SUBQUERY => {
+            if (*rte).security_barrier {
+                return Err(format!("security-barrier view {}", alias(rte)));
+            }
+            subquery(cx, rti, rte, &used)
+        }
+        RTEKind::RTE_VALUES => values(cx, rti, rte, &used),
+        RTEKind::RTE_CTE => cte::reference(cx, rti, rte, &used),
+        RTEKind::RTE_RESULT => Ok(Rel::OneRow),
+        RTEKind::RTE_FUNCTION => function_rte::function(cx, rti, rte, &used),
+        RTEKind::RTE_TABLEFUNC => Err("XMLTABLE or JSON_TABLE".into()),
+        RTEKind::RTE_NAMEDTUPLESTORE => Err(format!("transition table {}", alias(rte))),
+        other => Err(format!("range table entry of kind {other}")),
+    }
+}
+
+/// The name under which a query sees a range table entry.
+pub unsafe fn alias(rte: *mut RangeTblEntry) -> String {
+    if (*rte).eref.is_null() { String::new() } else { tree::string((*(*rte).eref).aliasname) }
+}
+
+/// Records what a column is.
+pub fn set_column(cx: &mut Cx, rti: u32, attno: i16, column: Result<(ColId, weir_plan::types::PgType)>) {
+    if let Some(level) = cx.levels.last_mut() {
+        level.columns.insert((rti, attno), column);
+    }
+}
+
+unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
+    let relid = (*rte).relid;
+    let name = tree::string(pg_sys::get_rel_name(relid));
+    if !(*rte).tablesample.is_null() {
+        return Err(format!("TABLESAMPLE on {name}"));
+    }
+    let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
+    let partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char;
+    if (*rte).inh && !partitioned && has_children(relid) {
+        return Err(format!("inheritance children of {name}"));
+    }
+    if !(*rte).inh && partitioned {
+        return Err(format!("ONLY on partitioned table {name}"));
+    }
+    let mut columns = Vec::new();
+    for &attno in used {
+        let column = if attno == 0 {
+            Err(format!("whole-row reference to {}", alias(rte)))
+        } else if attno < 0 {
+            Err(format!("system column {} of {name}", system_column(attno)))
+        } else {
+            scan_column(cx, relid, &mirror, attno).map(|c| {
+                let result = (c.id, c.ty);
+                columns.push(c);
+                result
+            })
+        };
+        set_column(cx, rti, attno, column);
+    }
+    Ok(Rel::Scan(Scan { source: Source::Mirror { relid: relid.to_u32(), generation: mirror.generation }, name, columns }))
+}
+
+unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInfo, attno: i16) -> Result<ScanColumn> {
+    let column_name = || tree::string(pg_sys::get_attname(relid, attno, true));
+    #[cfg(feature = "pg18")]
+    if pg_sys::get_attgenerated(relid, attno) as u8 == b'v' {
+        return Err(format!("column \"{}\" is a virtual generated column", column_name()));
+    }
+    if mirror.poisoned.contains(&attno) {
+        return Err(format!("column \"{}\" holds a value that the mirror cannot hold exactly", column_name()));
+    }
+    let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+    pg_sys::get_atttypetypmodcoll(relid, attno, &mut type_oid, &mut typmod, &mut collation);
+    let not_mirrored =
+        || format!("column \"{}\" has type {}, which is not mirrored", column_name(), types::type_name_with_typmod(type_oid, typmod));
+    let ty = types::pg_type(type_oid, typmod).map_err(|_| not_mirrored())?;
+    let def = mirror.columns.iter().find(|c| c.attnum == attno).ok_or_else(not_mirrored)?;
+    if def.ty != ty {
+        return Err(format!("column \"{}\" changed its type", column_name()));
+    }
+    Ok(ScanColumn { id: cx.new_col(), attnum: attno, ty, not_null: def.not_null })
+}
+
+fn system_column(attno: i16) -> &'static str {
+    match i32::from(attno) {
+        pg_sys::SelfItemPointerAttributeNumber => "ctid",
+        pg_sys::MinTransactionIdAttributeNumber => "xmin",
+        pg_sys::MinCommandIdAttributeNumber => "cmin",
+        pg_sys::MaxTransactionIdAttributeNumber => "xmax",
+        pg_sys::MaxCommandIdAttributeNumber => "cmax",
+        pg_sys::TableOidAttributeNumber => "tableoid",
+        _ => "?",
+    }
+}
+
+/// Whether the catalog says that the table has (or had) inheritance children.
+unsafe fn has_children(relid: pg_sys::Oid) -> bool {
+    let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relid));
+    if tuple.is_null() {
+        return true;
+    }
+    let header = (*tuple).t_data;
+    let form = header.cast::<u8>().add((*header).t_hoff as usize).cast::<pg_sys::FormData_pg_class>();
+    let has = (*form).relhassubclass;
+    pg_sys::ReleaseSysCache(tuple);
+    has
+}
+
+unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
+    let ordered = order_is_visible(cx);
+    let needed = Needed::Only(used.clone());
+    let output = query::subquery(cx, (*rte).subquery, &needed, ordered)?;
+    for &attno in used {
+        let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
+        set_column(cx, rti, attno, column);
+    }
+    Ok(output.rel)
+}
+
+/// Whether a user could expect to see the order of a subquery in FROM of the current level: it is the only item, and nothing
+/// there brings the rows into another order. (Aggregates whose result depends on the order of rows without saying so are refused anyway.)
+pub unsafe fn order_is_visible(cx: &Cx) -> bool {
+    let Some(level) = cx.levels.last() else { return true };
+    let q = &*level.query;
+    q.setOperations.is_null()
+        && q.sortClause.is_null()
+        && q.groupClause.is_null()
+        && q.groupingSets.is_null()
+        && q.distinctClause.is_null()
+        && !q.hasAggs
+        && tree::length((*q.jointree).fromlist) == 1
+        && list::<Node>((*q.jointree).fromlist).first().is_some_and(|n| tag(*n) == NodeTag::T_RangeTblRef)
+}
+
+unsafe fn values(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
+    let types_of = tree::oid_list((*rte).coltypes);
+    let typmods = tree::int_list((*rte).coltypmods);
+    let mut columns = Vec::new();
+    let mut attnos = Vec::new();
+    for &attno in used {
+        let column = match usize::try_from(attno - 1).ok().and_then(|i| Some((*types_of.get(i)?, *typmods.get(i)?))) {
+            None => Err(format!("whole-row reference to {}", alias(rte))),
+            Some((type_oid, typmod)) => types::pg_type(type_oid, typmod).map(|ty| (cx.new_col(), ty)),
+        };
+        if let Ok(c) = &column {
+            columns.push(*c);
+            attnos.push(attno as usize - 1);
+        }
+        set_column(cx, rti, attno, column);
+    }
+    let before = cx.lateral_level;
+    cx.lateral_level = Some(cx.levels.len() - 1);
+    let rows = value_rows(cx, rte, &attnos);
+    cx.lateral_level = before;
+    Ok(Rel::Values { columns, rows: rows? })
+}
+
+unsafe fn value_rows(cx: &mut Cx, rte: *mut RangeTblEntry, attnos: &[usize]) -> Result<Vec<Vec<Expr>>> {
+    let mut rows = Vec::new();
+    for row in list::<pg_sys::List>((*rte).values_lists) {
+        let row = list::<Node>(row);
+        let mut exprs = Vec::with_capacity(attnos.len());
+        for &i in attnos {
+            let node = *row.get(i).ok_or("a VALUES row that is too short")?;
+            let node = param::fold(cx, node);
+            exprs.push(expr::translate(cx, node)?);
+        }
+        rows.push(exprs);
+    }
+    Ok(rows)
+}

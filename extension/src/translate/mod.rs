@@ -1,0 +1,191 @@
+//! From the analysed and rewritten `Query` tree to the typed plan that the engine gets.
+//!
+//! Invariants:
+//! - What cannot be expressed exactly is refused with a reason in a Postgres user's words; nothing is approximated.
+//! - Functions and operators are looked up by OID only, in `weir_plan::functions`.
+//! - The tree that comes in is a copy of ours: it is normalised in place. The caller's permissions, locks and invalidation items are
+//!   those of the standard plan; nothing here checks a privilege.
+//! - Errors that Postgres raises in here (constant folding, stack depth) pass through as Postgres errors.
+//!
+//! The whole module reads trees that Postgres built; validity of those pointers is what every function here asks of its caller, so
+//! `unsafe` blocks inside the functions would say nothing.
+#![allow(unsafe_op_in_unsafe_fn, clippy::missing_safety_doc)]
+
+mod agg;
+mod call;
+mod collation;
+mod columns;
+pub mod constant;
+mod cte;
+mod expr;
+mod from;
+mod function_rte;
+mod normalise;
+mod order;
+mod param;
+mod query;
+mod row;
+mod setop;
+mod sublink;
+mod top;
+mod tree;
+mod types;
+mod usage;
+mod window;
+
+use crate::translate::query::Level;
+use pgrx::pg_sys;
+use weir_plan::ir::{ColId, CteId, Expr, Plan, Session};
+use weir_plan::manifest::ColumnDef;
+use weir_plan::types::PgType;
+
+pub use types::pg_type;
+
+/// Why a query is not shipped, as EXPLAIN prints it.
+pub type Refusal = String;
+
+type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+/// What the catalog says of a mirror that may be used.
+#[derive(Debug, Clone)]
+pub struct MirrorInfo {
+    pub generation: i64,
+    pub columns: Vec<ColumnDef>,
+    /// Attnums of columns that hold a value which their Arrow form cannot hold.
+    pub poisoned: Vec<i16>,
+}
+
+/// A translated query.
+#[derive(Debug)]
+pub struct Translated {
+    pub plan: Plan,
+    /// Expressions that Postgres evaluates when execution starts, in the order of `plan.params`. They hold no Vars, but perhaps
+    /// external parameters. Copies of ours, already const-folded.
+    pub params: Vec<*mut pg_sys::Expr>,
+    /// Some of `params` can raise an error where Postgres perhaps would not evaluate them at all: evaluate in a subtransaction and run
+    /// the standard plan if that fails.
+    pub params_may_fail: bool,
+    pub top: Top,
+}
+
+/// What Postgres does above the engine.
+///
+/// `targets` are the final target entries (in order, `resno` from 1; resjunk ones, if any, last) over
+/// `Var(varno = INDEX_VAR, varattno = index into engine_columns + 1)`. Above that, if `sort` is set, a Sort on `targets` and then `limit`.
+#[derive(Debug)]
+pub struct Top {
+    pub targets: Vec<*mut pg_sys::TargetEntry>,
+    /// In the order of `plan.output`. Never empty.
+    pub engine_columns: Vec<EngineColumn>,
+    pub sort: Option<Vec<SortSpec>>,
+    pub limit: Option<TopLimit>,
+}
+
+/// A column that the engine returns.
+#[derive(Debug, Clone)]
+pub struct EngineColumn {
+    pub id: ColId,
+    /// The type with base and type modifier as the engine sees it (a char(n) value has its n, also where Postgres forgets it).
+    pub ty: PgType,
+    /// Type, type modifier and collation of the Vars in `Top::targets` that name this column.
+    pub type_oid: pg_sys::Oid,
+    pub typmod: i32,
+    pub collation: pg_sys::Oid,
+    /// Name of the target entry it comes from, for EXPLAIN.
+    pub name: Option<String>,
+    /// The expression it stands for, over the query's own Vars, for EXPLAIN (VERBOSE); a copy.
+    pub expr: *mut pg_sys::Expr,
+}
+
+/// One key of the Sort above the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct SortSpec {
+    /// Index into `Top::targets`.
+    pub target_index: usize,
+    pub sort_op: pg_sys::Oid,
+    pub collation: pg_sys::Oid,
+    pub nulls_first: bool,
+}
+
+/// OFFSET and LIMIT as bigint expressions without Vars, each null if absent.
+#[derive(Debug, Clone, Copy)]
+pub struct TopLimit {
+    pub offset: *mut pg_sys::Node,
+    pub count: *mut pg_sys::Node,
+}
+
+/// The state of one translation.
+struct Cx<'a> {
+    mirrors: &'a dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
+    session: Session,
+    /// A planner root that carries nothing but the parameter values, for constant folding.
+    root: *mut pg_sys::PlannerInfo,
+    params: Vec<*mut pg_sys::Expr>,
+    param_types: Vec<PgType>,
+    params_may_fail: bool,
+    next_col: u32,
+    next_cte: u32,
+    /// Enclosing queries, outermost first; the last is the one being translated.
+    levels: Vec<Level>,
+    /// What `CaseTestExpr` stands for, innermost last.
+    case_args: Vec<Expr>,
+    /// While the expressions of a VALUES item are translated: the index of its level, whose columns are then outer columns (LATERAL).
+    lateral_level: Option<usize>,
+}
+
+impl Cx<'_> {
+    fn new_col(&mut self) -> ColId {
+        self.next_col += 1;
+        ColId(self.next_col)
+    }
+
+    fn new_cte(&mut self) -> CteId {
+        self.next_cte += 1;
+        CteId(self.next_cte)
+    }
+}
+
+/// Translates a query.
+///
+/// `query` is analysed and rewritten, not yet planned, and ours to scribble on. `mirrors` answers for a relation whether it has a mirror that may be used.
+///
+/// # Errors
+/// The reason for which the query cannot be shipped.
+///
+/// # Safety
+/// `query` is a valid Query node and `bound_params` null or valid, on the main thread, inside a transaction.
+pub unsafe fn translate(
+    query: *mut pg_sys::Query,
+    bound_params: pg_sys::ParamListInfo,
+    mirrors: &dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
+    session: Session,
+) -> Result<Translated> {
+    if (*query).commandType != pg_sys::CmdType::CMD_SELECT || !(*query).utilityStmt.is_null() {
+        return Err("not a SELECT".into());
+    }
+    if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
+        return Err("the database encoding is not UTF8".into());
+    }
+    normalise::normalise(query);
+    let mut cx = Cx {
+        mirrors,
+        session,
+        root: param::folding_root(bound_params),
+        params: Vec::new(),
+        param_types: Vec::new(),
+        params_may_fail: false,
+        next_col: 0,
+        next_cte: 0,
+        levels: Vec::new(),
+        case_args: Vec::new(),
+        lateral_level: None,
+    };
+    let (root, top) = top::top_query(&mut cx, query)?;
+    let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
+    Ok(Translated {
+        plan: Plan { root, output, params: cx.param_types, session: cx.session },
+        params: cx.params,
+        params_may_fail: cx.params_may_fail,
+        top,
+    })
+}

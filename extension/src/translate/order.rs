@@ -1,0 +1,137 @@
+//! Sorting, grouping and equality: what an engine can compare as Postgres does.
+
+use super::query::entry_of;
+use super::tree::{self, list};
+use super::{Result, collation, types};
+use pgrx::pg_sys;
+use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
+use weir_plan::ir::{Collation, Expr, SortKey};
+use weir_plan::types::{PgType, oid};
+
+/// Whether values of a type can be ordered by the engine; `what` names the construct in the refusal.
+pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<()> {
+    match ty.base {
+        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => match collation::class(coll)? {
+            Collation::C | Collation::CodePoint | Collation::None => Ok(()),
+            Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
+        },
+        oid::ENUM | oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        _ if ty.element().is_some() => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether values can be compared for equality by the engine.
+pub unsafe fn check_equality(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<()> {
+    if ty.is_collatable() && collation::class(coll)? == Collation::Nondeterministic {
+        return Err(format!("{what} under nondeterministic collation \"{}\"", collation::name(coll)));
+    }
+    Ok(())
+}
+
+/// Checks a grouping or DISTINCT key: the type's default equality under a deterministic collation.
+pub unsafe fn check_grouping(clause: *mut SortGroupClause, node: *mut Node, what: &str) -> Result<()> {
+    let ty = types::type_of(node)?;
+    check_equality(&ty, pg_sys::exprCollation(node), what)?;
+    let cache = pg_sys::lookup_type_cache(pg_sys::exprType(node), pg_sys::TYPECACHE_EQ_OPR as i32);
+    if (*cache).eq_opr != (*clause).eqop {
+        return Err(format!("{what} with operator {}", types::operator_name((*clause).eqop)));
+    }
+    Ok(())
+}
+
+/// Whether a sort operator is the descending one of the type's default ordering.
+///
+/// # Errors
+/// It is neither: `ORDER BY … USING`.
+pub unsafe fn is_descending(sort_op: pg_sys::Oid, type_oid: pg_sys::Oid) -> Result<bool> {
+    let cache = pg_sys::lookup_type_cache(type_oid, (pg_sys::TYPECACHE_LT_OPR | pg_sys::TYPECACHE_GT_OPR) as i32);
+    if (*cache).lt_opr == sort_op {
+        Ok(false)
+    } else if (*cache).gt_opr == sort_op {
+        Ok(true)
+    } else {
+        Err(format!("ORDER BY USING {}", types::operator_name(sort_op)))
+    }
+}
+
+/// One sort key; `node` is the expression as Postgres has it.
+pub unsafe fn sort_key(clause: *mut SortGroupClause, node: *mut Node, expr: Expr, what: &str) -> Result<SortKey> {
+    check_order(&expr.ty(), pg_sys::exprCollation(node), what)?;
+    let descending = is_descending((*clause).sortop, pg_sys::exprType(node))?;
+    Ok(SortKey { expr, descending, nulls_first: (*clause).nulls_first })
+}
+
+/// The keys of an ORDER BY; those that are the same for all rows are left out.
+pub unsafe fn sort_keys(
+    clause: *mut pg_sys::List,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    column: &dyn Fn(usize) -> Result<Expr>,
+    what: &str,
+) -> Result<Vec<SortKey>> {
+    let mut keys = Vec::new();
+    for c in list::<SortGroupClause>(clause) {
+        let i = entry_of(c, entries)?;
+        if !is_row_independent(exprs[i]) {
+            keys.push(sort_key(c, exprs[i], column(i)?, what)?);
+        }
+    }
+    Ok(keys)
+}
+
+/// The same value for all rows.
+pub unsafe fn is_row_independent(node: *mut Node) -> bool {
+    !tree::depends_on_row(node) && !tree::is_volatile(node)
+}
+
+/// How DISTINCT ON picks its rows.
+pub struct DistinctOnKeys {
+    pub keys: Vec<SortKey>,
+    /// The rows then also have the order of ORDER BY.
+    pub is_final_order: bool,
+}
+
+/// The keys by which DISTINCT ON picks the first row of each group. The order *of* groups does not matter for that: where the engine cannot
+/// order a key of DISTINCT ON as Postgres does, any order that keeps equal values together serves.
+pub unsafe fn distinct_on_keys(
+    query: *mut Query,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    column: &dyn Fn(usize) -> Result<Expr>,
+) -> Result<DistinctOnKeys> {
+    let on: Vec<u32> = list::<SortGroupClause>((*query).distinctClause).iter().map(|c| (**c).tleSortGroupRef).collect();
+    let mut is_final_order = true;
+    let mut keys = Vec::new();
+    let mut seen = Vec::new();
+    for c in list::<SortGroupClause>((*query).sortClause) {
+        let i = entry_of(c, entries)?;
+        let is_on = on.contains(&(*c).tleSortGroupRef);
+        match sort_key(c, exprs[i], column(i)?, "ORDER BY") {
+            Ok(key) => keys.push(key),
+            Err(_) if is_on => {
+                is_final_order = false;
+                keys.push(SortKey { expr: column(i)?, descending: false, nulls_first: false });
+            }
+            Err(why) => return Err(why),
+        }
+        if is_on {
+            seen.push((*c).tleSortGroupRef);
+        }
+    }
+    // Without ORDER BY (or with a shorter one) the remaining keys of DISTINCT ON come where they keep the groups together: in front
+    // of everything that is not a key of it.
+    let position = seen.len();
+    let mut missing = Vec::new();
+    for c in list::<SortGroupClause>((*query).distinctClause) {
+        if !seen.contains(&(*c).tleSortGroupRef) {
+            let i = entry_of(c, entries)?;
+            missing.push(SortKey { expr: column(i)?, descending: false, nulls_first: false });
+        }
+    }
+    if !missing.is_empty() {
+        is_final_order &= keys.len() == position;
+        keys.splice(position..position, missing);
+    }
+    Ok(DistinctOnKeys { keys, is_final_order })
+}

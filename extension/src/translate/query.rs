@@ -1,0 +1,257 @@
+//! One query level: FROM, WHERE, grouping, windows, then (below the top) projection, DISTINCT, ORDER BY and LIMIT.
+
+use super::tree::{self, list};
+use super::usage::{self, Used};
+use super::{Cx, Result, agg, cte, expr, from, order, param, setop, window};
+use pgrx::pg_sys;
+use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use weir_plan::ir::{ColId, CteId, Expr, Named, Rel};
+use weir_plan::types::PgType;
+
+/// What is known of a query while it is translated.
+pub struct Level {
+    pub query: *mut Query,
+    /// The columns of the range table entries by (range table index, attribute number), or why one cannot be used.
+    pub columns: HashMap<(u32, i16), Result<(ColId, PgType)>>,
+    /// What marks stand for.
+    pub marks: Vec<(ColId, PgType)>,
+    /// Parallel to `cteList`.
+    pub ctes: Vec<cte::Slot>,
+    /// Translated common table expressions of this level, each after those it uses.
+    pub with: Vec<(CteId, Rel)>,
+    pub used: Used,
+}
+
+/// Which entries of a target list the user of a query looks at, by `resno`.
+#[derive(Clone)]
+pub enum Needed {
+    All,
+    Only(BTreeSet<i16>),
+}
+
+impl Needed {
+    pub fn has(&self, resno: i16) -> bool {
+        match self {
+            Needed::All => true,
+            Needed::Only(set) => set.contains(&resno),
+        }
+    }
+}
+
+/// A translated subquery: its columns by `resno`.
+pub struct Output {
+    pub rel: Rel,
+    pub columns: BTreeMap<i16, (ColId, PgType)>,
+}
+
+/// Translates a query below the top. `ordered`: whoever uses it may see the order of its rows.
+pub unsafe fn subquery(cx: &mut Cx, query: *mut Query, needed: &Needed, ordered: bool) -> Result<Output> {
+    let entries = entries(query, needed);
+    let (rel, columns) = in_level(cx, query, &entries, |cx| {
+        let (rel, exprs) = body(cx, query, &entries)?;
+        finish(cx, query, rel, &entries, &exprs, ordered)
+    })?;
+    Ok(Output { rel, columns })
+}
+
+/// Runs `f` with a level for `query`; wraps its result into the common table expressions that were used.
+pub unsafe fn in_level<T>(
+    cx: &mut Cx,
+    query: *mut Query,
+    entries: &[*mut TargetEntry],
+    f: impl FnOnce(&mut Cx) -> Result<(Rel, T)>,
+) -> Result<(Rel, T)> {
+    pg_sys::check_stack_depth();
+    check(query)?;
+    let depth = cx.levels.len();
+    cx.levels.push(Level {
+        query,
+        columns: HashMap::new(),
+        marks: Vec::new(),
+        ctes: cte::slots(query),
+        with: Vec::new(),
+        used: usage::used_columns(query, entries),
+    });
+    let result = f(cx);
+    let level = cx.levels.drain(depth..).next();
+    let (rel, value) = result?;
+    let with = level.map(|l| l.with).unwrap_or_default();
+    let rel = if with.is_empty() { rel } else { Rel::With { ctes: with, body: Box::new(rel) } };
+    Ok((rel, value))
+}
+
+/// What no level may contain.
+unsafe fn check(query: *mut Query) -> Result<()> {
+    let q = &*query;
+    let refused = [
+        (q.commandType != pg_sys::CmdType::CMD_SELECT, "a data-modifying statement"),
+        (q.hasModifyingCTE, "a data-modifying WITH"),
+        (q.hasRecursive, "WITH RECURSIVE"),
+        (q.hasTargetSRFs, "a set-returning function in the select list"),
+        (q.hasRowSecurity, "row-level security"),
+        (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
+        (q.limitOption == pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES, "FETCH FIRST WITH TIES"),
+    ];
+    match refused.iter().find(|(is, _)| *is) {
+        Some((_, what)) => Err((*what).to_string()),
+        None => Ok(()),
+    }
+}
+
+/// The target entries that must be computed: those needed, and those that sorting, grouping and windows refer to.
+pub unsafe fn entries(query: *mut Query, needed: &Needed) -> Vec<*mut TargetEntry> {
+    let q = &*query;
+    let all_visible = !q.distinctClause.is_null() && !q.hasDistinctOn;
+    let mut refs = BTreeSet::new();
+    for clause in [q.sortClause, q.groupClause, q.distinctClause] {
+        refs.extend(list::<SortGroupClause>(clause).iter().map(|c| (**c).tleSortGroupRef));
+    }
+    for w in list::<pg_sys::WindowClause>(q.windowClause) {
+        for clause in [(*w).partitionClause, (*w).orderClause] {
+            refs.extend(list::<SortGroupClause>(clause).iter().map(|c| (**c).tleSortGroupRef));
+        }
+    }
+    list::<TargetEntry>(q.targetList)
+        .into_iter()
+        .filter(|te| {
+            let te = &**te;
+            (!te.resjunk && (all_visible || needed.has(te.resno))) || (te.ressortgroupref != 0 && refs.contains(&te.ressortgroupref))
+        })
+        .collect()
+}
+
+/// Everything up to the target list. The answer's expressions are those of `entries`, folded, over the columns and marks of the level.
+pub unsafe fn body(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry]) -> Result<(Rel, Vec<*mut Node>)> {
+    let mut exprs: Vec<*mut Node> = entries.iter().map(|te| (**te).expr.cast()).collect();
+    let q = &*query;
+    let rel = if q.setOperations.is_null() {
+        let mut rel = from::from_clause(cx, q.jointree)?;
+        if !q.groupClause.is_null() || !q.groupingSets.is_null() || q.hasAggs || !q.havingQual.is_null() {
+            rel = agg::aggregate(cx, query, rel, &mut exprs)?;
+        }
+        if q.hasWindowFuncs {
+            rel = window::windows(cx, query, rel, entries, &mut exprs)?;
+        }
+        rel
+    } else {
+        setop::set_operations(cx, query, entries)?
+    };
+    for e in &mut exprs {
+        *e = param::fold(cx, *e);
+    }
+    Ok((rel, exprs))
+}
+
+/// The entry that a sort or group clause refers to, as an index into `entries`.
+pub unsafe fn entry_of(clause: *mut SortGroupClause, entries: &[*mut TargetEntry]) -> Result<usize> {
+    let wanted = (*clause).tleSortGroupRef;
+    entries.iter().position(|te| (**te).ressortgroupref == wanted).ok_or_else(|| "a sort key that is not in the target list".to_string())
+}
+
+unsafe fn finish(
+    cx: &mut Cx,
+    query: *mut Query,
+    rel: Rel,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    ordered: bool,
+) -> Result<(Rel, BTreeMap<i16, (ColId, PgType)>)> {
+    let q = &*query;
+    let limited = !q.limitCount.is_null() || !q.limitOffset.is_null();
+    let keep_order = !q.sortClause.is_null() && (ordered || limited || q.hasDistinctOn);
+    let mut sort_refs: BTreeSet<u32> = list::<SortGroupClause>(q.distinctClause).iter().map(|c| (**c).tleSortGroupRef).collect();
+    if keep_order {
+        sort_refs.extend(list::<SortGroupClause>(q.sortClause).iter().map(|c| (**c).tleSortGroupRef));
+    }
+
+    let mut named = Vec::new();
+    let mut columns = BTreeMap::new();
+    let mut projected: Vec<Option<Expr>> = Vec::new();
+    for (te, node) in entries.iter().zip(exprs) {
+        let te = &**te;
+        if te.resjunk && !sort_refs.contains(&te.ressortgroupref) {
+            projected.push(None);
+            continue;
+        }
+        let e = expr::translate(cx, *node)?;
+        let (id, ty) = (cx.new_col(), e.ty());
+        named.push(Named { id, expr: e });
+        projected.push(Some(Expr::Column { id, ty }));
+        if !te.resjunk {
+            columns.insert(te.resno, (id, ty));
+        }
+    }
+    let mut rel = if named.is_empty() { rel } else { Rel::Project { input: Box::new(rel), exprs: named } };
+
+    let column = |i: usize| projected.get(i).cloned().flatten().ok_or_else(|| "a sort key that is not projected".to_string());
+    let mut sorted = false;
+    if !q.distinctClause.is_null() {
+        let on = distinct_keys(q.distinctClause, entries, exprs, &column)?;
+        if q.hasDistinctOn {
+            let keys = order::distinct_on_keys(query, entries, exprs, &column)?;
+            rel = Rel::DistinctOn { input: Box::new(rel), on, keys: keys.keys };
+            sorted = keys.is_final_order;
+        } else {
+            rel = Rel::Distinct { input: Box::new(rel) };
+        }
+    }
+    if keep_order && !sorted {
+        let keys = match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+            Ok(keys) => keys,
+            Err(_) if !limited && !ordered => Vec::new(),
+            Err(why) => return Err(why),
+        };
+        if !keys.is_empty() {
+            rel = Rel::Sort { input: Box::new(rel), keys };
+        }
+    }
+    rel = limit(cx, query, rel)?;
+    Ok((rel, columns))
+}
+
+/// The keys of DISTINCT, checked to be comparable.
+pub unsafe fn distinct_keys(
+    clause: *mut pg_sys::List,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    column: &dyn Fn(usize) -> Result<Expr>,
+) -> Result<Vec<Expr>> {
+    let mut keys = Vec::new();
+    for c in list::<SortGroupClause>(clause) {
+        let i = entry_of(c, entries)?;
+        order::check_grouping(c, exprs[i], "DISTINCT")?;
+        keys.push(column(i)?);
+    }
+    Ok(keys)
+}
+
+/// LIMIT and OFFSET in the engine.
+pub unsafe fn limit(cx: &mut Cx, query: *mut Query, rel: Rel) -> Result<Rel> {
+    let offset = limit_expr(cx, (*query).limitOffset)?;
+    let limit = limit_expr(cx, (*query).limitCount)?;
+    Ok(if offset.is_none() && limit.is_none() { rel } else { Rel::Limit { input: Box::new(rel), offset, limit } })
+}
+
+unsafe fn limit_expr(cx: &mut Cx, node: *mut Node) -> Result<Option<Expr>> {
+    let node = limit_node(cx, node)?;
+    if node.is_null() { Ok(None) } else { expr::translate(cx, node).map(Some) }
+}
+
+/// A folded LIMIT or OFFSET expression; null if there is none or it is NULL.
+pub unsafe fn limit_node(cx: &Cx, node: *mut Node) -> Result<*mut Node> {
+    if node.is_null() {
+        return Ok(node);
+    }
+    let node = param::fold(cx, node);
+    if tree::depends_on_row(node) {
+        return Err("LIMIT or OFFSET with a subquery".into());
+    }
+    if tree::is_volatile(node) {
+        return Err("LIMIT or OFFSET with a volatile function".into());
+    }
+    if tree::tag(node) == pg_sys::NodeTag::T_Const && (*node.cast::<pg_sys::Const>()).constisnull {
+        return Ok(std::ptr::null_mut());
+    }
+    Ok(node)
+}

@@ -1,0 +1,153 @@
+//! UNION, INTERSECT and EXCEPT.
+
+use super::query::{self, Needed};
+use super::tree::{self, list, special_var, tag};
+use super::{Cx, Result, expr, from, order, param, types};
+use pgrx::pg_sys;
+use pg_sys::{Node, NodeTag, Query, RangeTblEntry, RangeTblRef, SetOperation, SetOperationStmt, TargetEntry, Var};
+use std::collections::BTreeSet;
+use weir_plan::ir::{ColId, Expr, Named, Rel, SetOp, SetOpKind};
+use weir_plan::types::{PgType, oid};
+
+/// A side of a set operation: its columns (those not needed are `None`) with the types Postgres gives them.
+struct Side {
+    rel: Rel,
+    columns: Vec<Option<Column>>,
+}
+
+#[derive(Clone, Copy)]
+struct Column {
+    id: ColId,
+    ty: PgType,
+    type_oid: pg_sys::Oid,
+    typmod: i32,
+    collation: pg_sys::Oid,
+}
+
+/// Translates the set operations of the current level and makes their columns known as what the target list refers to.
+pub unsafe fn set_operations(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry]) -> Result<Rel> {
+    let stmt = (*query).setOperations;
+    let needed = if all_union_all(stmt) {
+        Needed::Only(entries.iter().map(|te| (**te).resno).collect::<BTreeSet<i16>>())
+    } else {
+        Needed::All
+    };
+    let side = operation(cx, query, stmt, &needed)?;
+    for te in list::<TargetEntry>((*query).targetList) {
+        if (*te).resjunk || tag((*te).expr) != NodeTag::T_Var {
+            return Err("ORDER BY an expression over a set operation".into());
+        }
+        let var = (*te).expr.cast::<Var>();
+        let column = side.columns.get((*te).resno as usize - 1).copied().flatten();
+        let column = column.map(|c| (c.id, c.ty)).ok_or_else(|| "a column that is not needed".to_string());
+        from::set_column(cx, tree::varno(var) as u32, (*var).varattno, column);
+    }
+    Ok(side.rel)
+}
+
+unsafe fn all_union_all(node: *mut Node) -> bool {
+    if tag(node) != NodeTag::T_SetOperationStmt {
+        return true;
+    }
+    let s = &*node.cast::<SetOperationStmt>();
+    s.op == SetOperation::SETOP_UNION && s.all && all_union_all(s.larg) && all_union_all(s.rarg)
+}
+
+unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Needed) -> Result<Side> {
+    pg_sys::check_stack_depth();
+    if tag(node) == NodeTag::T_RangeTblRef {
+        return leaf(cx, query, (*node.cast::<RangeTblRef>()).rtindex, needed);
+    }
+    let s = &*node.cast::<SetOperationStmt>();
+    let (kind, name) = match s.op {
+        SetOperation::SETOP_UNION => (SetOpKind::Union, "UNION"),
+        SetOperation::SETOP_INTERSECT => (SetOpKind::Intersect, "INTERSECT"),
+        SetOperation::SETOP_EXCEPT => (SetOpKind::Except, "EXCEPT"),
+        other => return Err(format!("set operation {other}")),
+    };
+    let left = operation(cx, query, s.larg, needed)?;
+    let right = operation(cx, query, s.rarg, needed)?;
+    let left = coerced(cx, left, s, name)?;
+    let right = coerced(cx, right, s, name)?;
+    let typmods = tree::int_list(s.colTypmods);
+    let collations = tree::oid_list(s.colCollations);
+    let mut columns = Vec::new();
+    let mut out = Vec::new();
+    for (i, type_oid) in tree::oid_list(s.colTypes).into_iter().enumerate() {
+        let (Some(Some(l)), Some(Some(r))) = (left.columns.get(i), right.columns.get(i)) else {
+            out.push(None);
+            continue;
+        };
+        let typmod = typmods.get(i).copied().unwrap_or(-1);
+        let collation = collations.get(i).copied().unwrap_or(pg_sys::InvalidOid);
+        let mut ty = types::pg_type(type_oid, typmod)?;
+        if ty.base == oid::BPCHAR && ty.typmod < 0 && l.ty.typmod == r.ty.typmod {
+            ty.typmod = l.ty.typmod;
+        }
+        if !(s.all && kind == SetOpKind::Union) {
+            order::check_equality(&ty, collation, name)?;
+        }
+        let id = cx.new_col();
+        columns.push((id, l.id, r.id, ty));
+        out.push(Some(Column { id, ty, type_oid, typmod, collation }));
+    }
+    let rel = Rel::SetOp(Box::new(SetOp { kind, all: s.all, left: left.rel, right: right.rel, columns }));
+    Ok(Side { rel, columns: out })
+}
+
+unsafe fn leaf(cx: &mut Cx, query: *mut Query, rti: i32, needed: &Needed) -> Result<Side> {
+    let rtable = list::<RangeTblEntry>((*query).rtable);
+    let rte = *rtable.get(rti as usize - 1).ok_or("a range table index out of range")?;
+    if !(*rte).securityQuals.is_null() || (*rte).security_barrier {
+        return Err("row-level security or a security-barrier view".into());
+    }
+    let subquery = (*rte).subquery;
+    let output = query::subquery(cx, subquery, needed, false)?;
+    let mut columns = Vec::new();
+    for te in list::<TargetEntry>((*subquery).targetList) {
+        if (*te).resjunk {
+            continue;
+        }
+        let node = (*te).expr.cast::<Node>();
+        columns.push(output.columns.get(&(*te).resno).filter(|_| needed.has((*te).resno)).map(|&(id, ty)| Column {
+            id,
+            ty,
+            type_oid: pg_sys::exprType(node),
+            typmod: pg_sys::exprTypmod(node),
+            collation: pg_sys::exprCollation(node),
+        }));
+    }
+    Ok(Side { rel: output.rel, columns })
+}
+
+/// The side with its columns coerced to the types of the set operation, as Postgres's planner does it.
+unsafe fn coerced(cx: &mut Cx, side: Side, s: &SetOperationStmt, name: &str) -> Result<Side> {
+    let wanted = tree::oid_list(s.colTypes);
+    if side.columns.iter().zip(&wanted).all(|(c, w)| c.is_none_or(|c| c.type_oid == *w)) {
+        return Ok(side);
+    }
+    let context = std::ffi::CString::new(name).map_err(|e| e.to_string())?;
+    let mut named = Vec::new();
+    let mut columns = Vec::new();
+    for (column, type_oid) in side.columns.iter().zip(&wanted) {
+        let Some(c) = column else {
+            columns.push(None);
+            continue;
+        };
+        let id = cx.new_col();
+        if c.type_oid == *type_oid {
+            named.push(Named { id, expr: Expr::Column { id: c.id, ty: c.ty } });
+            columns.push(Some(Column { id, ..*c }));
+            continue;
+        }
+        let level = cx.levels.last_mut().ok_or("no query level")?;
+        level.marks.push((c.id, c.ty));
+        let mark = special_var(pg_sys::OUTER_VAR as i64, level.marks.len() - 1, c.type_oid, c.typmod, c.collation, 0);
+        let cast = pg_sys::coerce_to_common_type(std::ptr::null_mut(), mark, *type_oid, context.as_ptr());
+        let cast = param::fold(cx, cast);
+        let e = expr::translate(cx, cast)?;
+        columns.push(Some(Column { id, ty: e.ty(), type_oid: *type_oid, typmod: pg_sys::exprTypmod(cast), collation: pg_sys::exprCollation(cast) }));
+        named.push(Named { id, expr: e });
+    }
+    Ok(Side { rel: Rel::Project { input: Box::new(side.rel), exprs: named }, columns })
+}

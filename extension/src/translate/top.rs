@@ -1,0 +1,243 @@
+//! The outermost query: what the engine returns, and what Postgres finishes above it.
+//!
+//! Each target entry that can be shipped whole becomes a column of the engine. Of any other, the largest parts that can be become columns and
+//! the rest is left to Postgres. Below a construct that evaluates its arguments only on condition (CASE, COALESCE, AND, OR), only plain
+//! columns are taken out: anything else might raise an error that Postgres would not.
+
+use super::query::{self, Needed, entry_of};
+use super::tree::{self, list, map_children, special_var, tag};
+use super::{Cx, EngineColumn, Result, SortSpec, Top, TopLimit, expr, order};
+use pgrx::pg_sys;
+use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry};
+use weir_plan::ir::{Expr, Named, Rel, Scalar, SortKey};
+use weir_plan::types::{PgType, oid};
+
+/// The engine's columns as they are found.
+#[derive(Default)]
+struct Columns {
+    exprs: Vec<Named<Expr>>,
+    columns: Vec<EngineColumn>,
+}
+
+/// Translates the outermost query.
+pub unsafe fn top_query(cx: &mut Cx, query: *mut Query) -> Result<(Rel, Top)> {
+    let entries = query::entries(query, &Needed::All);
+    query::in_level(cx, query, &entries, |cx| {
+        let (rel, exprs) = query::body(cx, query, &entries)?;
+        finish(cx, query, rel, &entries, &exprs)
+    })
+}
+
+unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<(Rel, Top)> {
+    let q = &*query;
+    let distinct = !q.distinctClause.is_null() && !q.hasDistinctOn;
+    let sort_refs: Vec<u32> =
+        [q.sortClause, q.distinctClause].into_iter().flat_map(|c| list::<SortGroupClause>(c)).map(|c| (*c).tleSortGroupRef).collect();
+    let mut columns = Columns::default();
+    let mut residuals: Vec<Option<*mut Node>> = Vec::new();
+    for (te, node) in entries.iter().zip(exprs) {
+        let te = &**te;
+        if te.resjunk && !sort_refs.contains(&te.ressortgroupref) {
+            residuals.push(None);
+            continue;
+        }
+        let name = if te.resname.is_null() || te.resjunk { None } else { Some(tree::string(te.resname)) };
+        let node = if distinct { ship(cx, &mut columns, *node, name)? } else { split(cx, &mut columns, *node, name, false)? };
+        residuals.push(Some(node));
+    }
+    let column = |i: usize| match residuals.get(i) {
+        Some(Some(node)) => shipped_column(&columns, *node).ok_or_else(|| "a sort key that the engine cannot compute".to_string()),
+        _ => Err("a sort key that is not projected".to_string()),
+    };
+
+    // DISTINCT and ORDER BY, in the engine as far as it can.
+    let mut distinct_on = None;
+    let mut sorted = q.sortClause.is_null();
+    if q.hasDistinctOn {
+        let on = query::distinct_keys(q.distinctClause, entries, exprs, &column)?;
+        let keys = order::distinct_on_keys(query, entries, exprs, &column)?;
+        sorted |= keys.is_final_order;
+        distinct_on = Some((on, keys.keys));
+    } else if distinct {
+        query::distinct_keys(q.distinctClause, entries, exprs, &column)?;
+    }
+    let mut keys: Vec<SortKey> = Vec::new();
+    if !sorted && let Ok(engine_keys) = order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+        keys = engine_keys;
+        sorted = true;
+    }
+    if !sorted {
+        for (i, te) in entries.iter().enumerate() {
+            let is_key = (**te).ressortgroupref != 0 && sort_refs.contains(&(**te).ressortgroupref);
+            if !is_key && tree::is_volatile(exprs[i]) {
+                return Err("a volatile function in the select list below ORDER BY".into());
+            }
+        }
+    }
+
+    if columns.exprs.is_empty() {
+        // Rows are counted even if nothing of them is looked at.
+        let one = Expr::Const { value: Scalar::Bool(true), ty: PgType::BOOL };
+        add(cx, &mut columns, one, pg_sys::BOOLOID, -1, pg_sys::InvalidOid, None, std::ptr::null_mut());
+    }
+    let mut rel = Rel::Project { input: Box::new(rel), exprs: columns.exprs };
+    if let Some((on, keys)) = distinct_on {
+        rel = Rel::DistinctOn { input: Box::new(rel), on, keys };
+    } else if distinct {
+        rel = Rel::Distinct { input: Box::new(rel) };
+    }
+    if !keys.is_empty() {
+        rel = Rel::Sort { input: Box::new(rel), keys };
+    }
+
+    let (targets, index_of) = targets(entries, &residuals, !sorted);
+    let mut top = Top { targets, engine_columns: columns.columns, sort: None, limit: None };
+    if sorted {
+        rel = query::limit(cx, query, rel)?;
+    } else {
+        top.sort = Some(sort_specs(q.sortClause, entries, exprs, &index_of)?);
+        let offset = query::limit_node(cx, q.limitOffset)?;
+        let count = query::limit_node(cx, q.limitCount)?;
+        if !offset.is_null() || !count.is_null() {
+            top.limit = Some(TopLimit { offset, count });
+        }
+    }
+    Ok((rel, top))
+}
+
+/// The final target entries and, by index of `entries`, where each one is.
+unsafe fn targets(entries: &[*mut TargetEntry], residuals: &[Option<*mut Node>], with_junk: bool) -> (Vec<*mut TargetEntry>, Vec<Option<usize>>) {
+    let mut targets = Vec::new();
+    let mut index_of = vec![None; entries.len()];
+    for junk in [false, true] {
+        for (i, te) in entries.iter().enumerate() {
+            let Some(Some(node)) = residuals.get(i) else { continue };
+            if (**te).resjunk != junk || (junk && !with_junk) {
+                continue;
+            }
+            let new = tree::copy(*te);
+            (*new).expr = (*node).cast();
+            (*new).resno = (targets.len() + 1) as i16;
+            index_of[i] = Some(targets.len());
+            targets.push(new);
+        }
+    }
+    (targets, index_of)
+}
+
+unsafe fn sort_specs(
+    clause: *mut pg_sys::List,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    index_of: &[Option<usize>],
+) -> Result<Vec<SortSpec>> {
+    let mut specs = Vec::new();
+    for c in list::<SortGroupClause>(clause) {
+        let i = entry_of(c, entries)?;
+        let target_index = index_of.get(i).copied().flatten().ok_or("a sort key that is not in the target list")?;
+        specs.push(SortSpec { target_index, sort_op: (*c).sortop, collation: pg_sys::exprCollation(exprs[i]), nulls_first: (*c).nulls_first });
+    }
+    Ok(specs)
+}
+
+/// The engine's column that a residual expression consists of.
+unsafe fn shipped_column(columns: &Columns, node: *mut Node) -> Option<Expr> {
+    if tag(node) != NodeTag::T_Var {
+        return None;
+    }
+    let c = columns.columns.get((*node.cast::<pg_sys::Var>()).varattno as usize - 1)?;
+    Some(Expr::Column { id: c.id, ty: c.ty })
+}
+
+/// Makes the whole expression a column of the engine.
+unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option<String>) -> Result<*mut Node> {
+    let params = (cx.params.len(), cx.params_may_fail);
+    match expr::translate(cx, node).and_then(|e| returnable(&e).map(|()| e)) {
+        Ok(e) => Ok(add(
+            cx,
+            columns,
+            e,
+            pg_sys::exprType(node),
+            pg_sys::exprTypmod(node),
+            pg_sys::exprCollation(node),
+            name,
+            tree::copy(node).cast(),
+        )),
+        Err(why) => {
+            cx.params.truncate(params.0);
+            cx.param_types.truncate(params.0);
+            cx.params_may_fail = params.1;
+            Err(why)
+        }
+    }
+}
+
+/// Whether the engine's value has all that Postgres's has. A char(n) is held without its trailing blanks.
+fn returnable(e: &Expr) -> Result<()> {
+    let ty = e.ty();
+    if ty.base == oid::BPCHAR && ty.typmod < 0 {
+        return Err("a character value whose length is not known".into());
+    }
+    if ty.element().is_some_and(|element| element.base == oid::BPCHAR) {
+        return Err("an array of character values".into());
+    }
+    Ok(())
+}
+
+#[allow(clippy::too_many_arguments)]
+unsafe fn add(
+    cx: &mut Cx,
+    columns: &mut Columns,
+    e: Expr,
+    type_oid: pg_sys::Oid,
+    typmod: i32,
+    collation: pg_sys::Oid,
+    name: Option<String>,
+    source: *mut pg_sys::Expr,
+) -> *mut Node {
+    let same = |i: &usize| columns.exprs[*i].expr == e && columns.columns[*i].type_oid == type_oid && columns.columns[*i].collation == collation;
+    let index = (0..columns.exprs.len()).find(same).unwrap_or_else(|| {
+        let (id, ty) = (cx.new_col(), e.ty());
+        columns.exprs.push(Named { id, expr: e });
+        columns.columns.push(EngineColumn { id, ty, type_oid, typmod, collation, name, expr: source });
+        columns.columns.len() - 1
+    });
+    special_var(pg_sys::INDEX_VAR as i64, index, type_oid, typmod, collation, 0)
+}
+
+/// What Postgres computes of an expression, over columns of the engine. `conditional`: it might not be evaluated at all.
+unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option<String>, conditional: bool) -> Result<*mut Node> {
+    if !tree::depends_on_row(node) {
+        return Ok(node);
+    }
+    let leaf = matches!(tag(node), NodeTag::T_Var | NodeTag::T_SubLink);
+    let plain = tag(node) == NodeTag::T_Var;
+    let why = if plain || !conditional {
+        match ship(cx, columns, node, name) {
+            Ok(var) => return Ok(var),
+            Err(why) => why,
+        }
+    } else {
+        "a subquery in an expression that is evaluated on condition".into()
+    };
+    match tag(node) {
+        NodeTag::T_CaseTestExpr => return Ok(node),
+        _ if leaf => return Err(why),
+        // What is left of these cannot be evaluated above the engine.
+        NodeTag::T_Aggref | NodeTag::T_WindowFunc | NodeTag::T_GroupingFunc | NodeTag::T_Query | NodeTag::T_Param => return Err(why),
+        _ => {}
+    }
+    pg_sys::check_stack_depth();
+    let conditional = conditional || matches!(tag(node), NodeTag::T_CaseExpr | NodeTag::T_CoalesceExpr | NodeTag::T_BoolExpr);
+    let mut failed = None;
+    let rest = map_children(node, &mut |child| {
+        if failed.is_some() {
+            return child;
+        }
+        split(cx, columns, child, None, conditional).unwrap_or_else(|reason| {
+            failed = Some(reason);
+            child
+        })
+    });
+    failed.map_or(Ok(rest), Err)
+}

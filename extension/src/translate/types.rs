@@ -1,0 +1,47 @@
+//! Types of expressions as the plan states them.
+
+use super::{Result, tree};
+use pgrx::pg_sys;
+use weir_plan::types::{PgType, arrow_type, oid};
+
+/// The type with domains resolved to what they are stored as and enums marked.
+///
+/// # Errors
+/// The type is not in the type map.
+pub unsafe fn pg_type(type_oid: pg_sys::Oid, typmod: i32) -> Result<PgType> {
+    let plain = PgType::with_typmod(type_oid.to_u32(), typmod);
+    if arrow_type(&plain).is_some() {
+        return Ok(plain);
+    }
+    let mut base_typmod = typmod;
+    let base = pg_sys::getBaseTypeAndTypmod(type_oid, &mut base_typmod);
+    let base_oid = if pg_sys::get_typtype(base) == pg_sys::TYPTYPE_ENUM as std::ffi::c_char { oid::ENUM } else { base.to_u32() };
+    let ty = PgType { oid: type_oid.to_u32(), base: base_oid, typmod: base_typmod };
+    if arrow_type(&ty).is_none() {
+        return Err(format!("type {} is not shipped", type_name(type_oid)));
+    }
+    Ok(ty)
+}
+
+/// The type of an expression.
+pub unsafe fn type_of(node: *mut pg_sys::Node) -> Result<PgType> {
+    pg_type(pg_sys::exprType(node), pg_sys::exprTypmod(node))
+}
+
+pub unsafe fn type_name(type_oid: pg_sys::Oid) -> String {
+    tree::string(pg_sys::format_type_be(type_oid))
+}
+
+pub unsafe fn type_name_with_typmod(type_oid: pg_sys::Oid, typmod: i32) -> String {
+    tree::string(pg_sys::format_type_with_typemod(type_oid, typmod))
+}
+
+/// `lower(text)`
+pub unsafe fn function_name(func: pg_sys::Oid) -> String {
+    tree::string(pg_sys::format_procedure(func))
+}
+
+/// `=(integer,integer)`
+pub unsafe fn operator_name(operator: pg_sys::Oid) -> String {
+    tree::string(pg_sys::format_operator(operator))
+}

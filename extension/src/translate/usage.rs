@@ -1,0 +1,59 @@
+//! Which columns of a query's range table are used: only those are asked of scans and subqueries, so that a column that cannot be
+//! shipped does no harm where nobody looks at it.
+
+use super::tree::{any_child, any_in_query, list, tag, varno};
+use pgrx::pg_sys;
+use pg_sys::{Node, NodeTag, Query, RTEKind, RangeTblEntry, TargetEntry, Var};
+use std::collections::{BTreeSet, HashMap};
+
+/// By range table index: the attribute numbers that are used (0 for the whole row, negative ones for system columns).
+pub type Used = HashMap<u32, BTreeSet<i16>>;
+
+/// The columns that a query uses if only `entries` of its target list are wanted. The query is normalised.
+pub unsafe fn used_columns(query: *mut Query, entries: &[*mut TargetEntry]) -> Used {
+    let mut used = Used::new();
+    for te in entries {
+        visit((**te).expr.cast(), 0, &mut used);
+    }
+    for node in [(*query).jointree.cast(), (*query).havingQual, (*query).limitOffset, (*query).limitCount] {
+        visit(node, 0, &mut used);
+    }
+    // What is in the range table can be LATERAL.
+    for rte in list::<RangeTblEntry>((*query).rtable) {
+        match (*rte).rtekind {
+            RTEKind::RTE_SUBQUERY => visit((*rte).subquery.cast(), 0, &mut used),
+            RTEKind::RTE_VALUES => visit((*rte).values_lists.cast(), 0, &mut used),
+            RTEKind::RTE_FUNCTION => visit((*rte).functions.cast(), 0, &mut used),
+            _ => {}
+        }
+    }
+    used
+}
+
+unsafe fn visit(node: *mut Node, levels_up: u32, used: &mut Used) {
+    if node.is_null() {
+        return;
+    }
+    match tag(node) {
+        NodeTag::T_Var => {
+            let var = node.cast::<Var>();
+            if (*var).varlevelsup == levels_up
+                && let Ok(rti) = u32::try_from(varno(var))
+            {
+                used.entry(rti).or_default().insert((*var).varattno);
+            }
+        }
+        NodeTag::T_Query => {
+            any_in_query(node.cast(), pg_sys::QTW_IGNORE_JOINALIASES, &mut |child| {
+                visit(child, levels_up + 1, used);
+                false
+            });
+        }
+        _ => {
+            any_child(node, &mut |child| {
+                visit(child, levels_up, used);
+                false
+            });
+        }
+    }
+}

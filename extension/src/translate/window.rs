@@ -1,0 +1,193 @@
+//! Window functions.
+
+use super::agg::{new_mark, result_type};
+use super::call::{self, Callee};
+use super::query::entry_of;
+use super::tree::{self, list, map_children, mark_var, tag};
+use super::{Cx, Result, expr, order, param, types};
+use pgrx::pg_sys;
+use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry, WindowClause, WindowFunc};
+use weir_plan::functions::FunctionKind;
+use weir_plan::ir::{Bound, Exclude, Expr, Frame, FrameUnits, Named, Rel, SortKey, WindowCall};
+use weir_plan::types::PgType;
+
+/// What all functions over one window share.
+struct Over {
+    winref: u32,
+    partition_by: Vec<Expr>,
+    order_by: Vec<SortKey>,
+    frame: Frame,
+}
+
+/// Puts the window functions of the current level above `input` and rewrites `exprs` (of `entries`) to use their columns.
+pub unsafe fn windows(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
+    let mut overs: Vec<Over> = Vec::new();
+    let mut known: Vec<(*mut Node, usize)> = Vec::new();
+    let mut functions = Vec::new();
+    let before = exprs.to_vec();
+    for e in exprs.iter_mut() {
+        let mut failed = None;
+        *e = replace(*e, &mut |func| {
+            if failed.is_some() {
+                return func;
+            }
+            if let Some((_, mark)) = known.iter().find(|(n, _)| pg_sys::equal((*n).cast(), func.cast())) {
+                return mark_var(*mark, func, 0);
+            }
+            let made = window_call(cx, query, func.cast(), entries, &before, &mut overs).and_then(|call| {
+                let (id, ty) = (cx.new_col(), call.ty);
+                functions.push(Named { id, expr: call });
+                new_mark(cx, id, ty)
+            });
+            match made {
+                Ok(mark) => {
+                    known.push((func, mark));
+                    mark_var(mark, func, 0)
+                }
+                Err(why) => {
+                    failed = Some(why);
+                    func
+                }
+            }
+        });
+        if let Some(why) = failed {
+            return Err(why);
+        }
+    }
+    Ok(if functions.is_empty() { input } else { Rel::Window { input: Box::new(input), functions } })
+}
+
+/// A copy in which each window function of this level is what `f` makes of it. (One in a sublink belongs to the sublink.)
+unsafe fn replace(node: *mut Node, f: &mut dyn FnMut(*mut Node) -> *mut Node) -> *mut Node {
+    if node.is_null() || tag(node) == NodeTag::T_Query {
+        return node;
+    }
+    if tag(node) == NodeTag::T_WindowFunc {
+        return f(node);
+    }
+    pg_sys::check_stack_depth();
+    map_children(node, &mut |child| replace(child, f))
+}
+
+unsafe fn window_call(
+    cx: &mut Cx,
+    query: *mut Query,
+    func: *mut WindowFunc,
+    entries: &[*mut TargetEntry],
+    exprs: &[*mut Node],
+    overs: &mut Vec<Over>,
+) -> Result<WindowCall> {
+    let func = &*func;
+    let mut args = Vec::new();
+    for node in list::<Node>(func.args) {
+        let node = param::fold(cx, node);
+        args.push(expr::translate(cx, node)?);
+    }
+    let filter = if func.aggfilter.is_null() {
+        None
+    } else {
+        let node = param::fold(cx, func.aggfilter.cast());
+        Some(expr::translate(cx, node)?)
+    };
+    let kind = if func.winagg { FunctionKind::Aggregate } else { FunctionKind::Window };
+    let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
+    let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
+    call::check(cx, callee, &arg_types)?;
+    let at = match overs.iter().position(|o| o.winref == func.winref) {
+        Some(at) => at,
+        None => {
+            let clause = list::<WindowClause>((*query).windowClause)
+                .into_iter()
+                .find(|w| (**w).winref == func.winref)
+                .ok_or("a window that is not in the WINDOW clause")?;
+            overs.push(over(cx, clause, entries, exprs)?);
+            overs.len() - 1
+        }
+    };
+    let over = &overs[at];
+    Ok(WindowCall {
+        func: func.winfnoid.to_u32(),
+        ty: result_type(types::pg_type(func.wintype, -1)?, &args),
+        args,
+        filter,
+        partition_by: over.partition_by.clone(),
+        order_by: over.order_by.clone(),
+        frame: over.frame.clone(),
+    })
+}
+
+unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<Over> {
+    let w = &*clause;
+    let mut partition_by = Vec::new();
+    for c in list::<SortGroupClause>(w.partitionClause) {
+        let i = entry_of(c, entries)?;
+        let node = param::fold(cx, exprs[i]);
+        order::check_grouping(c, node, "PARTITION BY")?;
+        if !order::is_row_independent(node) {
+            partition_by.push(expr::translate(cx, node)?);
+        }
+    }
+    let mut order_by = Vec::new();
+    for c in list::<SortGroupClause>(w.orderClause) {
+        let i = entry_of(c, entries)?;
+        let node = param::fold(cx, exprs[i]);
+        let e = expr::translate(cx, node)?;
+        order_by.push(order::sort_key(c, node, e, "ORDER BY in a window")?);
+    }
+    let frame = frame(cx, w, &order_by)?;
+    Ok(Over { winref: w.winref, partition_by, order_by, frame })
+}
+
+unsafe fn frame(cx: &mut Cx, w: &WindowClause, order_by: &[SortKey]) -> Result<Frame> {
+    let has = |option: u32| w.frameOptions as u32 & option != 0;
+    let units = if has(pg_sys::FRAMEOPTION_ROWS) {
+        FrameUnits::Rows
+    } else if has(pg_sys::FRAMEOPTION_GROUPS) {
+        FrameUnits::Groups
+    } else {
+        FrameUnits::Range
+    };
+    let start = if has(pg_sys::FRAMEOPTION_START_UNBOUNDED_PRECEDING) {
+        Bound::UnboundedPreceding
+    } else if has(pg_sys::FRAMEOPTION_START_CURRENT_ROW) {
+        Bound::CurrentRow
+    } else if has(pg_sys::FRAMEOPTION_START_OFFSET_PRECEDING) {
+        Bound::Preceding(offset(cx, w.startOffset)?)
+    } else if has(pg_sys::FRAMEOPTION_START_OFFSET_FOLLOWING) {
+        Bound::Following(offset(cx, w.startOffset)?)
+    } else {
+        return Err("a window frame of an unknown kind".into());
+    };
+    let end = if has(pg_sys::FRAMEOPTION_END_UNBOUNDED_FOLLOWING) {
+        Bound::UnboundedFollowing
+    } else if has(pg_sys::FRAMEOPTION_END_CURRENT_ROW) {
+        Bound::CurrentRow
+    } else if has(pg_sys::FRAMEOPTION_END_OFFSET_PRECEDING) {
+        Bound::Preceding(offset(cx, w.endOffset)?)
+    } else if has(pg_sys::FRAMEOPTION_END_OFFSET_FOLLOWING) {
+        Bound::Following(offset(cx, w.endOffset)?)
+    } else {
+        return Err("a window frame of an unknown kind".into());
+    };
+    if units == FrameUnits::Range && has(pg_sys::FRAMEOPTION_START_OFFSET | pg_sys::FRAMEOPTION_END_OFFSET) && order_by.len() != 1 {
+        return Err("RANGE with an offset over other than one column".into());
+    }
+    let exclude = if has(pg_sys::FRAMEOPTION_EXCLUDE_CURRENT_ROW) {
+        Exclude::CurrentRow
+    } else if has(pg_sys::FRAMEOPTION_EXCLUDE_GROUP) {
+        Exclude::Group
+    } else if has(pg_sys::FRAMEOPTION_EXCLUDE_TIES) {
+        Exclude::Ties
+    } else {
+        Exclude::NoOthers
+    };
+    Ok(Frame { units, start, end, exclude })
+}
+
+unsafe fn offset(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
+    let node = param::fold(cx, node);
+    if tree::depends_on_row(node) {
+        return Err("a frame offset with a subquery".into());
+    }
+    expr::translate(cx, node)
+}
