@@ -44,16 +44,17 @@ server() {
     echo "== starting a private server of $("$PG_CONFIG" --version)"
     # Nothing here survives a power cut, and nothing has to.
     pg_init test "fsync = off" "synchronous_commit = on" "autovacuum_naptime = 5min" "jit = off"
-    pg_start test
+    pg_start test || return 1
     server_is_up=1
 }
 
-# A fresh database with the extension. A database with an engine cannot be dropped while it is at work: FORCE ends it.
+# A fresh database with the extension. Stages are called where errors do not end the script: its status is to be
+# checked. A database with an engine cannot be dropped while it is at work: FORCE ends it.
 database() {
-    server
-    pg_query test postgres "DROP DATABASE IF EXISTS $1 WITH (FORCE)"
-    pg_query test postgres "CREATE DATABASE $1 TEMPLATE template0 $2"
-    pg_query test "$1" "CREATE EXTENSION pg_weir" >/dev/null
+    server || return 1
+    pg_query test postgres "DROP DATABASE IF EXISTS $1 WITH (FORCE)" &&
+        pg_query test postgres "CREATE DATABASE $1 TEMPLATE template0 $2" &&
+        pg_query test "$1" "CREATE EXTENSION pg_weir" >/dev/null
 }
 
 stage_lock() {
@@ -108,7 +109,7 @@ regress_like() { # stage, program, directory of inputs, tests...
     shift 3
     rm -rf "$dir"
     mkdir -p "$dir"
-    database "weir_$stage" "ENCODING 'UTF8' LOCALE 'C'"
+    database "weir_$stage" "ENCODING 'UTF8' LOCALE 'C'" || return 1
     (
         cd "$dir"
         PATH="$PGBIN:$PATH" "$program" --inputdir="$input" --outputdir="$dir" --bindir="$PGBIN" --use-existing \
@@ -147,9 +148,9 @@ differential() { # label, arguments...
 
 stage_differential() {
     rm -rf "$out/differential-failures"
-    database weir_diff "ENCODING 'UTF8' LOCALE 'C'"
+    database weir_diff "ENCODING 'UTF8' LOCALE 'C'" || return 1
     "$release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes \
-        --conn "host=$(pg_sock test) port=$WEIR_PORT user=postgres dbname=weir_diff"
+        --conn "host=$(pg_sock test) port=$WEIR_PORT user=postgres dbname=weir_diff" || return 1
     differential tpch --db weir_diff --search-path tpch run bench/tpch/q*.sql
     differential files --db weir_diff run tests/differential/sql/*.sql
     differential generated --db weir_diff --seed "$WEIR_SEED" --count "$WEIR_QUERIES" generate
@@ -157,14 +158,14 @@ stage_differential() {
     differential sessions --db weir_diff --set "timezone=America/New_York" --set "datestyle=SQL, DMY" \
         --set "intervalstyle=iso_8601" --set "extra_float_digits=0" --seed "$((WEIR_SEED + 1))" --count 300 \
         --min-routed 70 generate
-    database weir_diff_utf8 "ENCODING 'UTF8' LOCALE 'C.UTF-8'"
+    database weir_diff_utf8 "ENCODING 'UTF8' LOCALE 'C.UTF-8'" || return 1
     differential collation --db weir_diff_utf8 --seed "$((WEIR_SEED + 2))" --count 500 --min-routed 30 generate
 }
 
 # The SQL of the README, executed as a reader would.
 stage_readme() {
     local log=$out/readme.log blocks
-    server
+    server || return 1
     pg_query test postgres "DROP DATABASE IF EXISTS weir_readme WITH (FORCE)"
     pg_query test postgres "CREATE DATABASE weir_readme"
     blocks=$(grep -c '^```sql$' README.md || true)
