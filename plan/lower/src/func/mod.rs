@@ -7,7 +7,7 @@ use datafusion::common::Result;
 pub mod arith;
 mod misc;
 mod text;
-mod time;
+pub mod time;
 
 /// Lowers a call. Each domain answers `None` for an OID that is not its own.
 pub fn lower(call: &Call<'_>) -> Result<Value> {

@@ -59,7 +59,7 @@ fn compare(operator: Operator, form: As, left: &Value, right: &Value, timezone: 
 }
 
 /// An interval's length in microseconds, a month being 30 days: equal exactly for equal intervals, ordered as they are.
-pub fn interval_key(interval: Expr) -> Expr {
+fn interval_key(interval: Expr) -> Expr {
     let out = DataType::Decimal128(38, 0);
     udf::call("pg_interval_key", "", out.clone(), vec![interval], unary::<Interval, Decimal128Type>(out, |i| Ok(span_value(i.into()))))
 }

@@ -123,6 +123,25 @@ pub fn binary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, O: ArrowPrimitiveTyp
     })
 }
 
+/// A kernel of three arguments.
+pub fn ternary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, C: ArrowPrimitiveType, O: ArrowPrimitiveType>(
+    out: DataType,
+    f: impl Fn(A::Native, B::Native, C::Native) -> Result<O::Native> + Send + Sync + 'static,
+) -> Kernel {
+    Arc::new(move |args: &ScalarFunctionArgs| {
+        let (a_scalar, a) = primitive::<A>(arg(args, 0)?)?;
+        let (b_scalar, b) = primitive::<B>(arg(args, 1)?)?;
+        let (c_scalar, c) = primitive::<C>(arg(args, 2)?)?;
+        let all_scalar = a_scalar && b_scalar && c_scalar;
+        let at = |scalar: bool, i: usize| if scalar { 0 } else { i };
+        let result = collect::<O>(if all_scalar { 1 } else { args.number_rows }, |i| {
+            let (i, j, k) = (at(a_scalar, i), at(b_scalar, i), at(c_scalar, i));
+            if a.is_valid(i) && b.is_valid(j) && c.is_valid(k) { f(a.value(i), b.value(j), c.value(k)).map(Some) } else { Ok(None) }
+        })?;
+        finish(all_scalar, &out, result)
+    })
+}
+
 /// The constant text of an argument: `None` if it is not constant, `Some(None)` for NULL.
 pub fn constant_text(v: &Value) -> Option<Option<&str>> {
     match &v.expr {

@@ -162,6 +162,22 @@ impl Zone {
     }
 }
 
+/// The zone that a function's argument names: abbreviations of a constant offset go before names of zones, as in Postgres.
+///
+/// # Errors
+/// Refused for abbreviations whose offset changes over time, and where their meaning depends on the session's zone (release 18).
+pub fn of_name(name: &str, session: &weir_plan::ir::Session) -> Result<Arc<Zone>> {
+    let key = name.to_ascii_lowercase();
+    if matches!(key.as_str(), "utc" | "gmt" | "z" | "zulu" | "ut" | "uct") {
+        return Ok(Arc::new(Zone::fixed("UTC", 0, "UTC")));
+    }
+    match super::abbreviation::offset(&key) {
+        Some(Some(offset)) if session.server_version_num < 180_000 => Ok(Arc::new(Zone::fixed(format!("abbreviation {key}"), offset, key.to_ascii_uppercase()))),
+        Some(_) => Err(refused(format!("time zone abbreviation \"{name}\""))),
+        None => Zone::named(name),
+    }
+}
+
 static UTC_TYPE: LocalType = LocalType { offset: 0, is_dst: false, abbreviation: String::new() };
 
 fn load(name: &str) -> Option<Zone> {
