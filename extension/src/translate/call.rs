@@ -35,8 +35,19 @@ pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collatio
     if functions::row(func).is_none() {
         return Err(unknown(callee));
     }
-    functions::shippable(func, callee.kind, callee.over, args, class, &cx.session, || types::function_name(callee.func))?;
-    Ok(class)
+    let row = functions::shippable(func, callee.kind, callee.over, args, class, &cx.session, || types::function_name(callee.func));
+    match (row, callee.operator) {
+        (Ok(_), _) => Ok(class),
+        (Err(why), None) => Err(why),
+        // Users write `<`, not `text_lt`.
+        (Err(why), Some(operator)) => {
+            let name = functions::row(func).map_or("", |r| r.name);
+            Err(match why.strip_prefix(name) {
+                Some(rest) if !name.is_empty() => format!("operator {}{rest}", types::operator_name(operator)),
+                _ => why,
+            })
+        }
+    }
 }
 
 unsafe fn unknown(callee: Callee) -> String {

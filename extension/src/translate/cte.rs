@@ -70,6 +70,11 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
         };
         set_column(cx, rti, attno, column);
     }
+    if columns.is_empty()
+        && let Some(&(old, ty)) = defined.values().next()
+    {
+        columns.push((cx.new_col(), old, ty));
+    }
     Ok(Rel::CteRef { cte: id, columns })
 }
 

@@ -204,7 +204,7 @@ unsafe fn has_children(relid: pg_sys::Oid) -> bool {
     has
 }
 
-unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
+pub unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
     let ordered = order_is_visible(cx);
     let needed = Needed::Only(used.clone());
     let output = query::subquery(cx, (*rte).subquery, &needed, ordered)?;
@@ -250,7 +250,13 @@ unsafe fn values(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
     cx.lateral_level = Some(cx.levels.len() - 1);
     let rows = value_rows(cx, rte, &attnos);
     cx.lateral_level = before;
-    Ok(Rel::Values { columns, rows: rows? })
+    let mut rows = rows?;
+    if columns.is_empty() {
+        let (column, value) = function_rte::some_column(cx);
+        columns.push(column);
+        rows.iter_mut().for_each(|row| row.push(value.clone()));
+    }
+    Ok(Rel::Values { columns, rows })
 }
 
 unsafe fn value_rows(cx: &mut Cx, rte: *mut RangeTblEntry, attnos: &[usize]) -> Result<Vec<Vec<Expr>>> {

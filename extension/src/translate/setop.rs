@@ -28,7 +28,12 @@ struct Column {
 pub unsafe fn set_operations(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry]) -> Result<Rel> {
     let stmt = (*query).setOperations;
     let needed = if all_union_all(stmt) {
-        Needed::Only(entries.iter().map(|te| (**te).resno).collect::<BTreeSet<i16>>())
+        let mut resnos: BTreeSet<i16> = entries.iter().map(|te| (**te).resno).collect();
+        if resnos.is_empty() {
+            // Rows without columns are not a thing that can be appended.
+            resnos.insert(1);
+        }
+        Needed::Only(resnos)
     } else {
         Needed::All
     };

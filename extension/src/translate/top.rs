@@ -207,6 +207,10 @@ unsafe fn add(
 
 /// What Postgres computes of an expression, over columns of the engine. `conditional`: it might not be evaluated at all.
 unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option<String>, conditional: bool) -> Result<*mut Node> {
+    // Parts of an expression that are none themselves.
+    if matches!(tag(node), NodeTag::T_List | NodeTag::T_CaseWhen) {
+        return split_children(cx, columns, node, conditional);
+    }
     if !tree::depends_on_row(node) {
         return Ok(node);
     }
@@ -227,8 +231,12 @@ unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Optio
         NodeTag::T_Aggref | NodeTag::T_WindowFunc | NodeTag::T_GroupingFunc | NodeTag::T_Query | NodeTag::T_Param => return Err(why),
         _ => {}
     }
-    pg_sys::check_stack_depth();
     let conditional = conditional || matches!(tag(node), NodeTag::T_CaseExpr | NodeTag::T_CoalesceExpr | NodeTag::T_BoolExpr);
+    split_children(cx, columns, node, conditional)
+}
+
+unsafe fn split_children(cx: &mut Cx, columns: &mut Columns, node: *mut Node, conditional: bool) -> Result<*mut Node> {
+    pg_sys::check_stack_depth();
     let mut failed = None;
     let rest = map_children(node, &mut |child| {
         if failed.is_some() {
