@@ -1,0 +1,185 @@
+//! The shape of a table as a mirror holds it: its columns and its key.
+//!
+//! Works under an ordinary and under a historic snapshot, so that a decoded change can be compared with what the mirror was made for.
+
+use pgrx::pg_sys;
+use weir_plan::manifest::{ColumnDef, Key};
+use weir_plan::types::{PgType, arrow_type, oid};
+
+/// A table's columns that can be mirrored, and how its rows are found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    pub columns: Vec<ColumnDef>,
+    /// Or why there is none.
+    pub key: Result<Key, NoKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoKey {
+    /// REPLICA IDENTITY DEFAULT without a primary key.
+    NoPrimaryKey,
+    /// REPLICA IDENTITY NOTHING, or the index is gone.
+    NoIdentity,
+    /// A key column has a type that cannot be mirrored.
+    Unsupported(String),
+}
+
+impl Shape {
+    /// Whether rows of this shape can go into a mirror that was made for `columns` and `key`.
+    pub fn fits(&self, columns: &[ColumnDef], key: &Key) -> bool {
+        self.columns.len() == columns.len()
+            && self.columns.iter().zip(columns).all(|(now, then)| {
+                now.attnum == then.attnum && now.ty == then.ty && (now.not_null || !then.not_null)
+            })
+            && self.key.as_ref() == Ok(key)
+    }
+}
+
+/// Reads the shape of an open table.
+///
+/// # Safety
+/// `rel` is an open relation; in a transaction.
+pub unsafe fn shape(rel: pg_sys::Relation) -> Shape {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let columns = columns((*rel).rd_att);
+        let key = key(rel, &columns);
+        Shape { columns, key }
+    }
+}
+
+/// # Safety
+/// A valid descriptor; in a transaction.
+unsafe fn columns(tupdesc: pg_sys::TupleDesc) -> Vec<ColumnDef> {
+    // SAFETY: indexes stay below natts.
+    unsafe {
+        (0..(*tupdesc).natts)
+            .filter_map(|i| {
+                let attribute = &*attribute(tupdesc, i);
+                if attribute.attisdropped || is_virtual(attribute) {
+                    return None;
+                }
+                let ty = column_type(attribute.atttypid, attribute.atttypmod)?;
+                Some(ColumnDef { attnum: attribute.attnum, name: attribute.name().to_owned(), ty, not_null: attribute.attnotnull })
+            })
+            .collect()
+    }
+}
+
+/// # Safety
+/// `i` is below the number of attributes.
+#[cfg(not(feature = "pg18"))]
+unsafe fn attribute(tupdesc: pg_sys::TupleDesc, i: i32) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as promised by the caller.
+    unsafe { (*tupdesc).attrs.as_ptr().add(usize::try_from(i).unwrap_or(0)) }
+}
+
+/// # Safety
+/// `i` is below the number of attributes.
+#[cfg(feature = "pg18")]
+unsafe fn attribute(tupdesc: pg_sys::TupleDesc, i: i32) -> *const pg_sys::FormData_pg_attribute {
+    // SAFETY: as promised by the caller.
+    unsafe { pg_sys::TupleDescAttr(tupdesc, i) }
+}
+
+/// A virtual generated column (since release 18) is not stored.
+fn is_virtual(attribute: &pg_sys::FormData_pg_attribute) -> bool {
+    attribute.attgenerated.cast_unsigned() == b'v'
+}
+
+/// The type with domains and enums resolved, if it can be mirrored.
+///
+/// # Safety
+/// The type exists; in a transaction.
+pub unsafe fn column_type(type_oid: pg_sys::Oid, typmod: i32) -> Option<PgType> {
+    let plain = PgType::with_typmod(type_oid.to_u32(), typmod);
+    if arrow_type(&plain).is_some() {
+        return Some(plain);
+    }
+    let mut base_typmod = typmod;
+    // SAFETY: catalog look-ups of an existing type.
+    let base = unsafe {
+        match pg_sys::getBaseTypeAndTypmod(type_oid, &raw mut base_typmod) {
+            base if pg_sys::get_typtype(base).cast_unsigned() == pg_sys::TYPTYPE_ENUM => oid::ENUM,
+            base => base.to_u32(),
+        }
+    };
+    let ty = PgType { oid: type_oid.to_u32(), base, typmod: base_typmod };
+    arrow_type(&ty).map(|_| ty)
+}
+
+/// # Safety
+/// `rel` is an open relation; in a transaction.
+unsafe fn key(rel: pg_sys::Relation, columns: &[ColumnDef]) -> Result<Key, NoKey> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        match (*(*rel).rd_rel).relreplident.cast_unsigned() {
+            pg_sys::REPLICA_IDENTITY_FULL => {
+                // The whole old row is logged, so any unique key of it will do.
+                let usable = immediate_columns(primary_key(rel)).filter(|key| key.iter().all(|a| columns.iter().any(|c| c.attnum == *a)));
+                Ok(usable.map_or(Key::FullRow, Key::Columns))
+            }
+            pg_sys::REPLICA_IDENTITY_NOTHING => Err(NoKey::NoIdentity),
+            identity => {
+                let missing = if identity == pg_sys::REPLICA_IDENTITY_DEFAULT { NoKey::NoPrimaryKey } else { NoKey::NoIdentity };
+                let Some(key) = immediate_columns(pg_sys::RelationGetReplicaIndex(rel)) else { return Err(missing) };
+                match key.iter().find(|a| !columns.iter().any(|c| c.attnum == **a)) {
+                    Some(attnum) => Err(NoKey::Unsupported(column_name(rel, *attnum))),
+                    None => Ok(Key::Columns(key)),
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `rel` is an open relation that has the column.
+unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> String {
+    // SAFETY: as promised by the caller.
+    unsafe { (*attribute((*rel).rd_att, i32::from(attnum) - 1)).name().to_owned() }
+}
+
+#[cfg(not(feature = "pg18"))]
+unsafe fn primary_key(rel: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: an open relation.
+    unsafe { pg_sys::RelationGetPrimaryKeyIndex(rel) }
+}
+
+#[cfg(feature = "pg18")]
+unsafe fn primary_key(rel: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: an open relation.
+    unsafe { pg_sys::RelationGetPrimaryKeyIndex(rel, false) }
+}
+
+/// The columns of a unique index that is never violated in between.
+///
+/// # Safety
+/// The index exists, or the OID is invalid; its table is open.
+unsafe fn immediate_columns(index: pg_sys::Oid) -> Option<Vec<i16>> {
+    if index == pg_sys::InvalidOid {
+        return None;
+    }
+    // SAFETY: the table is open, which keeps its indexes; closed below.
+    unsafe {
+        let rel = pg_sys::RelationIdGetRelation(index);
+        if rel.is_null() {
+            return None;
+        }
+        let form = (*rel).rd_index;
+        let columns = ((*form).indimmediate && (*form).indisvalid).then(|| {
+            let n = usize::try_from((*form).indnkeyatts).unwrap_or(0);
+            (*form).indkey.values.as_slice(n).to_vec()
+        });
+        pg_sys::RelationClose(rel);
+        columns
+    }
+}
+
+/// Whether the attribute with this index (its number - 1) is of variable length.
+///
+/// # Safety
+/// A valid descriptor with that many attributes.
+pub unsafe fn is_varlena(tupdesc: pg_sys::TupleDesc, index: usize) -> bool {
+    // SAFETY: as promised by the caller.
+    i32::try_from(index).is_ok_and(|i| unsafe { (*attribute(tupdesc, i)).attlen } == -1)
+}

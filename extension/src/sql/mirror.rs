@@ -1,0 +1,286 @@
+//! `weir.mirror`, `weir.unmirror`, `weir.sync`.
+
+use super::{Arguments, VOID, as_owner, fail, or_raise};
+use crate::catalog::{self, define, store};
+use crate::client::{Client, unexpected};
+use crate::worker::{self, wake};
+use pgrx::datum::Interval;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::ffi::CStr;
+use std::time::{Duration, Instant};
+use weir_plan::manifest::{ColumnDef, Key, Lsn};
+use weir_plan::protocol::{FromEngine, ToEngine};
+
+const WRONG_OBJECT_TYPE: &str = "42809";
+const PREREQUISITE: &str = "55000";
+const TOO_MANY: &str = "53400";
+
+/// `weir._start_worker()`: what the install script calls.
+pub fn start_worker(_: &Arguments) -> Option<pg_sys::Datum> {
+    wake::at_commit();
+    VOID
+}
+
+/// `weir.mirror(regclass)`
+pub fn mirror(args: &Arguments) -> Option<pg_sys::Datum> {
+    let relid: pg_sys::Oid = args.get(0)?;
+    check_server();
+    let (columns, key, expected_rows) = check_table(relid);
+    let added = as_owner(|| {
+        check_slot();
+        or_raise(store::insert(relid, &columns, &key, expected_rows))
+    });
+    if added {
+        wake::at_commit();
+    } else {
+        pgrx::notice!("table \"{}\" is already mirrored", name(relid));
+    }
+    VOID
+}
+
+/// `weir.unmirror(regclass)`
+pub fn unmirror(args: &Arguments) -> Option<pg_sys::Datum> {
+    let relid: pg_sys::Oid = args.get(0)?;
+    check_owner(relid);
+    if as_owner(|| or_raise(store::delete(relid))) {
+        wake::at_commit();
+    } else {
+        pgrx::notice!("table \"{}\" is not mirrored", name(relid));
+    }
+    VOID
+}
+
+/// `weir.sync(regclass, interval)`: returns when everything that was committed before is in the mirror (or in all of them).
+pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
+    let table: Option<pg_sys::Oid> = args.get(0);
+    let timeout = args.get::<Interval>(1).map_or(Duration::from_secs(60), |i| {
+        Duration::from_micros(u64::try_from(i.as_micros()).unwrap_or(0))
+    });
+    let deadline = Instant::now() + timeout;
+    if let Some(relid) = table
+        && catalog::mirror_info(relid).is_none()
+    {
+        fail(PREREQUISITE, format!("table \"{}\" is not mirrored", name(relid)), Some("Mirror it with weir.mirror()."));
+    }
+    wait_for_copies(table, deadline);
+    // SAFETY: reads shared memory, and flushes up to what it read.
+    let lsn = unsafe {
+        let lsn = pg_sys::GetXLogInsertRecPtr();
+        pg_sys::XLogFlush(lsn.min(insert_end()));
+        lsn
+    };
+    loop {
+        match apply(lsn, deadline) {
+            Ok(()) => return VOID,
+            // The engine is being started.
+            Err(e) if e.kind == weir_plan::Kind::Unreachable && Instant::now() < deadline => {
+                worker::ensure_started();
+                pause(Duration::from_millis(50));
+            }
+            Err(e) => crate::error::raise(&e),
+        }
+    }
+}
+
+/// The end of the last record that was inserted: a position that can be flushed.
+fn insert_end() -> Lsn {
+    // SAFETY: reads shared memory.
+    unsafe { pg_sys::GetXLogInsertRecPtr() }
+}
+
+fn apply(lsn: Lsn, deadline: Instant) -> weir_plan::Result<()> {
+    let mut client = Client::take()?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    match client.ask(&ToEngine::Sync { lsn, timeout_ms })? {
+        FromEngine::Done { .. } => {
+            client.give_back();
+            Ok(())
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Waits until the mirror (or each of them) is active.
+fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) {
+    loop {
+        let waiting = match table {
+            Some(relid) => catalog::mirror_info(relid).filter(|i| !i.active).map(|i| (name(relid), i)),
+            None => as_owner(|| or_raise(store::load()))
+                .into_iter()
+                .filter(|r| r.state != "error")
+                .find_map(|r| catalog::mirror_info(r.def.relid.into()).filter(|i| !i.active).map(|i| (r.def.name, i))),
+        };
+        let Some((name, info)) = waiting else { return };
+        if info.failed {
+            fail(PREREQUISITE, format!("the mirror of \"{name}\" is not followed: {}", info.reason), None);
+        }
+        if own_writes() {
+            fail(
+                PREREQUISITE,
+                format!("the mirror of \"{name}\" cannot become ready while this transaction is open"),
+                Some("Commit before waiting for it."),
+            );
+        }
+        if Instant::now() >= deadline {
+            fail("57014", format!("the mirror of \"{name}\" is not ready yet: {}", info.reason), Some("See weir.progress."));
+        }
+        worker::ensure_started();
+        pause(Duration::from_millis(20));
+        // SAFETY: in a transaction; lets the copy of the catalog's rows be invalidated by what others have committed.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
+    }
+}
+
+fn own_writes() -> bool {
+    // SAFETY: plain read of this backend's state.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
+}
+
+/// Sleeps, serving interrupts.
+fn pause(time: Duration) {
+    let events = (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH).cast_signed();
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    // SAFETY: MyLatch is this process's latch.
+    unsafe {
+        pg_sys::WaitLatch(pg_sys::MyLatch, events, millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
+fn name(relid: pg_sys::Oid) -> String {
+    // SAFETY: returns a palloc'ed name, or null if there is no such relation.
+    unsafe {
+        let name = pg_sys::get_rel_name(relid);
+        if name.is_null() { relid.to_u32().to_string() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// What the server must be like.
+fn check_server() {
+    // SAFETY: plain reads.
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            fail(PREREQUISITE, "tables cannot be mirrored while the server is in recovery", None);
+        }
+        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL.cast_signed() {
+            fail(
+                PREREQUISITE,
+                "mirroring a table requires wal_level = logical",
+                Some("Set wal_level = logical in postgresql.conf and restart the server."),
+            );
+        }
+    }
+}
+
+/// There must be a slot, or room for one.
+fn check_slot() {
+    let room: Option<bool> = Spi::connect(|client| {
+        client
+            .select(
+                "SELECT count(*) FILTER (WHERE slot_name = 'pg_weir_' || (SELECT oid FROM pg_database WHERE datname = current_database())) > 0
+                     OR count(*) < current_setting('max_replication_slots')::int8 FROM pg_replication_slots",
+                None,
+                &[],
+            )
+            .and_then(|t| t.first().get_one())
+    })
+    .unwrap_or(None);
+    if room == Some(false) {
+        fail(TOO_MANY, "all replication slots are in use", Some("Raise max_replication_slots and restart the server, or drop a slot."));
+    }
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+fn owns(relid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up; superusers own everything.
+    unsafe { pg_sys::pg_class_ownercheck(relid, pg_sys::GetUserId()) }
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+fn owns(relid: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up; superusers own everything.
+    unsafe { pg_sys::object_ownercheck(pg_sys::RelationRelationId, relid, pg_sys::GetUserId()) }
+}
+
+pub fn check_owner(relid: pg_sys::Oid) {
+    // SAFETY: a catalog look-up.
+    let exists = unsafe { !pg_sys::get_rel_name(relid).is_null() };
+    if !exists {
+        fail("42P01", format!("relation with OID {} does not exist", relid.to_u32()), None);
+    }
+    if !owns(relid) {
+        fail("42501", format!("must be owner of table {}", name(relid)), None);
+    }
+}
+
+/// What the table must be like; gives its shape.
+fn check_table(relid: pg_sys::Oid) -> (Vec<ColumnDef>, Key, i64) {
+    check_owner(relid);
+    let table = name(relid);
+    // SAFETY: locked as by any reader until the transaction ends, so that its shape cannot change before the mirror is known.
+    let (shape, expected_rows) = unsafe {
+        let rel = pg_sys::relation_open(relid, pg_sys::AccessShareLock.cast_signed());
+        check_kind(rel, &table);
+        let found = (define::shape(rel), worker::expected_rows(rel));
+        pg_sys::relation_close(rel, pg_sys::NoLock.cast_signed());
+        found
+    };
+    if shape.columns.is_empty() {
+        fail("0A000", format!("table \"{table}\" has no column of a type that can be mirrored"), None);
+    }
+    match shape.key {
+        Ok(key) => (shape.columns, key, expected_rows),
+        Err(e) => fail(PREREQUISITE, format!("cannot mirror table \"{table}\": {}", worker::explain(&e)), Some(&key_hint(relid))),
+    }
+}
+
+fn key_hint(relid: pg_sys::Oid) -> String {
+    // SAFETY: the relation exists; both functions return palloc'ed C strings.
+    let qualified = unsafe {
+        let namespace = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relid));
+        CStr::from_ptr(pg_sys::quote_qualified_identifier(namespace, pg_sys::get_rel_name(relid))).to_string_lossy().into_owned()
+    };
+    format!("Add a primary key, or use ALTER TABLE {qualified} REPLICA IDENTITY FULL.")
+}
+
+/// # Safety
+/// An open relation.
+unsafe fn check_kind(rel: pg_sys::Relation, table: &str) {
+    // SAFETY: as promised by the caller.
+    let (kind, persistence, relid, heap) = unsafe {
+        let form = &*(*rel).rd_rel;
+        let heap = form.relam == pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID);
+        (form.relkind.cast_unsigned(), form.relpersistence.cast_unsigned(), form.oid, heap)
+    };
+    let what = match kind {
+        pg_sys::RELKIND_RELATION => None,
+        pg_sys::RELKIND_VIEW => Some(("view", "Mirror the tables that it reads.")),
+        pg_sys::RELKIND_MATVIEW => Some(("materialized view", "Mirror the tables that it reads.")),
+        pg_sys::RELKIND_FOREIGN_TABLE => Some(("foreign table", "Only tables of this database can be mirrored.")),
+        pg_sys::RELKIND_PARTITIONED_TABLE => Some(("partitioned table", "Mirror its partitions one by one.")),
+        _ => Some(("relation of this kind", "Only ordinary tables can be mirrored.")),
+    };
+    if let Some((what, hint)) = what {
+        fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": a {what} cannot be mirrored"), Some(hint));
+    }
+    if relid.to_u32() < pg_sys::FirstNormalObjectId {
+        fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": it is a system catalog"), None);
+    }
+    match persistence {
+        pg_sys::RELPERSISTENCE_PERMANENT => {}
+        pg_sys::RELPERSISTENCE_TEMP => {
+            fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": it is a temporary table, whose changes are not logged"), None)
+        }
+        _ => fail(
+            WRONG_OBJECT_TYPE,
+            format!("cannot mirror \"{table}\": it is an unlogged table, whose changes are not logged"),
+            Some("ALTER TABLE … SET LOGGED makes it an ordinary table."),
+        ),
+    }
+    if !heap {
+        fail("0A000", format!("cannot mirror \"{table}\": its access method is not heap"), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! The functions that SQL calls, as `sql/pg_weir--*.sql` declares them.
+//!
+//! Invariant: each is a shim (arguments in, Datum out) around one Rust function; checks of privileges are in that function.
+
+mod ddl;
+mod mirror;
+mod status;
+mod verify;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use weir_plan::{Error, Kind};
+
+/// Declares `$name(fcinfo)` as an SQL-callable function with the body `$body`, which gives `Option<Datum>`.
+macro_rules! sql_function {
+    ($name:ident, $finfo:ident, $body:path) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
+            const V1: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+            &V1
+        }
+
+        #[doc(hidden)]
+        #[pg_guard]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            match $body(&Arguments(fcinfo)) {
+                Some(datum) => datum,
+                // SAFETY: called by Postgres with a valid call.
+                None => unsafe { pgrx::fcinfo::pg_return_null(fcinfo) },
+            }
+        }
+    };
+}
+
+/// The arguments of a call.
+pub struct Arguments(pg_sys::FunctionCallInfo);
+
+impl Arguments {
+    /// The argument, unless it is NULL.
+    fn get<T: pgrx::FromDatum>(&self, i: usize) -> Option<T> {
+        // SAFETY: Postgres passes as many arguments of such types as the function is declared with.
+        unsafe { pgrx::fcinfo::pg_getarg(self.0, i) }
+    }
+
+    /// The node that called, for event triggers.
+    fn context(&self) -> *mut pg_sys::Node {
+        // SAFETY: a valid call.
+        unsafe { (*self.0).context }
+    }
+}
+
+sql_function!(weir_mirror, pg_finfo_weir_mirror, mirror::mirror);
+sql_function!(weir_unmirror, pg_finfo_weir_unmirror, mirror::unmirror);
+sql_function!(weir_sync, pg_finfo_weir_sync, mirror::sync);
+sql_function!(weir_start_worker, pg_finfo_weir_start_worker, mirror::start_worker);
+sql_function!(weir_verify, pg_finfo_weir_verify, verify::verify);
+sql_function!(weir_status, pg_finfo_weir_status, status::status);
+sql_function!(weir_position, pg_finfo_weir_position, status::position);
+sql_function!(weir_last_route, pg_finfo_weir_last_route, status::last_route);
+sql_function!(weir_ddl_command_end, pg_finfo_weir_ddl_command_end, ddl::command_end);
+sql_function!(weir_table_rewrite, pg_finfo_weir_table_rewrite, ddl::table_rewrite);
+sql_function!(weir_sql_drop, pg_finfo_weir_sql_drop, ddl::sql_drop);
+
+/// Raises an error of the caller's, with the remedy as hint.
+fn fail(sqlstate: &str, message: impl Into<String>, hint: Option<&str>) -> ! {
+    let mut error = Error { sqlstate: sqlstate.into(), ..Error::new(Kind::BadOption, message) };
+    error.hint = hint.map(str::to_owned);
+    crate::error::raise(&error)
+}
+
+/// The value, or its error raised.
+fn or_raise<T>(result: weir_plan::Result<T>) -> T {
+    result.unwrap_or_else(|e| crate::error::raise(&e))
+}
+
+/// Runs `f` with the rights of the extension's owner, for the catalog tables. An error restores the user, as it ends the (sub)transaction.
+fn as_owner<T>(f: impl FnOnce() -> T) -> T {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: restored below; Postgres restores it at the end of an aborted (sub)transaction.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let elevated = context | (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS).cast_signed();
+        pg_sys::SetUserIdAndSecContext(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), elevated);
+    }
+    let result = f();
+    // SAFETY: as above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    result
+}
+
+/// Text as jsonb, which the SQL wrapper takes apart.
+fn jsonb(value: serde_json::Value) -> Option<pg_sys::Datum> {
+    pgrx::IntoDatum::into_datum(pgrx::JsonB(value))
+}
+
+const VOID: Option<pg_sys::Datum> = Some(pg_sys::Datum::null());

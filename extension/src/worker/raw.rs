@@ -1,0 +1,20 @@
+//! Functions of the server that pgrx does not bind, or that are needed as plain C function pointers.
+
+use pgrx::pg_sys;
+use std::ffi::{c_char, c_int};
+
+unsafe extern "C-unwind" {
+    pub fn LogicalDecodingProcessRecord(ctx: *mut pg_sys::LogicalDecodingContext, record: *mut pg_sys::XLogReaderState);
+    pub fn read_local_xlog_page(
+        state: *mut pg_sys::XLogReaderState,
+        page: pg_sys::XLogRecPtr,
+        len: c_int,
+        target: pg_sys::XLogRecPtr,
+        buffer: *mut c_char,
+    ) -> c_int;
+    pub fn wal_segment_open(state: *mut pg_sys::XLogReaderState, segment: pg_sys::XLogSegNo, timeline: *mut pg_sys::TimeLineID);
+    /// Signal handlers of the server.
+    pub fn die(signal: c_int);
+    pub fn SignalHandlerForConfigReload(signal: c_int);
+    pub fn wal_segment_close(state: *mut pg_sys::XLogReaderState);
+}

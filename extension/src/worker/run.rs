@@ -1,0 +1,593 @@
+//! The main loop of the background worker.
+//!
+//! Invariants:
+//! - A mirror is loaded into the engine only after everything that was flushed when its row was read has been decoded: older changes may
+//!   have another shape, and the initial copy sees them.
+//! - Manifests are committed in the order in which the engine proposes them, and the slot advances after that.
+//! - An error of Postgres ends the process; the launcher starts another one, which rebuilds everything.
+
+use super::capture;
+use super::copies::Copies;
+use super::decode::{self, Decoder, Progress};
+use super::engine::{Engine, Supervisor};
+use super::process::{self, transaction};
+use super::slot::{self, SlotState};
+use super::sync::{self, Wanted};
+use super::{copy, paths};
+use crate::catalog::store::{self, Outcome};
+use crate::settings;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use weir_plan::manifest::{Lsn, ManifestChange, MirrorDef, MirrorState};
+use weir_plan::protocol::{FromEngineControl, LogLevel, ToEngineControl};
+use weir_plan::Result;
+
+/// How often the catalog is looked at without being told.
+const CATALOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the worker decodes while queries ask for fresh data, and for how long after the last one that holds.
+const BUSY_INTERVAL: Duration = Duration::from_millis(10);
+const BUSY_FOR: Duration = Duration::from_secs(3);
+
+/// Time for decoding before messages are looked at again.
+const DECODE_BUDGET: Duration = Duration::from_millis(50);
+
+/// How long after a failure to create the slot the next attempt comes.
+const SLOT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long after a look at the catalog that found something locked the next one comes.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// Tables whose definition may have changed since the last look.
+    static SUSPECTS: RefCell<HashSet<u32>> = RefCell::default();
+    static ALL_SUSPECT: Cell<bool> = const { Cell::new(true) };
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relid: pg_sys::Oid) {
+    if relid == pg_sys::InvalidOid {
+        ALL_SUSPECT.set(true);
+    } else {
+        SUSPECTS.with_borrow_mut(|s| s.insert(relid.to_u32()));
+    }
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn weir_worker_main(database: pg_sys::Datum) {
+    process::set_up_signals();
+    let database = pg_sys::Oid::from(u32::try_from(database.value()).unwrap_or(0));
+    let Some(_sole) = become_sole(database) else { return };
+    // SAFETY: once, at the start of the process; as the bootstrap superuser.
+    unsafe {
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
+    }
+    process::fix_settings();
+    PgTryBuilder::new(AssertUnwindSafe(|| {
+        if let Err(e) = Worker::new(database).run() {
+            crate::error::raise(&e);
+        }
+    }))
+    .catch_others(|e| {
+        if let pgrx::pg_sys::panic::CaughtError::PostgresError(r) | pgrx::pg_sys::panic::CaughtError::ErrorReport(r) = &e {
+            note_failure(database, r.message());
+        }
+        e.rethrow()
+    })
+    .execute();
+}
+
+/// Takes the lock of this database, waiting a little for a predecessor that is ending.
+fn become_sole(database: pg_sys::Oid) -> Option<paths::Sole> {
+    let dir = paths::database_dir(database);
+    for _ in 0..50 {
+        match paths::Sole::take(dir.join("worker.lock"), paths::worker_pid_file(database)) {
+            Ok(Some(sole)) => return Some(sole),
+            Ok(None) => {
+                process::wait(None, 0, Duration::from_millis(100));
+            }
+            Err(e) => {
+                pgrx::log!("pg_weir: could not lock \"{}\": {e}", dir.display());
+                return None;
+            }
+        }
+    }
+    None
+}
+
+/// An error while decoding a table's change would come again after a restart: the next worker has to know.
+fn note_failure(database: pg_sys::Oid, message: &str) {
+    let count = read_failure(database).map_or(0, |f| f.count) + 1;
+    let text = format!("{} {count} {message}", capture::current_table());
+    let _ = paths::write_file(&paths::failure_file(database), text.as_bytes());
+}
+
+struct Failure {
+    /// 0 if it was not about one table.
+    relid: u32,
+    count: u32,
+    message: String,
+}
+
+fn read_failure(database: pg_sys::Oid) -> Option<Failure> {
+    let text = std::fs::read_to_string(paths::failure_file(database)).ok()?;
+    let mut parts = text.splitn(3, ' ');
+    Some(Failure { relid: parts.next()?.parse().ok()?, count: parts.next()?.parse().ok()?, message: parts.next()?.to_owned() })
+}
+
+struct Manifest {
+    token: u64,
+    changes: Vec<ManifestChange>,
+    slot_lsn: Lsn,
+}
+
+struct Worker {
+    database: pg_sys::Oid,
+    started: Instant,
+    supervisor: Supervisor,
+    engine: Option<Engine>,
+    /// The engine has said that it accepts connections.
+    ready: bool,
+    decoder: Option<Decoder>,
+    copies: Copies,
+    manifests: VecDeque<Manifest>,
+    /// Mirrors to be marked for another copy, as soon as their rows are not locked.
+    marks: Vec<capture::Lost>,
+    target: Option<Lsn>,
+    asked_at: Option<Instant>,
+    decoded_at: Instant,
+    catalog_due: Instant,
+    position_file: Option<File>,
+    /// Whether there may be a slot to drop when nothing is mirrored.
+    slot_may_exist: bool,
+}
+
+impl Worker {
+    fn new(database: pg_sys::Oid) -> Self {
+        let now = Instant::now();
+        Self {
+            database,
+            started: now,
+            supervisor: Supervisor::default(),
+            engine: None,
+            ready: false,
+            decoder: None,
+            copies: Copies::default(),
+            manifests: VecDeque::new(),
+            marks: Vec::new(),
+            target: None,
+            asked_at: None,
+            decoded_at: now,
+            catalog_due: now,
+            position_file: File::create(paths::position_file(database)).ok(),
+            slot_may_exist: true,
+        }
+    }
+
+    /// Runs until the extension is gone.
+    fn run(&mut self) -> Result<()> {
+        self.heed_last_failure()?;
+        loop {
+            self.keep_engine();
+            self.handle_messages()?;
+            self.commit_manifests()?;
+            self.mark_lost()?;
+            if Instant::now() >= self.catalog_due && !self.follow_catalog()? {
+                self.clean_up();
+                return Ok(());
+            }
+            let paused = self.decode()?;
+            self.watch_copies()?;
+            if !paused {
+                self.wait();
+            }
+        }
+    }
+
+    /// What ended the previous worker must not end this one.
+    fn heed_last_failure(&mut self) -> Result<()> {
+        let Some(failure) = read_failure(self.database) else { return Ok(()) };
+        if failure.relid != 0 {
+            let reason = format!("a change could not be decoded: {}", failure.message);
+            transaction(|| -> Result<()> {
+                if sync::is_installed() {
+                    store::mark_error_any(failure.relid, &reason)?;
+                }
+                Ok(())
+            })?;
+        } else if failure.count >= 3 {
+            pgrx::warning!("pg_weir: the worker failed {} times ({}), all mirrors are copied again", failure.count, failure.message);
+            self.reset_all("the worker failed repeatedly")?;
+        } else {
+            return Ok(());
+        }
+        let _ = std::fs::remove_file(paths::failure_file(self.database));
+        Ok(())
+    }
+
+    /// Starts the engine if there is none and it is time; notices when it is gone.
+    fn keep_engine(&mut self) {
+        if let Some(engine) = &self.engine
+            && let Some(why) = engine.link.lost()
+        {
+            pgrx::log!("pg_weir: engine process {} ended: {why}", engine.pid());
+            self.stop_engine();
+        }
+        if self.engine.is_none() && self.supervisor.pause().is_zero() {
+            match self.supervisor.start(self.database) {
+                Ok(engine) => self.engine = Some(engine),
+                Err(e) => pgrx::warning!("pg_weir: could not start the engine: {e}"),
+            }
+            self.catalog_due = Instant::now();
+        }
+    }
+
+    fn stop_engine(&mut self) {
+        self.engine = None;
+        self.ready = false;
+        self.supervisor.ended();
+        self.copies.forget_all();
+        self.manifests.clear();
+        self.target = None;
+        // Everything is decoded again from the confirmed position for the next engine.
+        if let Some(decoder) = self.decoder.take() {
+            decoder.close();
+        }
+    }
+
+    fn restart_engine(&mut self) {
+        self.stop_engine();
+        self.catalog_due = Instant::now();
+    }
+
+    fn send(&mut self, message: &ToEngineControl) {
+        if let Some(engine) = &mut self.engine {
+            engine.link.send(message);
+        }
+    }
+
+    fn handle_messages(&mut self) -> Result<()> {
+        while let Some(message) = self.engine.as_mut().and_then(|e| e.link.receive()) {
+            match message {
+                FromEngineControl::Ready { .. } => self.ready = true,
+                FromEngineControl::CatchUp { lsn } => {
+                    self.target = Some(self.target.map_or(lsn, |t| t.max(lsn)));
+                    self.asked_at = Some(Instant::now());
+                }
+                FromEngineControl::CommitManifest { token, changes, slot_lsn } => {
+                    self.manifests.push_back(Manifest { token, changes, slot_lsn });
+                }
+                FromEngineControl::Resync { relid, generation, reason } => self.marks.push(capture::Lost { relid, generation, reason }),
+                FromEngineControl::Log { level: LogLevel::Info, message } => pgrx::log!("pg_weir engine: {message}"),
+                FromEngineControl::Log { level: LogLevel::Warning, message } => pgrx::warning!("pg_weir engine: {message}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what the engine proposes; one transaction each.
+    fn commit_manifests(&mut self) -> Result<()> {
+        while let Some(manifest) = self.manifests.front() {
+            let outcome = if manifest.changes.is_empty() {
+                Outcome::Committed
+            } else {
+                transaction(|| if sync::is_installed() { store::apply_manifest(&manifest.changes) } else { Ok(Outcome::Refused) })?
+            };
+            if outcome == Outcome::Busy {
+                return Ok(());
+            }
+            let ok = outcome == Outcome::Committed;
+            if let Some(Manifest { token, slot_lsn, .. }) = self.manifests.pop_front() {
+                self.send(&ToEngineControl::ManifestCommitted { token, ok });
+                if let (true, Some(decoder)) = (ok, &mut self.decoder) {
+                    decoder.confirm(slot_lsn);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks mirrors that must be copied again.
+    fn mark_lost(&mut self) -> Result<()> {
+        if self.marks.is_empty() {
+            return Ok(());
+        }
+        let marks = std::mem::take(&mut self.marks);
+        self.marks = transaction(|| -> Result<Vec<capture::Lost>> {
+            let mut busy = Vec::new();
+            if !sync::is_installed() {
+                return Ok(busy);
+            }
+            for mark in marks {
+                match store::lock_state(mark.relid, mark.generation)? {
+                    Outcome::Committed => {
+                        pgrx::log!("pg_weir: the mirror of table {} is copied again: {}", mark.relid, mark.reason);
+                        store::mark_resync(mark.relid, Some(mark.generation), &mark.reason)?;
+                    }
+                    Outcome::Refused => {}
+                    Outcome::Busy => busy.push(mark),
+                }
+            }
+            Ok(busy)
+        })?;
+        self.catalog_due = Instant::now();
+        Ok(())
+    }
+
+    /// Follows what the catalog wants. `false`: the extension is gone.
+    fn follow_catalog(&mut self) -> Result<bool> {
+        self.catalog_due = Instant::now() + CATALOG_INTERVAL;
+        let database = self.database;
+        let suspects = if ALL_SUSPECT.replace(false) { None } else { Some(SUSPECTS.take()) };
+        let wanted = {
+            let capture = self.decoder.as_mut().map(Decoder::capture);
+            let followed = |relid: u32| capture.as_ref().and_then(|c| c.generation(relid));
+            transaction(|| sync::read(database, &followed, suspects.as_ref()))?
+        };
+        if wanted.unfinished {
+            self.catalog_due = Instant::now() + RETRY_INTERVAL;
+            // What was locked has to be looked at again.
+            match suspects {
+                Some(s) => SUSPECTS.with_borrow_mut(|all| all.extend(s)),
+                None => ALL_SUSPECT.set(true),
+            }
+        }
+        if !wanted.installed {
+            return Ok(self.started.elapsed() < Duration::from_secs(3));
+        }
+        if self.engine.is_none() {
+            return Ok(true);
+        }
+        if !self.have_decoder(&wanted)? {
+            return Ok(true);
+        }
+        self.load_and_drop(wanted)?;
+        Ok(true)
+    }
+
+    /// Sees to it that there is a slot and a decoder if something is to be followed, and none if not. `false`: not yet.
+    fn have_decoder(&mut self, wanted: &Wanted) -> Result<bool> {
+        match wanted.slot {
+            None => {
+                self.end_decoding()?;
+                return Ok(false);
+            }
+            Some(SlotState::Usable) => {}
+            Some(state) => {
+                // Only copies that have not begun survive a new slot.
+                if self.decoder.is_some() || wanted.follow.iter().any(|d| d.state == MirrorState::Active) {
+                    self.reset_all(if state == SlotState::Lost { "WAL that the mirror needs was removed" } else { "the replication slot is gone" })?;
+                    return Ok(false);
+                }
+                if state == SlotState::Lost {
+                    decode::drop_slot(self.database);
+                }
+                self.slot_may_exist = true;
+                if let Err(e) = slot::create(self.database) {
+                    self.catalog_due = Instant::now() + SLOT_RETRY_INTERVAL;
+                    pgrx::warning!("pg_weir: could not create the replication slot: {e}");
+                    transaction(|| wanted.follow.iter().try_for_each(|d| store::note_error(d.relid, d.generation, &e.message)))?;
+                    return Ok(false);
+                }
+            }
+        }
+        if self.decoder.is_none() {
+            self.slot_may_exist = true;
+            self.decoder = Some(Decoder::open(self.database));
+        }
+        Ok(true)
+    }
+
+    /// Tells the engine of new and of ended mirrors.
+    fn load_and_drop(&mut self, wanted: Wanted) -> Result<()> {
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let gone: Vec<u32> = decoder
+            .capture()
+            .tables()
+            .into_iter()
+            .filter(|relid| {
+                let generation = decoder.capture().generation(*relid);
+                !wanted.follow.iter().any(|d| d.relid == *relid && Some(d.generation) == generation)
+            })
+            .collect();
+        for relid in gone {
+            decoder.capture().untrack(relid);
+            self.copies.forget(relid);
+            if let Some(engine) = &mut self.engine {
+                engine.link.send(&ToEngineControl::Drop { relid });
+            }
+        }
+        let new: Vec<MirrorDef> = wanted.follow.into_iter().filter(|d| decoder.capture().generation(d.relid) != Some(d.generation)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (active, copying): (Vec<_>, Vec<_>) = new.into_iter().partition(|d| d.state == MirrorState::Active);
+        if !active.is_empty() && decoder.has_decoded() {
+            // Some of its changes may have gone by: start from the confirmed position again.
+            self.restart_engine();
+            return Ok(());
+        }
+        self.load(active);
+        if !copying.is_empty() {
+            self.decode_all()?;
+            self.load(copying);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, mirrors: Vec<MirrorDef>) {
+        let (Some(decoder), Some(engine)) = (&mut self.decoder, &mut self.engine) else { return };
+        for def in mirrors {
+            decoder.capture().track(def.clone());
+            if def.state == MirrorState::Copying {
+                self.copies.want(def.relid, def.generation);
+            }
+            engine.link.send(&ToEngineControl::Load { lsn: decoder.position(), mirror: Box::new(def) });
+        }
+    }
+
+    /// Decodes everything that is flushed now.
+    fn decode_all(&mut self) -> Result<()> {
+        let target = decode::flushed();
+        while let (Some(decoder), Some(engine)) = (&mut self.decoder, &mut self.engine) {
+            let progress = decoder.run(&mut engine.link, target, DECODE_BUDGET)?;
+            self.marks.extend(decoder.capture().take_lost());
+            if progress != Progress::Paused || engine.link.lost().is_some() {
+                break;
+            }
+            engine.link.wait(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Decodes if it is time. `true`: there is more.
+    fn decode(&mut self) -> Result<bool> {
+        let interval = self.decode_interval();
+        if self.target.is_none() && self.decoded_at.elapsed() < interval {
+            return Ok(false);
+        }
+        let Some(engine) = &mut self.engine else { return Ok(false) };
+        let time_us = now_us();
+        let flushed = decode::flushed();
+        let Some(decoder) = &mut self.decoder else {
+            // Nothing is mirrored: whatever is asked for is there.
+            if let Some(lsn) = self.target.take() {
+                engine.link.send(&ToEngineControl::CaughtUp { lsn, time_us });
+            }
+            return Ok(false);
+        };
+        // What was asked for is answered at once; without being asked, everything is decoded.
+        let target = self.target.unwrap_or(flushed);
+        let progress = decoder.run(&mut engine.link, target, DECODE_BUDGET)?;
+        self.marks.extend(decoder.capture().take_lost());
+        let position = decoder.position();
+        match progress {
+            Progress::Paused => return Ok(true),
+            Progress::EndOfWal if self.target.is_some() => {
+                // The position asked for is not flushed yet: look again soon.
+                self.decoded_at = Instant::now();
+                return Ok(false);
+            }
+            Progress::EndOfWal | Progress::Reached => {}
+        }
+        self.target = None;
+        self.decoded_at = Instant::now();
+        engine.link.send(&ToEngineControl::CaughtUp { lsn: position, time_us });
+        if let Some(file) = &self.position_file {
+            let mut record = [0u8; 16];
+            record[..8].copy_from_slice(&position.to_ne_bytes());
+            record[8..].copy_from_slice(&time_us.to_ne_bytes());
+            let _ = file.write_all_at(&record, 0);
+        }
+        Ok(false)
+    }
+
+    fn decode_interval(&self) -> Duration {
+        let lazy = Duration::from_millis(settings::apply_interval_ms());
+        if self.asked_at.is_some_and(|t| t.elapsed() < BUSY_FOR) { lazy.min(BUSY_INTERVAL) } else { lazy }
+    }
+
+    /// Notices which copies ended, and starts those that wait.
+    fn watch_copies(&mut self) -> Result<()> {
+        if self.copies.is_empty() {
+            return Ok(());
+        }
+        for ended in self.copies.poll(self.database, self.ready) {
+            let Some(error) = ended.error else { continue };
+            pgrx::log!("pg_weir: the copy of table {} failed: {error}", ended.relid);
+            if let Some(reason) = error.strip_prefix(copy::CHANGED) {
+                self.marks.push(capture::Lost { relid: ended.relid, generation: ended.generation, reason: reason.to_owned() });
+            } else {
+                transaction(|| if sync::is_installed() { store::note_error(ended.relid, ended.generation, &error) } else { Ok(()) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let mut timeout = self.catalog_due.saturating_duration_since(now);
+        if self.decoder.is_some() {
+            timeout = timeout.min(self.decode_interval().saturating_sub(self.decoded_at.elapsed()));
+        }
+        if self.target.is_some() {
+            timeout = timeout.min(Duration::from_millis(1));
+        }
+        if !self.manifests.is_empty() || !self.marks.is_empty() {
+            timeout = timeout.min(RETRY_INTERVAL);
+        }
+        // A wait is at least a millisecond long, or a busy loop could come of rounding.
+        let timeout = timeout.max(Duration::from_millis(1));
+        let woken = match &mut self.engine {
+            Some(engine) => engine.link.wait(timeout),
+            // Woken by the death of a child or by the time of the next start.
+            None => process::wait(None, 0, timeout.min(self.supervisor.pause().max(Duration::from_millis(1)))) & pg_sys::WL_LATCH_SET != 0,
+        };
+        if woken {
+            self.catalog_due = Instant::now();
+        }
+        if process::reload_configuration()
+            && let Some(engine) = &mut self.engine
+        {
+            engine.configure();
+        }
+    }
+
+    /// Nothing is mirrored any more: WAL need not be kept.
+    fn end_decoding(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.slot_may_exist) {
+            return Ok(());
+        }
+        if let Some(mut decoder) = self.decoder.take() {
+            for relid in decoder.capture().tables() {
+                self.send(&ToEngineControl::Drop { relid });
+            }
+            decoder.close();
+        }
+        self.copies.forget_all();
+        let state = transaction(|| slot::state(self.database))?;
+        if state != SlotState::Missing {
+            decode::drop_slot(self.database);
+        }
+        Ok(())
+    }
+
+    /// Starts over: every mirror is copied again through a new slot, by a new engine.
+    fn reset_all(&mut self, reason: &str) -> Result<()> {
+        pgrx::log!("pg_weir: all mirrors are copied again: {reason}");
+        self.stop_engine();
+        let state = transaction(|| -> Result<SlotState> {
+            if sync::is_installed() {
+                store::mark_all_resync(reason)?;
+            }
+            slot::state(self.database)
+        })?;
+        if state != SlotState::Missing {
+            decode::drop_slot(self.database);
+        }
+        self.catalog_due = Instant::now();
+        Ok(())
+    }
+
+    /// The extension is gone from this database.
+    fn clean_up(&mut self) {
+        pgrx::log!("pg_weir: the extension is not installed in this database, the worker ends");
+        self.stop_engine();
+        if let Err(e) = self.end_decoding() {
+            pgrx::warning!("pg_weir: could not drop the replication slot: {e}");
+        }
+        let _ = std::fs::remove_dir_all(paths::database_dir(self.database));
+    }
+}
+
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,176 @@
+-- pg_weir 0.1.0. Installed by CREATE EXTENSION; never changed after a release.
+\echo Use "CREATE EXTENSION pg_weir" to load this file. \quit
+
+-- Numbers of the copies of tables: an older number is void. Never goes back, not even by ROLLBACK.
+CREATE SEQUENCE weir.mirror_generation;
+
+-- One row for each mirrored table. The library reads it by attribute number: new columns go to the end.
+CREATE TABLE weir.mirror_table (
+    relid           oid PRIMARY KEY,
+    generation      int8 NOT NULL,
+    state           text NOT NULL CHECK (state IN ('copying', 'active', 'resync', 'error')),
+    -- why it is not active
+    reason          text,
+    -- the columns that the mirror holds
+    columns         jsonb NOT NULL,
+    -- attribute numbers of the columns by which a row is found; NULL: by the whole row
+    key             int2[],
+    -- attribute numbers of columns with a value that the mirror cannot hold
+    poisoned        int2[] NOT NULL DEFAULT '{}',
+    -- every transaction committed up to here is in the segments
+    applied_lsn     pg_lsn NOT NULL DEFAULT '0/0',
+    live_rows       int8,
+    size_bytes      int8,
+    expected_rows   int8,
+    last_error      text,
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    copy_started_at timestamptz,
+    copied_at       timestamptz
+);
+
+-- The immutable files of a mirror, each with the rows of it that are deleted.
+CREATE TABLE weir.mirror_segment (
+    relid      oid NOT NULL,
+    generation int8 NOT NULL,
+    segment_id int8 NOT NULL,
+    path       text NOT NULL,
+    rows       int8 NOT NULL,
+    size_bytes int8 NOT NULL,
+    deletes    bytea NOT NULL DEFAULT '',
+    PRIMARY KEY (relid, generation, segment_id)
+);
+
+REVOKE ALL ON weir.mirror_table, weir.mirror_segment FROM PUBLIC;
+
+CREATE FUNCTION weir._start_worker() RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_start_worker';
+
+CREATE FUNCTION weir.mirror(relation regclass) RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_mirror';
+COMMENT ON FUNCTION weir.mirror(regclass) IS 'keeps a columnar mirror of a table; returns at once, the copy runs in the background';
+
+CREATE FUNCTION weir.unmirror(relation regclass) RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_unmirror';
+COMMENT ON FUNCTION weir.unmirror(regclass) IS 'ends the mirror of a table';
+
+CREATE FUNCTION weir.sync(relation regclass DEFAULT NULL, timeout interval DEFAULT '60s') RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'weir_sync';
+COMMENT ON FUNCTION weir.sync(regclass, interval) IS 'waits until a mirror (or all of them) is complete and has everything that is committed now';
+
+CREATE FUNCTION weir._verify(relation regclass) RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_verify';
+
+CREATE FUNCTION weir.verify(
+    relation regclass,
+    OUT matches bool,
+    OUT heap_rows int8,
+    OUT mirror_rows int8,
+    OUT heap_checksum text,
+    OUT mirror_checksum text,
+    OUT unchecked_columns text[]
+) LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found jsonb := weir._verify(relation);
+BEGIN
+    matches := found ->> 'matches';
+    heap_rows := found ->> 'heap_rows';
+    mirror_rows := found ->> 'mirror_rows';
+    heap_checksum := found ->> 'heap_checksum';
+    mirror_checksum := found ->> 'mirror_checksum';
+    unchecked_columns := ARRAY(SELECT jsonb_array_elements_text(found -> 'unchecked_columns'));
+END
+$$;
+COMMENT ON FUNCTION weir.verify(regclass) IS 'compares a table with its mirror, row by row through a checksum, under one snapshot';
+
+CREATE FUNCTION weir._status() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_status';
+
+CREATE FUNCTION weir._position() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_position';
+
+CREATE FUNCTION weir._last_route() RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_last_route';
+
+CREATE FUNCTION weir.last_route(OUT routed bool, OUT engine text, OUT reason text)
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT (r ->> 'routed')::bool, nullif(r ->> 'engine', ''), nullif(r ->> 'reason', '') FROM weir._last_route() AS r $$;
+COMMENT ON FUNCTION weir.last_route() IS 'whether the last query of this session was routed, where to, or why not';
+
+-- Mirrors that the current user may see: those of tables that he may read.
+CREATE VIEW weir.mirrors WITH (security_barrier) AS
+SELECT m.relid::regclass AS relation,
+       CASE WHEN m.state = 'copying' AND m.copy_started_at IS NULL THEN 'waiting' ELSE m.state END AS state,
+       m.reason,
+       m.last_error,
+       coalesce(e.live_rows, m.live_rows) AS rows,
+       coalesce(e.size_bytes, m.size_bytes) AS bytes,
+       coalesce(e.delta_rows, 0) AS delta_rows,
+       coalesce(e.segments, (SELECT count(*) FROM weir.mirror_segment s WHERE s.relid = m.relid AND s.generation = m.generation)) AS segments,
+       m.applied_lsn AS durable_lsn,
+       CASE WHEN m.state = 'active' THEN p.lsn END AS applied_lsn,
+       CASE WHEN m.state = 'active' AND NOT pg_is_in_recovery()
+            THEN greatest(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), p.lsn), 0)::int8 END AS lag_bytes,
+       CASE WHEN m.state = 'active' THEN greatest(extract(epoch FROM clock_timestamp()) - p.time_us / 1e6, 0)::float8 END AS lag_seconds,
+       (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+         WHERE a.attrelid = m.relid AND a.attnum > 0 AND NOT a.attisdropped
+           AND (a.attnum = ANY (m.poisoned) OR NOT EXISTS (
+               SELECT FROM jsonb_array_elements(m.columns) c WHERE (c ->> 'attnum')::int2 = a.attnum))) AS unsupported_columns,
+       m.created_at,
+       m.copied_at
+  FROM weir.mirror_table m
+  LEFT JOIN (SELECT (j ->> 'lsn')::pg_lsn AS lsn, (j ->> 'time_us')::numeric AS time_us FROM weir._position() j WHERE j IS NOT NULL) p ON true
+  LEFT JOIN (SELECT x.* FROM weir._status() j, jsonb_to_recordset(j -> 'mirrors')
+               AS x(relid oid, generation int8, live_rows int8, size_bytes int8, delta_rows int8, segments int8, copying bool)
+              WHERE j IS NOT NULL) e ON e.relid = m.relid AND e.generation = m.generation AND NOT e.copying
+ WHERE has_table_privilege(m.relid, 'SELECT');
+
+CREATE VIEW weir.progress WITH (security_barrier) AS
+SELECT m.relid::regclass AS relation,
+       CASE WHEN m.state = 'active' THEN 'done'
+            WHEN m.state <> 'copying' THEN m.state
+            WHEN m.copy_started_at IS NULL THEN 'waiting'
+            WHEN coalesce(e.rows_copied, 0) = 0 THEN 'starting'
+            ELSE 'copying' END AS phase,
+       CASE WHEN m.state = 'active' THEN coalesce(e.live_rows, m.live_rows) ELSE coalesce(e.rows_copied, 0) END AS rows_copied,
+       m.expected_rows AS rows_expected,
+       CASE WHEN m.state = 'copying' AND e.rows_copied > 0
+            THEN round(e.rows_copied / greatest(extract(epoch FROM clock_timestamp() - m.copy_started_at), 0.001)) END::int8 AS rows_per_second,
+       m.copy_started_at AS started_at,
+       m.copied_at AS finished_at,
+       coalesce(m.reason, m.last_error) AS reason
+  FROM weir.mirror_table m
+  LEFT JOIN (SELECT x.* FROM weir._status() j, jsonb_to_recordset(j -> 'mirrors')
+               AS x(relid oid, generation int8, rows_copied int8, live_rows int8)
+              WHERE j IS NOT NULL) e ON e.relid = m.relid AND e.generation = m.generation
+ WHERE has_table_privilege(m.relid, 'SELECT');
+
+CREATE VIEW weir.memory AS
+SELECT (j ->> 'memory_used_bytes')::int8 AS used_bytes,
+       (j ->> 'memory_limit_bytes')::int8 AS limit_bytes,
+       (j ->> 'cache_used_bytes')::int8 AS cache_bytes,
+       (j ->> 'running_queries')::int4 AS running_queries
+  FROM weir._status() AS j
+ WHERE j IS NOT NULL;
+
+-- DDL on mirrored tables, also in sessions with session_replication_role = replica.
+CREATE FUNCTION weir._ddl_command_end() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'weir_ddl_command_end';
+CREATE FUNCTION weir._table_rewrite() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'weir_table_rewrite';
+CREATE FUNCTION weir._sql_drop() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'weir_sql_drop';
+
+CREATE EVENT TRIGGER pg_weir_ddl_command_end ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE', 'ALTER TYPE', 'ALTER DOMAIN')
+    EXECUTE FUNCTION weir._ddl_command_end();
+CREATE EVENT TRIGGER pg_weir_table_rewrite ON table_rewrite EXECUTE FUNCTION weir._table_rewrite();
+CREATE EVENT TRIGGER pg_weir_sql_drop ON sql_drop EXECUTE FUNCTION weir._sql_drop();
+ALTER EVENT TRIGGER pg_weir_ddl_command_end ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_weir_table_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_weir_sql_drop ENABLE ALWAYS;
+
+REVOKE ALL ON FUNCTION weir._start_worker(), weir._ddl_command_end(), weir._table_rewrite(), weir._sql_drop() FROM PUBLIC;
+GRANT USAGE ON SCHEMA weir TO PUBLIC;
+GRANT SELECT ON weir.mirrors, weir.progress, weir.memory TO PUBLIC;
+
+SELECT weir._start_worker();
