@@ -149,7 +149,8 @@ struct Piece<'a> {
     start: usize,
 }
 
-/// Splits at semicolons outside strings, quoted names, dollar quotes and comments.
+/// Splits at semicolons that end a line, outside strings, quoted names, dollar quotes and comments. Several statements
+/// on one line stay together: they are sent as one message.
 fn split(text: &str) -> Vec<Piece<'_>> {
     let bytes = text.as_bytes();
     let mut pieces = Vec::new();
@@ -166,7 +167,7 @@ fn split(text: &str) -> Vec<Piece<'_>> {
             b'$' => dollar(rest),
             b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
             b'/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            b';' => {
+            b';' if ends_line(rest) => {
                 pieces.push(Piece { text: text.get(start..at).unwrap_or(""), start });
                 start = at + 1;
                 1
@@ -176,6 +177,11 @@ fn split(text: &str) -> Vec<Piece<'_>> {
     }
     pieces.push(Piece { text: text.get(start..).unwrap_or(""), start });
     pieces
+}
+
+fn ends_line(rest: &str) -> bool {
+    let line = rest.get(1..).and_then(|after| after.lines().next()).unwrap_or("").trim();
+    line.is_empty() || line.starts_with("--")
 }
 
 fn word_before(bytes: &[u8], at: usize) -> bool {
@@ -212,6 +218,7 @@ fn dollar(rest: &str) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -231,6 +238,13 @@ mod tests {
         assert_eq!(script.statements[0].expect, Expect::Postgres("volatile".into()));
         assert_eq!(script.statements[0].line, 6);
         assert_eq!(script.statements[1].kind, Kind::Do);
+    }
+
+    #[test]
+    fn statements_of_one_line_stay_together() {
+        let script = parse("-- do\nBEGIN; SELECT 1; COMMIT;\nSELECT 2;").unwrap();
+        assert_eq!(script.statements.len(), 2);
+        assert_eq!(script.statements[0].sql, "BEGIN; SELECT 1; COMMIT");
     }
 
     #[test]

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# Kills the engine, the background worker and the server again and again while pgbench writes, and checks after each
+# recovery that the mirror holds what the heap holds: no row lost, none doubled.
+#
+# WEIR_CRASHES: rounds (default 6; each kills one of the three). Prints "ok N - what" and "not ok N - what" lines and
+# ends with "crash test done".
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=scripts/pg.sh
+. scripts/pg.sh
+
+: "${WEIR_CRASHES:=6}"
+cluster=crash
+db=bench
+number=0
+load=
+
+report() { # ok | "not ok", what
+    number=$((number + 1))
+    printf '%s %d - %s\n' "$1" "$number" "$2"
+}
+
+query() { pg_query $cluster $db "$1"; }
+
+stop_load() {
+    if [ -n "$load" ]; then
+        kill "$load" 2>/dev/null || true
+        wait "$load" 2>/dev/null || true
+        load=
+    fi
+}
+
+cleanup() {
+    stop_load
+    pg_stop $cluster
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# pgbench ends when the server goes away; start it again until it is told to stop.
+run_load() {
+    local child=
+    trap 'kill "$child" 2>/dev/null; exit 0' TERM
+    while :; do
+        pg_client $cluster pgbench -n -c 4 -j 2 -T 600 -f tests/crash/write.sql $db >/dev/null 2>&1 &
+        child=$!
+        wait "$child" || sleep 0.3
+    done
+}
+
+wait_until() { # seconds, what, command...
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if [ $SECONDS -ge $end ]; then
+            echo "gave up waiting: $what" >&2
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type LIKE '%weir%' LIMIT 1"; }
+
+# The engine is a child of the worker.
+engine_pid() {
+    local worker
+    worker=$(worker_pid)
+    [ -n "$worker" ] && pgrep -P "$worker" -f weir-engine | head -n 1
+}
+
+alive() { [ "$(query 'SELECT 1')" = 1 ]; }
+has_engine() { [ -n "$(engine_pid)" ]; }
+
+# Both sides in one message each: counts and sums that notice a lost, doubled or outdated row.
+fingerprint() { # route
+    query "SET weir.route = $1; SET weir.freshness_timeout = '60s'; SET statement_timeout = '120s';
+        SELECT 'accounts', count(*), count(DISTINCT aid), sum(aid), sum(abalance), sum(abalance::bigint * aid) FROM pgbench_accounts
+        UNION ALL SELECT 'tellers', count(*), count(DISTINCT tid), sum(tid), sum(tbalance), sum(tbalance::bigint * tid) FROM pgbench_tellers
+        UNION ALL SELECT 'branches', count(*), count(DISTINCT bid), sum(bid), sum(bbalance), sum(bbalance::bigint * bid) FROM pgbench_branches
+        UNION ALL SELECT 'history', count(*), count(DISTINCT aid), sum(aid), sum(delta), sum(delta::bigint * aid) FROM pgbench_history
+        UNION ALL SELECT 'churn', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM churn
+        ORDER BY 1; SELECT 'routed ' || (routed AND NOT fallback) FROM weir.last_route()"
+}
+
+compare() { # what happened
+    stop_load
+    if ! wait_until 120 "the mirror to catch up" query "SELECT weir.sync()"; then
+        report "not ok" "$1: the mirror does not catch up"
+        query "SELECT * FROM weir.mirrors" || true
+        return
+    fi
+    local heap mirror
+    heap=$(fingerprint off | grep -v '^routed') || true
+    mirror=$(fingerprint force) || true
+    if [ "$(tail -n 1 <<<"$mirror")" != "routed true" ]; then
+        report "not ok" "$1: the check itself was not answered by the engine ($(tail -n 1 <<<"$mirror"))"
+    elif [ "$heap" = "$(grep -v '^routed' <<<"$mirror")" ]; then
+        report ok "$1: mirror and heap agree"
+    else
+        report "not ok" "$1: mirror and heap differ"
+        diff <(echo "$heap") <(grep -v '^routed' <<<"$mirror") || true
+    fi
+}
+
+pg_init $cluster "autovacuum_naptime = 1min" "restart_after_crash = on" "wal_sender_timeout = 10s"
+pg_start $cluster
+pg_query $cluster postgres "CREATE DATABASE $db"
+pg_client $cluster pgbench -i -s 1 -q $db >/dev/null 2>&1
+query "CREATE EXTENSION pg_weir" >/dev/null
+query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL; CREATE TABLE churn (id int PRIMARY KEY, v int, filler text);
+    INSERT INTO churn SELECT i, i, repeat('x', i % 3000) FROM generate_series(1, 2000) i"
+
+run_load &
+load=$!
+sleep 1
+# The initial copy runs beside the writes.
+query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history', 'churn']) t" >/dev/null
+compare "copy beside writes"
+
+for round in $(seq "$WEIR_CRASHES"); do
+    run_load &
+    load=$!
+    wait_until 60 "an engine" has_engine || true
+    # Not always at the same point of the load.
+    sleep "$((1 + RANDOM % 2)).$((RANDOM % 10))"
+    case $((round % 3)) in
+        1)
+            what="round $round, engine killed"
+            before=$(query "SELECT pg_postmaster_start_time()")
+            pid=$(engine_pid || true)
+            if [ -z "$pid" ]; then
+                report "not ok" "$what: no engine found"
+                continue
+            fi
+            kill -9 "$pid"
+            sleep 0.5
+            if [ "$(query "SELECT pg_postmaster_start_time()")" = "$before" ] && ! as_pg grep -q 'terminating any other active server processes' "$(pg_log $cluster)"; then
+                report ok "$what: the server goes on"
+            else
+                report "not ok" "$what: the server restarted"
+            fi
+            wait_until 60 "a new engine" has_engine || report "not ok" "$what: no new engine"
+            ;;
+        2)
+            what="round $round, worker killed"
+            pid=$(worker_pid)
+            kill -9 "$pid"
+            sleep 0.5
+            wait_until 60 "the server" alive || report "not ok" "$what: the server does not come back"
+            # The server reinitialises after a worker dies by a signal; the next round looks at a new log.
+            as_pg truncate -s 0 "$(pg_log $cluster)"
+            ;;
+        0)
+            what="round $round, server killed"
+            pg_crash $cluster || report "not ok" "$what: a process outlived the server"
+            pg_start $cluster
+            ;;
+    esac
+    sleep 0.5
+    compare "$what"
+done
+
+# The engine dies with its worker: nothing is left after a stop.
+engine=$(engine_pid || true)
+pg_stop $cluster
+sleep 0.5
+if [ -n "$engine" ] && kill -0 "$engine" 2>/dev/null; then
+    report "not ok" "the engine outlives the server"
+else
+    report ok "no engine is left after the server stopped"
+fi
+echo "crash test done"
