@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, expr, from, order, param, types};
+use super::{Cx, Result, columns, expr, from, order, param, types};
 use pgrx::pg_sys;
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use weir_plan::functions::FunctionKind;
@@ -281,6 +281,9 @@ unsafe fn sort_keys(clauses: *mut pg_sys::List, entries: &[*mut TargetEntry], no
     let mut keys = Vec::new();
     for clause in list::<SortGroupClause>(clauses) {
         let i = entry_index(clause, entries)?;
+        if columns::has_subquery(&exprs[i]) {
+            return Err("ORDER BY a subquery in an aggregate".into());
+        }
         keys.push(order::sort_key(clause, nodes[i], exprs[i].clone(), "ORDER BY in an aggregate")?);
     }
     Ok(keys)

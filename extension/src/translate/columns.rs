@@ -34,6 +34,13 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
     }
 }
 
+/// Whether there is a subquery in an expression. Such an expression must not be cloned: the ids of its columns would occur twice.
+pub fn has_subquery(expr: &Expr) -> bool {
+    let mut found = matches!(expr, Expr::Exists { .. } | Expr::ScalarSubquery { .. } | Expr::AnySubquery { .. });
+    each_child(expr, &mut |child| found = found || has_subquery(child));
+    found
+}
+
 /// Collects the ids of all [`Expr::Outer`] in a relation.
 pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
     let mut expr = |e: &Expr| outer_in_expr(e, out);
@@ -106,44 +113,53 @@ fn sort_keys(keys: &[SortKey], f: &mut dyn FnMut(&Expr)) {
 }
 
 fn outer_in_expr(expr: &Expr, out: &mut HashSet<ColId>) {
-    let mut each = |e: &Expr| outer_in_expr(e, out);
     match expr {
         Expr::Outer { id, .. } => {
             out.insert(*id);
         }
-        Expr::Column { .. } | Expr::Const { .. } | Expr::Param { .. } => {}
+        Expr::Exists { rel } | Expr::ScalarSubquery { rel, .. } | Expr::AnySubquery { rel, .. } => outer_columns(rel, out),
+        _ => {}
+    }
+    each_child(expr, &mut |child| outer_in_expr(child, out));
+}
+
+/// Calls `f` for each expression directly below; those in a subquery's relation are not.
+fn each_child(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
+    match expr {
+        Expr::Column { .. }
+        | Expr::Outer { .. }
+        | Expr::Const { .. }
+        | Expr::Param { .. }
+        | Expr::Exists { .. }
+        | Expr::ScalarSubquery { .. } => {}
         Expr::Call { args, .. }
         | Expr::And(args)
         | Expr::Or(args)
         | Expr::Coalesce { args, .. }
         | Expr::Greatest { args, .. }
         | Expr::Least { args, .. }
-        | Expr::Array { elements: args, .. } => args.iter().for_each(each),
+        | Expr::Array { elements: args, .. } => args.iter().for_each(f),
         Expr::Not(arg)
         | Expr::IsNull(arg)
         | Expr::IsNotNull(arg)
         | Expr::BoolTest { arg, .. }
         | Expr::Relabel { arg, .. }
-        | Expr::ViaText { arg, .. } => each(arg),
+        | Expr::ViaText { arg, .. } => f(arg),
         Expr::Case { whens, otherwise, .. } => {
             for (when, then) in whens {
-                each(when);
-                each(then);
+                f(when);
+                f(then);
             }
-            otherwise.iter().for_each(|e| each(e));
+            otherwise.iter().for_each(|e| f(e));
         }
         Expr::NullIf { left, right, .. } | Expr::IsDistinct { left, right, .. } | Expr::AnyArray { left, array: right, .. } => {
-            each(left);
-            each(right);
+            f(left);
+            f(right);
         }
         Expr::InList { left, list, .. } => {
-            each(left);
-            list.iter().for_each(each);
+            f(left);
+            list.iter().for_each(f);
         }
-        Expr::Exists { rel } | Expr::ScalarSubquery { rel, .. } => outer_columns(rel, out),
-        Expr::AnySubquery { comparisons, rel, .. } => {
-            comparisons.iter().for_each(|c| each(&c.left));
-            outer_columns(rel, out);
-        }
+        Expr::AnySubquery { comparisons, .. } => comparisons.iter().for_each(|c| f(&c.left)),
     }
 }

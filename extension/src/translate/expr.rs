@@ -20,7 +20,7 @@ pub unsafe fn translate(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
     match tag(node) {
         NodeTag::T_Const => return constant(node.cast()),
         NodeTag::T_Var => return var(cx, node.cast()),
-        NodeTag::T_CaseTestExpr => return cx.case_args.last().cloned().ok_or_else(|| "a part of CASE on its own".to_string()),
+        NodeTag::T_CaseTestExpr => return case_argument(cx),
         _ => {}
     }
     if !tree::depends_on_row(node) && !tree::is_volatile(node) {
@@ -176,21 +176,26 @@ unsafe fn boolean_test(cx: &mut Cx, b: *mut pg_sys::BooleanTest) -> Result<Expr>
     Ok(Expr::BoolTest { test, arg: Box::new(translate(cx, (*b).arg.cast())?) })
 }
 
+/// The argument of the innermost CASE; it stands outside of that CASE.
+unsafe fn case_argument(cx: &mut Cx) -> Result<Expr> {
+    let node = cx.case_args.pop().ok_or("a part of CASE on its own")?;
+    let result = translate(cx, node);
+    cx.case_args.push(node);
+    result
+}
+
 unsafe fn case(cx: &mut Cx, c: *mut pg_sys::CaseExpr) -> Result<Expr> {
     let c_ref = &*c;
-    let arg = if c_ref.arg.is_null() { None } else { Some(translate(cx, c_ref.arg.cast())?) };
     let depth = cx.case_args.len();
-    let branches = (|| {
-        let mut whens = Vec::new();
-        for when in list::<pg_sys::CaseWhen>(c_ref.args) {
-            cx.case_args.extend(arg.clone());
-            let condition = translate(cx, (*when).expr.cast());
-            cx.case_args.truncate(depth);
-            whens.push((condition?, translate(cx, (*when).result.cast())?));
+    let mut whens = Vec::new();
+    for when in list::<pg_sys::CaseWhen>(c_ref.args) {
+        if !c_ref.arg.is_null() {
+            cx.case_args.push(c_ref.arg.cast());
         }
-        Ok::<_, String>(whens)
-    })();
-    let whens = branches?;
+        let condition = translate(cx, (*when).expr.cast());
+        cx.case_args.truncate(depth);
+        whens.push((condition?, translate(cx, (*when).result.cast())?));
+    }
     let otherwise = if c_ref.defresult.is_null() { None } else { Some(Box::new(translate(cx, c_ref.defresult.cast())?)) };
     let values: Vec<Expr> = whens.iter().map(|(_, v)| v).chain(otherwise.as_deref()).cloned().collect();
     Ok(Expr::Case { ty: common_type(c.cast(), &values)?, whens, otherwise })

@@ -93,6 +93,7 @@ unsafe fn range_table_entry(cx: &mut Cx, rti: u32) -> Result<Rel> {
         let rte = *rtable.get(rti as usize - 1).ok_or("a range table index out of range")?;
         (rte, level.used.get(&rti).cloned().unwrap_or_default())
     };
+    // Without quals the user may see all rows; that the plan then depends on the role is known of the standard plan.
     if !(*rte).securityQuals.is_null() {
         return Err("row-level security or a security-barrier view".into());
     }

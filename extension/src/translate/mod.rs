@@ -35,7 +35,7 @@ mod window;
 
 use crate::translate::query::Level;
 use pgrx::pg_sys;
-use weir_plan::ir::{ColId, CteId, Expr, Plan, Session};
+use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
@@ -127,8 +127,8 @@ struct Cx<'a> {
     next_cte: u32,
     /// Enclosing queries, outermost first; the last is the one being translated.
     levels: Vec<Level>,
-    /// What `CaseTestExpr` stands for, innermost last.
-    case_args: Vec<Expr>,
+    /// What `CaseTestExpr` stands for, innermost last. Translated at each use, so that a subquery in it never has two uses of one column id.
+    case_args: Vec<*mut pg_sys::Node>,
     /// While the expressions of a VALUES item are translated: the index of its level, whose columns are then outer columns (LATERAL).
     lateral_level: Option<usize>,
 }

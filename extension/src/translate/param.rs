@@ -41,7 +41,10 @@ pub unsafe fn param(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
         Some(i) => i,
         None => {
             cx.params_may_fail |= may_fail(node);
-            cx.params.push(copy(node).cast());
+            let own = copy(node);
+            // What comes from a stored view knows its operators' functions only after this.
+            pg_sys::fix_opfuncids(own);
+            cx.params.push(own.cast());
             cx.param_types.push(ty);
             cx.params.len() - 1
         }

@@ -50,7 +50,7 @@ pub unsafe fn subquery(cx: &mut Cx, query: *mut Query, needed: &Needed, ordered:
     let entries = entries(query, needed);
     let (rel, columns) = in_level(cx, query, &entries, |cx| {
         let (rel, exprs) = body(cx, query, &entries)?;
-        finish(cx, query, rel, &entries, &exprs, ordered)
+        finish(cx, query, rel, needed, &entries, &exprs, ordered)
     })?;
     Ok(Output { rel, columns })
 }
@@ -89,7 +89,6 @@ unsafe fn check(query: *mut Query) -> Result<()> {
         (q.hasModifyingCTE, "a data-modifying WITH"),
         (q.hasRecursive, "WITH RECURSIVE"),
         (q.hasTargetSRFs, "a set-returning function in the select list"),
-        (q.hasRowSecurity, "row-level security"),
         (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
         (q.limitOption == pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES, "FETCH FIRST WITH TIES"),
     ];
@@ -153,6 +152,7 @@ unsafe fn finish(
     cx: &mut Cx,
     query: *mut Query,
     rel: Rel,
+    needed: &Needed,
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
     ordered: bool,
@@ -165,12 +165,14 @@ unsafe fn finish(
         sort_refs.extend(list::<SortGroupClause>(q.sortClause).iter().map(|c| (**c).tleSortGroupRef));
     }
 
+    let all_visible = !q.distinctClause.is_null() && !q.hasDistinctOn;
     let mut named = Vec::new();
     let mut columns = BTreeMap::new();
     let mut projected: Vec<Option<Expr>> = Vec::new();
     for (te, node) in entries.iter().zip(exprs) {
         let te = &**te;
-        if te.resjunk && !sort_refs.contains(&te.ressortgroupref) {
+        let is_visible = !te.resjunk && (all_visible || needed.has(te.resno));
+        if !is_visible && !(te.ressortgroupref != 0 && sort_refs.contains(&te.ressortgroupref)) {
             projected.push(None);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{list, oid_list};
-use super::{Cx, Result, expr};
+use super::{Cx, Result, columns, expr};
 use pgrx::pg_sys;
 use pg_sys::{Node, RowCompareExpr};
 use weir_plan::ir::{Collation, Expr};
@@ -20,6 +20,9 @@ pub unsafe fn compare(cx: &mut Cx, r: *mut RowCompareExpr) -> Result<Expr> {
     let nodes = list::<Node>(r.largs);
     if [rights.len(), operators.len(), families.len(), collations.len(), nodes.len()].iter().any(|n| *n != lefts.len()) {
         return Err("a row comparison of different lengths".into());
+    }
+    if lefts.iter().chain(&rights).any(columns::has_subquery) {
+        return Err("a row comparison with a subquery in a row".into());
     }
     let mut result: Option<Expr> = None;
     for i in (0..lefts.len()).rev() {

@@ -98,6 +98,8 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
         top.sort = Some(sort_specs(q.sortClause, entries, exprs, &index_of)?);
         let offset = query::limit_node(cx, q.limitOffset)?;
         let count = query::limit_node(cx, q.limitCount)?;
+        pg_sys::fix_opfuncids(offset);
+        pg_sys::fix_opfuncids(count);
         if !offset.is_null() || !count.is_null() {
             top.limit = Some(TopLimit { offset, count });
         }
@@ -116,6 +118,8 @@ unsafe fn targets(entries: &[*mut TargetEntry], residuals: &[Option<*mut Node>],
                 continue;
             }
             let new = tree::copy(*te);
+            // What comes from a stored view knows its operators' functions only after this.
+            pg_sys::fix_opfuncids(*node);
             (*new).expr = (*node).cast();
             (*new).resno = (targets.len() + 1) as i16;
             index_of[i] = Some(targets.len());

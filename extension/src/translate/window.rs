@@ -4,12 +4,15 @@ use super::agg::{new_mark, result_type};
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
-use super::{Cx, Result, expr, order, param, types};
+use super::{Cx, Result, columns, expr, order, param, types};
 use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry, WindowClause, WindowFunc};
 use weir_plan::functions::FunctionKind;
 use weir_plan::ir::{Bound, Exclude, Expr, Frame, FrameUnits, Named, Rel, SortKey, WindowCall};
 use weir_plan::types::PgType;
+
+/// Window functions that say something definite also of rows without an order: rank, dense_rank, percent_rank, cume_dist.
+const PEERS_DECIDE: &[u32] = &[3101, 3102, 3103, 3104];
 
 /// What all functions over one window share.
 struct Over {
@@ -105,6 +108,9 @@ unsafe fn window_call(
         }
     };
     let over = &overs[at];
+    if over.order_by.is_empty() && !func.winagg && !PEERS_DECIDE.contains(&func.winfnoid.to_u32()) {
+        return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
+    }
     Ok(WindowCall {
         func: func.winfnoid.to_u32(),
         ty: result_type(types::pg_type(func.wintype, -1)?, &args),
@@ -133,6 +139,9 @@ unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEnt
         let node = param::fold(cx, exprs[i]);
         let e = expr::translate(cx, node)?;
         order_by.push(order::sort_key(c, node, e, "ORDER BY in a window")?);
+    }
+    if partition_by.iter().chain(order_by.iter().map(|k| &k.expr)).any(columns::has_subquery) {
+        return Err("a window over a subquery".into());
     }
     let frame = frame(cx, w, &order_by)?;
     Ok(Over { winref: w.winref, partition_by, order_by, frame })
