@@ -1,0 +1,78 @@
+-- Privileges, column privileges, row security and views hold on routed queries, or the query is not routed.
+CREATE ROLE regress_weir_owner;
+CREATE ROLE regress_weir_reader;
+GRANT CREATE, USAGE ON SCHEMA public TO regress_weir_owner;
+GRANT USAGE ON SCHEMA public TO regress_weir_reader;
+SET ROLE regress_weir_owner;
+CREATE TABLE secret (id int PRIMARY KEY, owner text, amount numeric(10,2), hidden text);
+INSERT INTO secret SELECT i, CASE WHEN i % 2 = 0 THEN 'regress_weir_reader' ELSE 'other' END, i, 'h' || i FROM generate_series(1, 100) i;
+CREATE VIEW totals AS SELECT owner, sum(amount) AS total FROM secret GROUP BY owner;
+CREATE VIEW barrier WITH (security_barrier) AS SELECT id, amount FROM secret WHERE owner = 'other';
+CREATE VIEW invoker WITH (security_invoker) AS SELECT count(*) AS n FROM secret;
+CREATE FUNCTION peek() RETURNS numeric LANGUAGE sql SECURITY DEFINER SET search_path = public AS 'SELECT sum(amount) FROM secret';
+GRANT SELECT ON totals, barrier, invoker TO regress_weir_reader;
+RESET ROLE;
+SELECT weir.mirror('secret');
+SELECT weir.sync('secret');
+SET weir.route = force;
+-- no privilege at all
+SET ROLE regress_weir_reader;
+SELECT count(*) FROM secret;
+SELECT count(*) FROM invoker;
+-- through the owner's view and function
+SELECT * FROM totals ORDER BY owner;
+SELECT routed FROM weir.last_route();
+SELECT count(*), sum(amount) FROM barrier;
+SELECT peek();
+-- what the reader may see of mirrors
+SELECT count(*) FROM weir.mirrors;
+SELECT weir.mirror('secret');
+SELECT weir.unmirror('secret');
+SELECT weir.verify('secret');
+SELECT * FROM weir.mirror_table;
+RESET ROLE;
+-- column privileges
+GRANT SELECT (id, amount) ON secret TO regress_weir_reader;
+SET ROLE regress_weir_reader;
+SELECT count(*), sum(amount) FROM secret WHERE id > 10;
+SELECT routed FROM weir.last_route();
+SELECT max(hidden) FROM secret;
+SELECT count(*) FROM secret WHERE hidden = 'h1';
+RESET ROLE;
+-- a plan made before the privilege is taken away
+GRANT SELECT ON secret TO regress_weir_reader;
+SET ROLE regress_weir_reader;
+PREPARE q AS SELECT count(*) FROM secret;
+EXECUTE q;
+RESET ROLE;
+REVOKE ALL ON secret FROM regress_weir_reader;
+SET ROLE regress_weir_reader;
+EXECUTE q;
+RESET ROLE;
+GRANT SELECT ON secret TO regress_weir_reader;
+-- row security
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON secret USING (owner = current_user);
+SELECT count(*) FROM secret;
+SET ROLE regress_weir_reader;
+SELECT count(*), min(id) FROM secret;
+SELECT count(*) FROM secret WHERE owner = 'other';
+EXECUTE q;
+RESET ROLE;
+SET ROLE regress_weir_owner;
+SELECT count(*) FROM secret;
+ALTER TABLE secret FORCE ROW LEVEL SECURITY;
+SELECT count(*) FROM secret;
+RESET ROLE;
+DEALLOCATE q;
+-- a leaky function sees no row that the barrier hides
+CREATE FUNCTION leak(numeric) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS $$ BEGIN RAISE NOTICE 'saw %', $1; RETURN true; END $$;
+ALTER TABLE secret DISABLE ROW LEVEL SECURITY;
+SET ROLE regress_weir_reader;
+SELECT count(*) FROM barrier WHERE leak(amount) AND id < 6;
+RESET ROLE;
+DROP VIEW totals, barrier, invoker;
+DROP FUNCTION leak(numeric), peek();
+DROP TABLE secret;
+REVOKE ALL ON SCHEMA public FROM regress_weir_owner, regress_weir_reader;
+DROP ROLE regress_weir_owner, regress_weir_reader;

@@ -1,0 +1,38 @@
+-- What cannot be mirrored: an error that names the remedy, and nothing half made.
+CREATE TABLE nokey (a int);
+SELECT weir.mirror('nokey');
+ALTER TABLE nokey REPLICA IDENTITY FULL;
+SELECT weir.mirror('nokey');
+SELECT weir.sync('nokey');
+CREATE VIEW aview AS SELECT 1 AS one;
+SELECT weir.mirror('aview');
+CREATE MATERIALIZED VIEW amatview AS SELECT 1 AS one;
+SELECT weir.mirror('amatview');
+CREATE TEMP TABLE atemp (id int PRIMARY KEY);
+SELECT weir.mirror('atemp');
+CREATE UNLOGGED TABLE anunlogged (id int PRIMARY KEY);
+SELECT weir.mirror('anunlogged');
+CREATE SEQUENCE aseq;
+SELECT weir.mirror('aseq');
+SELECT weir.mirror('pg_class');
+SELECT weir.mirror('weir.mirrors');
+SELECT weir.mirror('does_not_exist');
+SELECT weir.mirror(0);
+CREATE TABLE keyed (id int PRIMARY KEY, v int);
+ALTER TABLE keyed REPLICA IDENTITY NOTHING;
+SELECT weir.mirror('keyed');
+SELECT weir.unmirror('keyed');
+SELECT weir.verify('keyed');
+SELECT weir.sync('keyed');
+SELECT relation, state FROM weir.mirrors ORDER BY 1;
+-- a rolled back mirror leaves nothing
+CREATE TABLE undone (id int PRIMARY KEY);
+BEGIN;
+SELECT weir.mirror('undone');
+ROLLBACK;
+SELECT relation FROM weir.mirrors ORDER BY 1;
+SELECT weir.unmirror('nokey');
+DROP TABLE nokey, keyed, anunlogged, undone;
+DROP VIEW aview;
+DROP MATERIALIZED VIEW amatview;
+DROP SEQUENCE aseq;
