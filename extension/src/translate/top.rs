@@ -91,7 +91,8 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     }
 
     let (targets, index_of) = targets(entries, &residuals, !sorted);
-    let mut top = Top { targets, engine_columns: columns.columns, sort: None, limit: None };
+    let engine_columns = returned(&targets, columns.columns);
+    let mut top = Top { targets, engine_columns, sort: None, limit: None };
     if sorted {
         rel = query::limit(cx, query, rel)?;
     } else {
@@ -127,6 +128,47 @@ unsafe fn targets(entries: &[*mut TargetEntry], residuals: &[Option<*mut Node>],
         }
     }
     (targets, index_of)
+}
+
+/// The columns that the targets use (at least one, to count rows by), with the targets' Vars renumbered to them. What only the engine's
+/// own sort needs is not returned.
+unsafe fn returned(targets: &[*mut TargetEntry], columns: Vec<EngineColumn>) -> Vec<EngineColumn> {
+    let mut vars: Vec<*mut pg_sys::Var> = Vec::new();
+    for te in targets {
+        collect_vars((**te).expr.cast(), &mut vars);
+    }
+    let mut used = vec![false; columns.len()];
+    for var in &vars {
+        if let Some(u) = used.get_mut((**var).varattno as usize - 1) {
+            *u = true;
+        }
+    }
+    if !used.contains(&true) {
+        used[0] = true;
+    }
+    let new_index: Vec<usize> = used.iter().scan(0, |next, u| { let i = *next; *next += usize::from(*u); Some(i) }).collect();
+    // Each Var was made for its place: none is shared.
+    for var in vars {
+        if let Some(i) = new_index.get((*var).varattno as usize - 1) {
+            (*var).varattno = (*i + 1) as i16;
+            (*var).varattnosyn = (*var).varattno;
+        }
+    }
+    columns.into_iter().zip(used).filter_map(|(c, u)| u.then_some(c)).collect()
+}
+
+unsafe fn collect_vars(node: *mut Node, vars: &mut Vec<*mut pg_sys::Var>) {
+    if node.is_null() {
+        return;
+    }
+    if tag(node) == NodeTag::T_Var {
+        vars.push(node.cast());
+        return;
+    }
+    tree::any_child(node, &mut |child| {
+        collect_vars(child, vars);
+        false
+    });
 }
 
 unsafe fn sort_specs(
