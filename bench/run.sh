@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# make bench: pg_weir beside its rivals, in one run on one machine. Writes bench/RESULTS.md and bench/results.svg.
+#
+# SCALE (default 1), RUNS (default 5, medians), SECONDS_EACH (default 30, for the pgbench parts).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/pg.sh
+. scripts/pg.sh
+
+scale=${BENCH_SCALE:-1}
+runs=${RUNS:-5}
+seconds=${SECONDS_EACH:-30}
+: "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
+tool=$CARGO_TARGET_DIR/release/weir-bench
+cache=$HOME/.cache/pg_weir/bench
+out=$WEIR_WORK/bench-out
+cluster=bench
+db=bench
+sampler=
+jobs=()
+
+cleanup() {
+    for job in $sampler "${jobs[@]}"; do kill "$job" 2>/dev/null || true; done
+    pg_stop $cluster
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+say() { printf '== %s\n' "$1"; }
+query() { pg_query $cluster $db "$1"; }
+
+rm -rf "$out"
+mkdir -p "$out" "$cache"
+
+say "rivals: DuckDB and DataFusion from PyPI, TPC-H as Parquet"
+scripts/setup.sh python
+[ -x "$cache/venv/bin/python" ] || python3 -m venv "$cache/venv"
+"$cache/venv/bin/pip" install --quiet --disable-pip-version-check duckdb==1.5.5 datafusion==53.0.0 tpchgen-cli==4.0.0 pyarrow
+if [ ! -f "$cache/sf$scale/lineitem.parquet" ]; then
+    "$cache/venv/bin/tpchgen-cli" parquet -s "$scale" --output-dir "$cache/sf$scale"
+fi
+
+# pgbench_mirror measures pg_weir's cost, so the extension is loaded for all parts; "without" means no table is mirrored.
+say "Postgres: $("$PG_CONFIG" --version), TPC-H $scale"
+pg_init $cluster "shared_buffers = 4GB" "effective_cache_size = 12GB" "work_mem = 512MB" "maintenance_work_mem = 512MB" \
+    "max_wal_size = 16GB" "checkpoint_timeout = 30min" "max_parallel_workers_per_gather = 2" "random_page_cost = 1.1" \
+    "jit = off" "autovacuum_naptime = 1h" "fsync = on" "synchronous_commit = on"
+pg_start $cluster
+pg_query $cluster postgres "CREATE DATABASE $db"
+conn="host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db"
+"$tool" tpch-load --conn "$conn" --scale "$scale" --fk-indexes
+query "CREATE EXTENSION pg_weir" >/dev/null
+
+worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type LIKE '%weir%' LIMIT 1"; }
+
+# Peak memory of worker and engine, twice a second.
+sample_memory() {
+    while sleep 0.5; do
+        local worker
+        worker=$(worker_pid 2>/dev/null) || continue
+        [ -n "$worker" ] || continue
+        awk -v w=worker '/^Pss_Anon|^Pss:/ {print w "\t" $1 "\t" $2}' "/proc/$worker/smaps_rollup" 2>/dev/null || true
+        for engine in $(pgrep -P "$worker" -f weir-engine || true); do
+            awk '/^VmHWM/ {print "engine\tVmHWM\t" $2}' "/proc/$engine/status" 2>/dev/null || true
+        done
+    done >>"$out/memory.tsv"
+}
+
+say "copy"
+copy_rate() {
+    local started ended rows
+    rows=$(query "SELECT count(*) FROM lineitem")
+    started=$(date +%s.%N)
+    query "COPY lineitem TO '/dev/null' (FORMAT binary)"
+    ended=$(date +%s.%N)
+    awk -v a="$started" -v b="$ended" -v r="$rows" 'BEGIN {printf "copy-to-null\t%.2f\t%d\t%.0f\n", b - a, r, r / (b - a)}'
+}
+copy_rate >/dev/null
+copy_rate | tee "$out/copy.tsv"
+sample_memory &
+sampler=$!
+started=$(date +%s.%N)
+query "SELECT weir.mirror('lineitem')" >/dev/null
+query "SELECT weir.sync('lineitem', '30min')" >/dev/null
+ended=$(date +%s.%N)
+awk -v a="$started" -v b="$ended" -v r="$(query 'SELECT count(*) FROM lineitem')" 'BEGIN {printf "mirror-copy\t%.2f\t%d\t%.0f\n", b - a, r, r / (b - a)}' | tee -a "$out/copy.tsv"
+query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['region', 'nation', 'part', 'supplier', 'partsupp', 'customer', 'orders']) t" >/dev/null
+query "SELECT weir.sync(timeout => '30min')" >/dev/null
+
+say "TPC-H, $runs runs each"
+"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label postgres --set weir.route=off | tee "$out/tpch.tsv"
+"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label weir-force --set weir.route=force | tee -a "$out/tpch.tsv"
+"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label weir-auto --set weir.route=auto | tee -a "$out/tpch.tsv"
+"$cache/venv/bin/python" bench/rivals.py "$cache/sf$scale" bench/tpch "$runs" | tee -a "$out/tpch.tsv"
+
+say "SELECT * of lineitem"
+"$tool" scan --conn "$conn" --sql "SELECT * FROM lineitem" --label heap --set weir.route=off | tee "$out/scan.tsv"
+"$tool" scan --conn "$conn" --sql "SELECT * FROM lineitem" --label weir --set weir.route=force | tee -a "$out/scan.tsv"
+
+say "pgbench, $seconds s each"
+pgbench_tps() { # label, arguments
+    local label=$1
+    shift
+    pg_client $cluster pgbench -n -T "$seconds" "$@" $db 2>/dev/null | awk -v l="$label" '/^tps = / {print l "\t" $3}' | tee -a "$out/pgbench.tsv"
+}
+pg_client $cluster pgbench -i -s 10 -q $db >/dev/null 2>&1
+query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL"
+# Three rounds in turn, so that a drift of the machine meets both.
+for round in 1 2 3; do
+    query "VACUUM pgbench_branches, pgbench_tellers" >/dev/null
+    pgbench_tps write-without -c 8 -j 2
+    pgbench_tps read-without -c 8 -j 2 -S
+    query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t" >/dev/null
+    query "SELECT weir.sync(timeout => '10min')" >/dev/null
+    pgbench_tps write-mirrored -c 8 -j 2
+    query "SELECT weir.sync(timeout => '10min')" >/dev/null
+    pgbench_tps read-mirrored -c 8 -j 2 -S
+    if [ "$round" -lt 3 ]; then
+        query "SELECT weir.unmirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t" >/dev/null
+    fi
+done
+
+say "fresh reads at 1,000 transactions a second"
+pg_client $cluster pgbench -n -c 8 -j 2 -R 1000 -T "$((seconds + 5))" $db >/dev/null 2>&1 &
+jobs+=($!)
+sleep 2
+# The wait for fresh data is the difference to the same query with weir.freshness = any.
+"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds "$((seconds / 2))" --label any --set weir.route=force --set weir.freshness=any | tee "$out/fresh.tsv"
+"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds "$((seconds / 2))" --label latest --set weir.route=force | tee -a "$out/fresh.tsv"
+"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds 5 --label postgres --set weir.route=off | tee -a "$out/fresh.tsv"
+wait "${jobs[0]}" || true
+jobs=()
+
+kill "$sampler" 2>/dev/null || true
+sampler=
+query "SHOW weir.memory_limit" >"$out/memory_limit" || true
+"$cache/venv/bin/python" bench/report.py "$out" bench "$scale" "$runs" "$("$PG_CONFIG" --version)"
+say "written: bench/RESULTS.md, bench/results.svg"
