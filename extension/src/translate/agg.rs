@@ -233,7 +233,9 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         }
         direct.push(expr::translate(cx, node)?);
     }
-    let mut order_by = sort_keys(agg.aggorder, &entries, &nodes, &all)?;
+    // Exact aggregates do not depend on the order of their input; sums of floats do.
+    let order_matters = ordered_set || ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) || args.iter().any(|a| matches!(a.ty().base, oid::FLOAT4 | oid::FLOAT8));
+    let mut order_by = if order_matters { sort_keys(agg.aggorder, &entries, &nodes, &all)? } else { Vec::new() };
     for clause in list::<SortGroupClause>(agg.aggdistinct) {
         let i = entry_index(clause, &entries)?;
         order::check_grouping(clause, nodes[i], "DISTINCT in an aggregate")?;

@@ -2,7 +2,7 @@
 
 use super::{Cx, Result, collation, types};
 use pgrx::pg_sys;
-use weir_plan::functions::{self, FunctionKind};
+use weir_plan::functions::{self, FunctionKind, Needs};
 use weir_plan::ir::Collation;
 use weir_plan::types::PgType;
 
@@ -26,6 +26,17 @@ impl Callee {
     pub fn operator(operator: pg_sys::Oid, func: pg_sys::Oid, collation: pg_sys::Oid) -> Callee {
         Callee { operator: Some(operator), ..Callee::function(func, collation) }
     }
+
+    /// `operator <(text,text)`, `function lower(text)`
+    unsafe fn name(&self) -> String {
+        let noun = match (self.operator, self.kind) {
+            (Some(operator), _) => return format!("operator {}", types::operator_name(operator)),
+            (None, FunctionKind::Scalar) => "function",
+            (None, FunctionKind::Aggregate) => "aggregate",
+            (None, FunctionKind::Window) => "window function",
+        };
+        format!("{noun} {}", types::function_name(self.func))
+    }
 }
 
 /// Checks that the call may be shipped; the answer is what its collation lets an engine do.
@@ -33,36 +44,27 @@ pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collatio
     let class = collation::class(callee.collation)?;
     let func = callee.func.to_u32();
     if functions::row(func).is_none() {
-        return Err(unknown(callee));
+        return Err(if pg_sys::func_volatile(callee.func) as u8 == pg_sys::PROVOLATILE_VOLATILE {
+            format!("{} is volatile", callee.name())
+        } else {
+            format!("{} is not shipped", callee.name())
+        });
+    }
+    // Of operands with different collations, which Postgres reports when it gets there.
+    if class == Collation::None && args.iter().any(PgType::is_collatable) && functions::row(func).is_some_and(|r| r.needs != Needs::Nothing) {
+        return Err(format!("{} under conflicting collations", callee.name()));
     }
     let row = functions::shippable(func, callee.kind, callee.over, args, class, &cx.session, || types::function_name(callee.func));
     match (row, callee.operator) {
         (Ok(_), _) => Ok(class),
         (Err(why), None) => Err(why),
         // Users write `<`, not `text_lt`.
-        (Err(why), Some(operator)) => {
+        (Err(why), Some(_)) => {
             let name = functions::row(func).map_or("", |r| r.name);
             Err(match why.strip_prefix(name) {
-                Some(rest) if !name.is_empty() => format!("operator {}{rest}", types::operator_name(operator)),
+                Some(rest) if !name.is_empty() => format!("{}{rest}", callee.name()),
                 _ => why,
             })
-        }
-    }
-}
-
-unsafe fn unknown(callee: Callee) -> String {
-    if pg_sys::func_volatile(callee.func) as u8 == pg_sys::PROVOLATILE_VOLATILE {
-        return format!("function {} is volatile", types::function_name(callee.func));
-    }
-    match callee.operator {
-        Some(operator) => format!("operator {} is not shipped", types::operator_name(operator)),
-        None => {
-            let noun = match callee.kind {
-                FunctionKind::Scalar => "function",
-                FunctionKind::Aggregate => "aggregate",
-                FunctionKind::Window => "window function",
-            };
-            format!("{noun} {} is not shipped", types::function_name(callee.func))
         }
     }
 }

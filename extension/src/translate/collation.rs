@@ -148,18 +148,3 @@ unsafe fn text_attr(cache: i32, tuple: pg_sys::HeapTuple, attnum: i16) -> Option
     #[cfg(not(feature = "pg14"))]
     return Some(tree::string(pg_sys::text_to_cstring(datum.cast_mut_ptr())));
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_c_and_code_point_orders_are_known() {
-        assert_eq!(classify(b'c', Some("C"), Some("C"), None), Collation::C);
-        assert_eq!(classify(b'c', Some("C"), Some("en_US.UTF-8"), None), Collation::CodePoint);
-        assert_eq!(classify(b'c', Some("C.UTF-8"), Some("C.UTF-8"), None), Collation::CodePoint);
-        assert_eq!(classify(b'c', Some("en_US.UTF-8"), Some("en_US.UTF-8"), None), Collation::Locale);
-        assert_eq!(classify(b'i', None, None, Some("en-US")), Collation::Locale);
-        assert_eq!(classify(b'b', None, None, Some("C.UTF-8")), Collation::CodePoint);
-    }
-}

@@ -12,7 +12,9 @@ use weir_plan::types::{PgType, oid};
 pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<()> {
     match ty.base {
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => match collation::class(coll)? {
-            Collation::C | Collation::CodePoint | Collation::None => Ok(()),
+            Collation::C | Collation::CodePoint => Ok(()),
+            // Postgres raises an error when it gets there.
+            Collation::None => Err(format!("{what} under conflicting collations")),
             Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
         oid::ENUM | oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
