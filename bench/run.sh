@@ -51,7 +51,7 @@ conn="host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db"
 "$tool" tpch-load --conn "$conn" --scale "$scale" --fk-indexes
 query "CREATE EXTENSION pg_weir" >/dev/null
 
-worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type LIKE '%weir%' LIMIT 1"; }
+worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type = 'pg_weir worker' LIMIT 1"; }
 
 # Peak memory of worker and engine, twice a second.
 sample_memory() {

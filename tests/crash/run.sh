@@ -60,7 +60,7 @@ wait_until() { # seconds, what, command...
     done
 }
 
-worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type LIKE '%weir%' LIMIT 1"; }
+worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type = 'pg_weir worker' LIMIT 1"; }
 
 # The engine is a child of the worker.
 engine_pid() {
@@ -131,6 +131,7 @@ for round in $(seq "$WEIR_CRASHES"); do
             pid=$(engine_pid || true)
             if [ -z "$pid" ]; then
                 report "not ok" "$what: no engine found"
+                stop_load
                 continue
             fi
             kill -9 "$pid"
