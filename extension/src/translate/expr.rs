@@ -77,6 +77,11 @@ pub unsafe fn expr_list(cx: &mut Cx, nodes: *mut pg_sys::List) -> Result<Vec<Exp
 
 unsafe fn constant(c: *mut pg_sys::Const) -> Result<Expr> {
     let c = &*c;
+    if c.consttype == pg_sys::UNKNOWNOID {
+        // A literal passed to a parameter of any type, `count('x')`: it is text, held as a C string.
+        let value = if c.constisnull { Scalar::Null } else { Scalar::Text(tree::string(c.constvalue.cast_mut_ptr())) };
+        return Ok(Expr::Const { value, ty: PgType::TEXT });
+    }
     let ty = types::pg_type(c.consttype, c.consttypmod)?;
     Ok(Expr::Const { value: constant::datum_to_scalar(c.constvalue, c.constisnull, ty)?, ty })
 }

@@ -159,7 +159,7 @@ unsafe fn finish(
 ) -> Result<(Rel, BTreeMap<i16, (ColId, PgType)>)> {
     let q = &*query;
     let limited = !q.limitCount.is_null() || !q.limitOffset.is_null();
-    let keep_order = !q.sortClause.is_null() && (ordered || limited || q.hasDistinctOn);
+    let keep_order = !q.sortClause.is_null() && !is_single_row(query) && (ordered || limited || q.hasDistinctOn);
     let mut sort_refs: BTreeSet<u32> = list::<SortGroupClause>(q.distinctClause).iter().map(|c| (**c).tleSortGroupRef).collect();
     if keep_order {
         sort_refs.extend(list::<SortGroupClause>(q.sortClause).iter().map(|c| (**c).tleSortGroupRef));
@@ -210,6 +210,12 @@ unsafe fn finish(
     }
     rel = limit(cx, query, rel)?;
     Ok((rel, columns))
+}
+
+/// Whether a query has at most one row, being an aggregate over everything.
+pub unsafe fn is_single_row(query: *mut Query) -> bool {
+    let q = &*query;
+    (q.hasAggs || !q.havingQual.is_null()) && q.groupClause.is_null() && q.groupingSets.is_null() && q.setOperations.is_null()
 }
 
 /// The keys of DISTINCT, checked to be comparable.

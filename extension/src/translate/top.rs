@@ -52,7 +52,7 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
 
     // DISTINCT and ORDER BY, in the engine as far as it can.
     let mut distinct_on = None;
-    let mut sorted = q.sortClause.is_null();
+    let mut sorted = q.sortClause.is_null() || query::is_single_row(query);
     if q.hasDistinctOn {
         let on = query::distinct_keys(q.distinctClause, entries, exprs, &column)?;
         let keys = order::distinct_on_keys(query, entries, exprs, &column)?;
@@ -221,7 +221,7 @@ unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option
 /// Whether the engine's value has all that Postgres's has. A char(n) is held without its trailing blanks.
 fn returnable(e: &Expr) -> Result<()> {
     let ty = e.ty();
-    if ty.base == oid::BPCHAR && ty.typmod < 0 {
+    if ty.base == oid::BPCHAR && ty.typmod < 0 && !matches!(e, Expr::Const { value: Scalar::Null, .. }) {
         return Err("a character value whose length is not known".into());
     }
     if ty.element().is_some_and(|element| element.base == oid::BPCHAR) {
