@@ -41,6 +41,15 @@ pub fn has_subquery(expr: &Expr) -> bool {
     found
 }
 
+/// Collects the ids of all columns that an expression uses, of its own query and of enclosing ones, in its subqueries too.
+pub fn used_columns(expr: &Expr, out: &mut HashSet<ColId>) {
+    if let Expr::Column { id, .. } = expr {
+        out.insert(*id);
+    }
+    outer_in_expr_itself(expr, out);
+    each_child(expr, &mut |child| used_columns(child, out));
+}
+
 /// Collects the ids of all [`Expr::Outer`] in a relation.
 pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
     let mut expr = |e: &Expr| outer_in_expr(e, out);
@@ -113,6 +122,11 @@ fn sort_keys(keys: &[SortKey], f: &mut dyn FnMut(&Expr)) {
 }
 
 fn outer_in_expr(expr: &Expr, out: &mut HashSet<ColId>) {
+    outer_in_expr_itself(expr, out);
+    each_child(expr, &mut |child| outer_in_expr(child, out));
+}
+
+fn outer_in_expr_itself(expr: &Expr, out: &mut HashSet<ColId>) {
     match expr {
         Expr::Outer { id, .. } => {
             out.insert(*id);
@@ -120,7 +134,6 @@ fn outer_in_expr(expr: &Expr, out: &mut HashSet<ColId>) {
         Expr::Exists { rel } | Expr::ScalarSubquery { rel, .. } | Expr::AnySubquery { rel, .. } => outer_columns(rel, out),
         _ => {}
     }
-    each_child(expr, &mut |child| outer_in_expr(child, out));
 }
 
 /// Calls `f` for each expression directly below; those in a subquery's relation are not.

@@ -59,15 +59,47 @@ unsafe fn join_expr(cx: &mut Cx, j: *mut JoinExpr) -> Result<Rel> {
         JoinType::JOIN_FULL => JoinKind::Full,
         other => return Err(format!("join type {other}")),
     };
-    let left = item(cx, (*j).larg)?;
-    let right = item(cx, (*j).rarg)?;
+    let mut left = item(cx, (*j).larg)?;
+    let mut right = item(cx, (*j).rarg)?;
     let on = if (*j).quals.is_null() {
         None
     } else {
         let quals = param::fold(cx, (*j).quals);
         Some(expr::translate(cx, quals)?).filter(|e| kind != JoinKind::Inner || !is_true(e))
     };
+    let on = match (kind, on) {
+        (JoinKind::Left, Some(on)) => Some(pushed_down(on, &left, &mut right)),
+        (JoinKind::Right, Some(on)) => Some(pushed_down(on, &right, &mut left)),
+        (_, on) => on,
+    };
     Ok(join(kind, left, right, on))
+}
+
+/// The condition of an outer join without those conjuncts with a subquery that look at the nullable side only: they filter that side
+/// beforehand, which is the same and does not ask for subqueries in a join's condition.
+fn pushed_down(on: Expr, kept: &Rel, nullable: &mut Rel) -> Expr {
+    let mut kept_columns = Vec::new();
+    columns::output_columns(kept, &mut kept_columns);
+    let conjuncts = match on {
+        Expr::And(args) => args,
+        other => vec![other],
+    };
+    let (down, mut stay): (Vec<Expr>, Vec<Expr>) = conjuncts.into_iter().partition(|c| {
+        columns::has_subquery(c) && {
+            let mut used = HashSet::new();
+            columns::used_columns(c, &mut used);
+            !kept_columns.iter().any(|k| used.contains(k))
+        }
+    });
+    if !down.is_empty() {
+        let input = std::mem::replace(nullable, Rel::OneRow);
+        *nullable = Rel::Filter { input: Box::new(input), predicate: Expr::And(down) };
+    }
+    match stay.len() {
+        0 => Expr::Const { value: Scalar::Bool(true), ty: weir_plan::types::PgType::BOOL },
+        1 => stay.remove(0),
+        _ => Expr::And(stay),
+    }
 }
 
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>) -> Rel {
