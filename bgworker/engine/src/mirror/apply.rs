@@ -1,0 +1,280 @@
+//! Applying transactions: finding the rows that changes name, then changing all tables of a transaction at once.
+//!
+//! Two steps. [`prepare`] finds everything and may read segments; readers are not held up by it. [`apply`] changes the shared state under
+//! its write lock and cannot fail for reasons outside. Between the two nothing else may change the parts: both run under the applier's lock.
+
+use super::changes::{Fetched, NetRows};
+use super::deletes::DeleteVector;
+use super::index::{IndexCache, MemIndex};
+use super::key::{Key, KeyCodec};
+use super::layout::Layout;
+use super::segment::{Io, Segment};
+use super::table::{Mem, Part, Rows, Shared, Table};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use parking_lot::RwLock;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use weir_capture::net::Source;
+use weir_plan::{Error, Result};
+
+/// A row of a table: part and row.
+type Place = (u64, u32);
+
+/// A segment as the applier looks for keys in it.
+#[derive(Debug)]
+struct FileEntry {
+    segment: Arc<Segment>,
+    /// Range of the first key column, if it is an integer and the range is known.
+    range: Option<(i64, i64)>,
+}
+
+/// What the applier knows of a table beside what readers see.
+#[derive(Debug, Default)]
+pub struct Finder {
+    /// By part.
+    pub mem: HashMap<u64, MemIndex>,
+    /// The part that still grows.
+    pub active: Option<u64>,
+    /// The segments, newest first; rebuilt when parts come or go.
+    files: Option<Vec<FileEntry>>,
+}
+
+impl Finder {
+    /// Parts came or went.
+    pub fn parts_changed(&mut self) {
+        self.files = None;
+    }
+}
+
+/// What a transaction does to one table, with all rows found.
+pub struct Prepared {
+    pub relid: u32,
+    truncate: bool,
+    deletes: Vec<Place>,
+    inserts: Vec<RecordBatch>,
+    keys: Vec<Key>,
+    pub poisoned: Vec<i16>,
+}
+
+impl Prepared {
+    pub fn is_empty(&self) -> bool {
+        !self.truncate && self.deletes.is_empty() && self.inserts.is_empty()
+    }
+}
+
+/// Finds the rows that `net` names.
+///
+/// # Errors
+/// A row is not there, so the mirror is not exact; or a segment cannot be read.
+pub async fn prepare(net: NetRows, layout: &Layout, finder: &mut Finder, shared: &RwLock<Shared>, indexes: &IndexCache) -> Result<Prepared> {
+    let truncate = net.net.truncated();
+    let mut places: Vec<Option<Place>> = vec![None; net.net.base_deletes().len()];
+    if !places.is_empty() {
+        find(net.net.base_deletes(), &mut places, layout, finder, shared, indexes).await?;
+        let missing = places.iter().filter(|p| p.is_none()).count();
+        if missing > 0 {
+            return Err(Error::refused(format!("{missing} changed rows were not found")));
+        }
+    }
+    let fetched = fetch(&net, &places, layout, shared).await?;
+    let (inserts, keys) = net.finish(fetched)?;
+    Ok(Prepared { relid: layout.relid, truncate, deletes: places.into_iter().flatten().collect(), inserts, keys, poisoned: Vec::new() })
+}
+
+async fn find(
+    keys: &[Key],
+    places: &mut [Option<Place>],
+    layout: &Layout,
+    finder: &mut Finder,
+    shared: &RwLock<Shared>,
+    indexes: &IndexCache,
+) -> Result<()> {
+    let mut taken: HashSet<Place> = HashSet::new();
+    let mut open = Vec::new();
+    for (i, key) in keys.iter().enumerate() {
+        let hit = finder.mem.iter().find_map(|(&part, index)| Some((part, index.find(key, |row| !taken.contains(&(part, row)))?)));
+        match hit {
+            Some(place) => {
+                taken.insert(place);
+                places[i] = Some(place);
+            }
+            None => open.push(i),
+        }
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    if finder.files.is_none() {
+        finder.files = Some(file_entries(layout, shared).await?);
+    }
+    let leads: Vec<Option<i64>> = open.iter().map(|&i| layout.key.lead(&keys[i], &layout.schema)).collect();
+    let mut open: Vec<(usize, Option<i64>)> = open.into_iter().zip(leads).collect();
+    for entry in finder.files.iter().flatten() {
+        let outside = |lead: &Option<i64>| matches!((lead, entry.range), (Some(lead), Some((min, max))) if !(min..=max).contains(lead));
+        let mut wanted: Vec<usize> = open.iter().filter(|(_, lead)| !outside(lead)).map(|(i, _)| *i).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let index = indexes.get(&entry.segment).await?;
+        let segment = &entry.segment;
+        let Some(deletes) = deletes_of(shared, layout.relid, segment.uid) else { continue };
+        if index.is_exact() {
+            for i in wanted {
+                let row = index.candidates(&keys[i], &indexes.hasher).find(|&row| !deletes.is_set(row) && !taken.contains(&(segment.uid, row)));
+                if let Some(row) = row {
+                    taken.insert((segment.uid, row));
+                    places[i] = Some((segment.uid, row));
+                }
+            }
+        } else {
+            wanted.retain(|&i| index.candidates(&keys[i], &indexes.hasher).next().is_some());
+            let rows_of = |i: usize| index.candidates(&keys[i], &indexes.hasher).filter(|&row| !deletes.is_set(row));
+            let mut rows: Vec<u32> = wanted.iter().flat_map(|&i| rows_of(i)).collect();
+            rows.sort_unstable();
+            rows.dedup();
+            let found = read_rows(segment, layout.key.physical(), &rows).await?;
+            let row_keys = layout.key.of_columns(&found)?;
+            for i in wanted {
+                let hit = rows_of(i).find(|row| {
+                    let at = rows.binary_search(row);
+                    !taken.contains(&(segment.uid, *row)) && at.is_ok_and(|at| row_keys.equals(at, &keys[i]))
+                });
+                if let Some(row) = hit {
+                    taken.insert((segment.uid, row));
+                    places[i] = Some((segment.uid, row));
+                }
+            }
+        }
+        open.retain(|(i, _)| places[*i].is_none());
+        if open.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn deletes_of(shared: &RwLock<Shared>, relid: u32, part: u64) -> Option<DeleteVector> {
+    shared.read().tables.get(&relid)?.part(part).map(|p| p.deletes.clone())
+}
+
+async fn file_entries(layout: &Layout, shared: &RwLock<Shared>) -> Result<Vec<FileEntry>> {
+    let segments: Vec<Arc<Segment>> = match shared.read().tables.get(&layout.relid) {
+        None => Vec::new(),
+        Some(table) => {
+            let files = table.parts.iter().rev().filter_map(|p| match &p.rows {
+                Rows::File(segment) => Some(Arc::clone(segment)),
+                Rows::Mem(_) => None,
+            });
+            files.collect()
+        }
+    };
+    let mut entries = Vec::with_capacity(segments.len());
+    let lead = layout.key.physical().first().copied().filter(|_| layout.key.unique);
+    for segment in segments {
+        let range = match lead {
+            Some(column) => segment.footer().await?.stats.int_range(column),
+            None => None,
+        };
+        entries.push(FileEntry { segment, range });
+    }
+    Ok(entries)
+}
+
+/// Columns of some rows of a segment, which are in order, through the cache.
+async fn read_rows(segment: &Segment, columns: &[usize], rows: &[u32]) -> Result<Vec<ArrayRef>> {
+    let failed = |e: arrow::error::ArrowError| Error::internal(e.to_string());
+    let mut pieces: Vec<Vec<ArrayRef>> = vec![Vec::new(); columns.len()];
+    let mut at = 0;
+    while at < rows.len() {
+        let (group, _) = segment.locate(rows[at]).await?;
+        let bounds = segment.footer().await?.row_groups[group];
+        let end = at + rows[at..].partition_point(|&r| r - bounds.start < bounds.rows);
+        let picks: UInt32Array = rows[at..end].iter().map(|r| r - bounds.start).collect::<Vec<_>>().into();
+        for (piece, &column) in pieces.iter_mut().zip(columns) {
+            piece.push(take(&segment.column(group, column).await?, &picks, None).map_err(failed)?);
+        }
+        at = end;
+    }
+    let join = |(arrays, column): (Vec<ArrayRef>, &usize)| -> Result<ArrayRef> {
+        if arrays.is_empty() {
+            return Ok(arrow::array::new_empty_array(segment.layout.schema.field(*column).data_type()));
+        }
+        let refs: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
+        arrow::compute::concat(&refs).map_err(failed)
+    };
+    pieces.into_iter().zip(columns).map(join).collect()
+}
+
+/// The values that were not in the log.
+async fn fetch(net: &NetRows, places: &[Option<Place>], layout: &Layout, shared: &RwLock<Shared>) -> Result<Vec<Fetched>> {
+    let patches: Vec<(u32, u16, Source)> = net.net.patches().collect();
+    let mut fetched = Vec::new();
+    let lost = || Error::internal("the row of an unchanged value is gone");
+    for (row, column, source) in patches {
+        for column in layout.physical(usize::from(column)) {
+            let (array, at) = match source {
+                Source::Row(from) => net.logged(from, column).ok_or_else(lost)?,
+                Source::Base(delete) => {
+                    let (part, from) = places.get(delete as usize).copied().flatten().ok_or_else(lost)?;
+                    let segment = {
+                        let shared = shared.read();
+                        let part = shared.tables.get(&layout.relid).and_then(|t| t.part(part)).ok_or_else(lost)?;
+                        match &part.rows {
+                            Rows::File(segment) => Arc::clone(segment),
+                            Rows::Mem(mem) => {
+                                let (batch, at) = mem.locate(from).ok_or_else(lost)?;
+                                fetched.push(Fetched { row, column, array: Arc::clone(batch.column(column)), at });
+                                continue;
+                            }
+                        }
+                    };
+                    let (group, at) = segment.locate(from).await?;
+                    (segment.column(group, column).await?, at as usize)
+                }
+            };
+            fetched.push(Fetched { row, column, array, at });
+        }
+    }
+    Ok(fetched)
+}
+
+/// Makes a prepared change visible.
+///
+/// # Errors
+/// The mirror is not exact: a key exists twice, or there are more rows than can be numbered.
+pub fn apply(prepared: Prepared, finder: &mut Finder, table: &mut Table, codec: &KeyCodec, io: &Io) -> Result<()> {
+    table.version += 1;
+    table.poison(&prepared.poisoned);
+    if prepared.truncate {
+        table.parts.clear();
+        *finder = Finder::default();
+    }
+    for (uid, row) in prepared.deletes {
+        let part = table.part_mut(uid).ok_or_else(|| Error::internal("a changed row's part is gone"))?;
+        part.deletes.set(row);
+        if let Some(index) = finder.mem.get_mut(&uid) {
+            index.remove(row);
+        }
+    }
+    if prepared.inserts.is_empty() {
+        return Ok(());
+    }
+    let uid = *finder.active.get_or_insert_with(|| {
+        let uid = io.next_uid();
+        table.parts.push(Part { uid, rows: Rows::Mem(Mem::default()), deletes: DeleteVector::default() });
+        uid
+    });
+    let index = finder.mem.entry(uid).or_default();
+    let mut fresh = true;
+    for key in prepared.keys {
+        fresh &= index.push(key, codec.unique)?;
+    }
+    let Some(Part { rows: Rows::Mem(mem), .. }) = table.part_mut(uid) else {
+        return Err(Error::internal("the delta of a mirror is gone"));
+    };
+    for batch in prepared.inserts {
+        mem.append(batch)?;
+    }
+    if fresh { Ok(()) } else { Err(Error::refused("a key was inserted that exists")) }
+}

@@ -1,0 +1,216 @@
+//! The initial copy, beside live writes.
+//!
+//! From the moment a mirror is loaded as copying (position *start*) every transaction that touches it is kept. The copy reads the table
+//! under one Postgres snapshot; of the transactions kept, exactly those that the snapshot did not see are applied to what was copied.
+//!
+//! Invariants:
+//! - A transaction decoded before *start* was not kept, so the snapshot must have seen it, or another is taken.
+//! - Transactions that the snapshot did not see are merged into one net effect as they commit, so memory holds the rows changed, not the
+//!   changes.
+//! - A copy that is begun again starts over: *start* moves to the present.
+
+use super::changes::{NetRows, TableChanges};
+use super::layout::Layout;
+use super::segment::Segment;
+use super::table::{Part, Status};
+use super::write::SegmentWriter;
+use super::{Dirty, Mirrors, Phase, WAITING_LIMIT_BYTES, fail_in, gone};
+use arrow::array::RecordBatch;
+use std::sync::Arc;
+use weir_plan::manifest::{Lsn, PgSnapshot};
+use weir_plan::{Error, Result};
+
+/// A mirror whose copy is not complete.
+pub struct Copying {
+    /// Transactions that begin to commit here or later are kept.
+    pub start: Lsn,
+    /// Committed transactions, as long as no snapshot is known.
+    kept: Vec<(u32, Lsn, TableChanges)>,
+    kept_bytes: usize,
+    run: Option<Run>,
+}
+
+/// A copy under way.
+struct Run {
+    snapshot: PgSnapshot,
+    lsn: Lsn,
+    net: NetRows,
+    poisoned: Vec<i16>,
+    /// Taken out by the end of the copy; shared with the batches that are being written.
+    writer: Arc<tokio::sync::Mutex<Option<SegmentWriter>>>,
+}
+
+impl Run {
+    fn sees(&self, xid: u32, commit_lsn: Lsn) -> bool {
+        commit_lsn < self.lsn && self.snapshot.sees(xid)
+    }
+
+    fn absorb(&mut self, changes: TableChanges) -> Result<()> {
+        for op in changes.ops {
+            self.net.absorb(op)?;
+        }
+        self.poisoned.extend(changes.poisoned);
+        if self.net.bytes > WAITING_LIMIT_BYTES {
+            return Err(Error::refused("too much changed during the initial copy"));
+        }
+        Ok(())
+    }
+}
+
+impl Copying {
+    pub fn new(start: Lsn) -> Self {
+        Self { start, kept: Vec::new(), kept_bytes: 0, run: None }
+    }
+
+    /// Keeps a committed transaction.
+    ///
+    /// # Errors
+    /// Too much is kept, or the changes cannot be followed.
+    pub fn commit(&mut self, _layout: &Arc<Layout>, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<()> {
+        match &mut self.run {
+            Some(run) if run.sees(xid, commit_lsn) => Ok(()),
+            Some(run) => run.absorb(changes),
+            None => {
+                self.kept_bytes += changes.bytes;
+                self.kept.push((xid, commit_lsn, changes));
+                if self.kept_bytes > WAITING_LIMIT_BYTES {
+                    return Err(Error::refused("too much changed before the initial copy"));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Mirrors {
+    /// A copy worker has taken a snapshot at `lsn`. `true`: a transaction that it does not see is lost to us; take another.
+    ///
+    /// # Errors
+    /// The mirror is not waiting for a copy.
+    pub async fn copy_begin(&self, relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn) -> Result<bool> {
+        let mut guard = self.applier.lock().await;
+        let applier = &mut *guard;
+        let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
+        let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
+        if copying.run.take().is_some() {
+            // What was kept is merged already, under another snapshot.
+            **copying = Copying::new(self.shared.read().decoded);
+        }
+        if applier.recent.misses_any(&snapshot, copying.start) {
+            return Ok(true);
+        }
+        let mut run = Run {
+            snapshot,
+            lsn,
+            net: NetRows::new(&mirror.layout),
+            poisoned: Vec::new(),
+            writer: Arc::new(tokio::sync::Mutex::new(Some(SegmentWriter::new(&self.io, &mirror.layout, self.limits.segment_rows, self.limits.row_group_rows)))),
+        };
+        copying.kept_bytes = 0;
+        let mut failed = None;
+        for (xid, commit_lsn, changes) in std::mem::take(&mut copying.kept) {
+            if !run.sees(xid, commit_lsn)
+                && let Err(e) = run.absorb(changes)
+            {
+                failed = Some(e);
+                break;
+            }
+        }
+        copying.run = Some(run);
+        if let Some(table) = self.shared.write().tables.get_mut(&relid) {
+            table.rows_copied = 0;
+        }
+        match failed {
+            None => Ok(false),
+            Some(e) => {
+                self.waiting.lock().failed.push((relid, generation, e.message.clone()));
+                Err(e)
+            }
+        }
+    }
+
+    /// Rows of the copy, in the physical columns of the mirror.
+    ///
+    /// # Errors
+    /// No copy is under way, or a segment cannot be written.
+    pub async fn copy_batch(&self, relid: u32, generation: i64, batch: RecordBatch, poisoned: &[i16]) -> Result<()> {
+        let (layout, writer) = {
+            let mut applier = self.applier.lock().await;
+            let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
+            let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
+            let run = copying.run.as_mut().ok_or_else(|| gone(relid))?;
+            run.poisoned.extend_from_slice(poisoned);
+            (Arc::clone(&mirror.layout), Arc::clone(&run.writer))
+        };
+        let batch = layout.normalise(batch.columns(), batch.num_rows())?;
+        let mut writer = writer.lock().await;
+        writer.as_mut().ok_or_else(|| gone(relid))?.write(&batch).await?;
+        if let Some(table) = self.shared.write().tables.get_mut(&relid) {
+            table.rows_copied += batch.num_rows() as u64;
+        }
+        Ok(())
+    }
+
+    /// All rows are here: applies what the copy's snapshot did not see. The mirror is active once decoding has passed the snapshot.
+    ///
+    /// # Errors
+    /// No copy is under way, a segment cannot be written, or the mirror turned out not to be exact.
+    pub async fn copy_end(&self, relid: u32, generation: i64) -> Result<()> {
+        let writer = {
+            let mut applier = self.applier.lock().await;
+            let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
+            let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
+            Arc::clone(&copying.run.as_ref().ok_or_else(|| gone(relid))?.writer)
+        };
+        let mut slot = writer.lock().await;
+        let segments = slot.take().ok_or_else(|| gone(relid))?.finish().await?;
+        let result = self.install_copy(relid, generation, &segments, &writer).await;
+        if result.is_err() {
+            segments.iter().for_each(|s| s.doom());
+        }
+        result
+    }
+
+    async fn install_copy(
+        &self,
+        relid: u32,
+        generation: i64,
+        segments: &[Arc<Segment>],
+        writer: &Arc<tokio::sync::Mutex<Option<SegmentWriter>>>,
+    ) -> Result<()> {
+        let mut guard = self.applier.lock().await;
+        let applier = &mut *guard;
+        let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
+        let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
+        // Another copy may have begun meanwhile.
+        let run = copying.run.take_if(|run| Arc::ptr_eq(&run.writer, writer)).ok_or_else(|| gone(relid))?;
+        let start = copying.start;
+        if let Some(table) = self.shared.write().tables.get_mut(&relid) {
+            table.parts = segments.iter().map(|s| Part::file(Arc::clone(s), super::deletes::DeleteVector::default())).collect();
+            table.version += 1;
+        }
+        mirror.finder.parts_changed();
+        mirror.phase = Phase::Copied { snapshot: run.snapshot, lsn: run.lsn, start };
+        let prepared = self.prepare_net(mirror, run.net, run.poisoned).await;
+        let decoded = {
+            let mut shared = self.shared.write();
+            let decoded = shared.decoded;
+            let table = shared.tables.get_mut(&relid).ok_or_else(|| gone(relid))?;
+            match prepared.and_then(|p| self.apply_to(p, mirror, table, start)) {
+                Ok(()) => {
+                    table.status = Status::Active { from: run.lsn };
+                    table.version += 1;
+                    mirror.dirty.get_or_insert_with(|| Dirty { lsn: start, since: std::time::Instant::now() });
+                }
+                Err(e) => {
+                    // The event reaches the worker with the next of the change stream.
+                    self.waiting.lock().events.extend(fail_in(applier, &mut shared, relid, &e.message));
+                    return Err(e);
+                }
+            }
+            decoded
+        };
+        self.end_copies(applier, decoded);
+        Ok(())
+    }
+}

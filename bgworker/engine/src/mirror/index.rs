@@ -1,0 +1,174 @@
+//! Indexes from keys to rows.
+//!
+//! Invariants:
+//! - [`MemIndex`] has exactly the live rows of its part of the delta.
+//! - [`SegmentIndex`] has all rows of its segment, and gives candidates: an index of numbers is exact, one of hashes is not, so the caller
+//!   compares the keys; the caller also looks at the delete vector.
+//! - Indexes of segments are rebuilt from the key columns when they are needed and not in memory.
+
+use super::key::{Key, KeyHasher, Keys};
+use super::segment::Segment;
+use hashbrown::HashTable;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use weir_plan::{Error, Result};
+
+/// Index of a part of the delta.
+#[derive(Debug, Default)]
+pub struct MemIndex {
+    keys: Vec<Key>,
+    rows: HashTable<u32>,
+    hasher: KeyHasher,
+}
+
+impl MemIndex {
+    /// Adds the next row. With `unique`, `false` if a live row has this key already; the row is added all the same.
+    pub fn push(&mut self, key: Key, unique: bool) -> Result<bool> {
+        let row = u32::try_from(self.keys.len()).map_err(|_| Error::internal("too many rows in the delta of a mirror"))?;
+        let Self { keys, rows, hasher } = self;
+        let hash = hasher.hash(&key);
+        let fresh = !unique || rows.find(hash, |&r| keys[r as usize] == key).is_none();
+        keys.push(key);
+        rows.insert_unique(hash, row, |&r| hasher.hash(&keys[r as usize]));
+        Ok(fresh)
+    }
+
+    /// A live row with this key for which `free` holds.
+    pub fn find(&self, key: &Key, free: impl Fn(u32) -> bool) -> Option<u32> {
+        self.rows.find(self.hasher.hash(key), |&r| self.keys[r as usize] == *key && free(r)).copied()
+    }
+
+    /// Takes a row out that is not live any more.
+    pub fn remove(&mut self, row: u32) {
+        let Some(key) = self.keys.get(row as usize) else { return };
+        if let Ok(entry) = self.rows.find_entry(self.hasher.hash(key), |&r| r == row) {
+            entry.remove();
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.keys.len() * (size_of::<Key>() + size_of::<u32>())
+    }
+}
+
+/// Index of a segment: keys, or their hashes, in order, and their rows.
+#[derive(Debug)]
+pub enum SegmentIndex {
+    /// `rows` is `None` if the segment is in the order of the key.
+    Ints { keys: Vec<i64>, rows: Option<Vec<u32>> },
+    Hashes { hashes: Vec<u64>, rows: Vec<u32> },
+}
+
+impl SegmentIndex {
+    pub async fn build(segment: &Segment, hasher: &KeyHasher) -> Result<SegmentIndex> {
+        let codec = &segment.layout.key;
+        let footer = segment.footer().await?;
+        let mut ints = Vec::new();
+        let mut hashes = Vec::new();
+        for group in 0..footer.row_groups.len() {
+            let columns = segment.decode(group, codec.physical()).await?;
+            match codec.of_columns(&columns)? {
+                Keys::Ints(keys) => ints.extend(keys),
+                Keys::Rows(rows) => hashes.extend(rows.iter().map(|r| hasher.hash_bytes(r.data()))),
+            }
+        }
+        let build = move || -> Result<SegmentIndex> {
+            let too_many = |_| Error::internal("too many rows in a segment");
+            Ok(if hashes.is_empty() {
+                if ints.is_sorted() {
+                    SegmentIndex::Ints { keys: ints, rows: None }
+                } else {
+                    let mut rows: Vec<u32> = (0..u32::try_from(ints.len()).map_err(too_many)?).collect();
+                    rows.sort_unstable_by_key(|&r| ints[r as usize]);
+                    SegmentIndex::Ints { keys: rows.iter().map(|&r| ints[r as usize]).collect(), rows: Some(rows) }
+                }
+            } else {
+                let mut rows: Vec<u32> = (0..u32::try_from(hashes.len()).map_err(too_many)?).collect();
+                rows.sort_unstable_by_key(|&r| hashes[r as usize]);
+                SegmentIndex::Hashes { hashes: rows.iter().map(|&r| hashes[r as usize]).collect(), rows }
+            })
+        };
+        tokio::task::spawn_blocking(build).await.map_err(|e| Error::internal(e.to_string()))?
+    }
+
+    /// Rows that may have this key.
+    pub fn candidates(&self, key: &Key, hasher: &KeyHasher) -> impl Iterator<Item = u32> {
+        let (range, rows) = match (self, key) {
+            (SegmentIndex::Ints { keys, rows }, Key::Int(key)) => (run(keys, key), rows.as_deref()),
+            (SegmentIndex::Hashes { hashes, rows }, key) => (run(hashes, &hasher.hash(key)), Some(rows.as_slice())),
+            (SegmentIndex::Ints { .. }, Key::Bytes(_)) => (0..0, None),
+        };
+        range.map(move |i| rows.map_or(u32::try_from(i).unwrap_or(u32::MAX), |rows| rows[i]))
+    }
+
+    /// Candidates are matches.
+    pub fn is_exact(&self) -> bool {
+        matches!(self, SegmentIndex::Ints { .. })
+    }
+
+    fn bytes(&self) -> u64 {
+        (match self {
+            SegmentIndex::Ints { keys, rows } => keys.len() * 8 + rows.as_ref().map_or(0, |r| r.len() * 4),
+            SegmentIndex::Hashes { hashes, rows } => hashes.len() * 8 + rows.len() * 4,
+        }) as u64
+    }
+}
+
+fn run<T: Ord>(sorted: &[T], value: &T) -> std::ops::Range<usize> {
+    let start = sorted.partition_point(|v| v < value);
+    let len = sorted[start..].iter().take_while(|v| *v == value).count();
+    start..start + len
+}
+
+/// Indexes of segments that are in memory, bounded by bytes, the least recently used going first.
+pub struct IndexCache {
+    pub hasher: KeyHasher,
+    limit_bytes: u64,
+    state: Mutex<IndexState>,
+}
+
+#[derive(Default)]
+struct IndexState {
+    indexes: HashMap<u64, (Arc<SegmentIndex>, u64)>,
+    clock: u64,
+    bytes: u64,
+}
+
+impl IndexCache {
+    pub fn new(limit_bytes: u64) -> Self {
+        Self { hasher: KeyHasher::default(), limit_bytes, state: Mutex::default() }
+    }
+
+    pub async fn get(&self, segment: &Segment) -> Result<Arc<SegmentIndex>> {
+        {
+            let mut state = self.state.lock();
+            state.clock += 1;
+            let now = state.clock;
+            if let Some((index, used)) = state.indexes.get_mut(&segment.uid) {
+                *used = now;
+                return Ok(Arc::clone(index));
+            }
+        }
+        // Only the applier asks, so nobody builds the same at the same time.
+        let index = Arc::new(SegmentIndex::build(segment, &self.hasher).await?);
+        let mut state = self.state.lock();
+        let now = state.clock;
+        state.bytes += index.bytes();
+        state.indexes.insert(segment.uid, (Arc::clone(&index), now));
+        while state.bytes > self.limit_bytes && state.indexes.len() > 1 {
+            let Some(oldest) = state.indexes.iter().min_by_key(|(_, (_, used))| *used).map(|(&uid, _)| uid) else { break };
+            if let Some((dropped, _)) = state.indexes.remove(&oldest) {
+                state.bytes -= dropped.bytes();
+            }
+        }
+        Ok(index)
+    }
+
+    pub fn forget(&self, uid: u64) {
+        let mut state = self.state.lock();
+        if let Some((dropped, _)) = state.indexes.remove(&uid) {
+            state.bytes -= dropped.bytes();
+        }
+    }
+}

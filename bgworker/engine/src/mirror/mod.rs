@@ -1,0 +1,485 @@
+//! Mirrors: columnar copies of the tables of one database, kept exact by the change stream.
+//!
+//! A mirror is a list of immutable segments with delete vectors, and an in-memory delta ([`table`]). Committed transactions are applied in
+//! commit order, over all tables at once ([`apply`]); readers take [`Snapshot`]s, which never change. From time to time the delta becomes
+//! segments ([`flush`]), and a manifest of all that is durable is proposed to the worker, which commits it in Postgres and only then lets
+//! the log go. After a crash the log is decoded again from there, and what the manifest contains already is skipped by position.
+//!
+//! Invariants:
+//! - Calls that come from the change stream are made in its order, one after the other.
+//! - A mirror that cannot be kept exact refuses queries from that moment on and asks for a new copy ([`Event::Resync`]); it never guesses.
+//! - Positions: a table *at* position `p` contains exactly the commits that begin before `p`. A manifest's `applied_lsn` is `p - 1`, so that
+//!   "skip commits up to `applied_lsn`" is right also for a commit that begins at `p` itself.
+//! - Lock order: applier, then shared, then anything else. Nothing waits for I/O while it holds shared.
+
+mod apply;
+mod cache;
+mod changes;
+mod copy;
+mod deletes;
+mod flush;
+mod index;
+mod key;
+mod layout;
+mod prune;
+mod scan;
+mod segment;
+mod snapshot;
+mod stats;
+pub mod storage;
+mod table;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use flush::ManifestProposal;
+pub use snapshot::Snapshot;
+
+use arrow::array::RecordBatch;
+use changes::{ChangedRows, NetRows, Op, TableChanges};
+use copy::Copying;
+use index::IndexCache;
+use layout::Layout;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use parking_lot::{Mutex, RwLock};
+use segment::{Io, Segment};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+use table::{Part, Shared, Status, Table};
+use tokio::sync::{Notify, mpsc, watch};
+use weir_capture::xids::RecentCommits;
+use weir_plan::manifest::{Lsn, MirrorDef, MirrorState, PgSnapshot};
+use weir_plan::protocol::MirrorStatus;
+use weir_plan::{Error, Result};
+
+/// What the change stream has reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything committed before this position is applied.
+    pub lsn: Lsn,
+    /// Everything committed before this time (Unix epoch, microseconds) is applied.
+    pub time_us: i64,
+}
+
+/// What the worker has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The mirror can't be kept exact: copy it again.
+    Resync { relid: u32, generation: i64, reason: String },
+}
+
+/// Bytes of changes that may wait for their commit or for the end of a copy.
+const WAITING_LIMIT_BYTES: usize = 4 << 30;
+/// Indexes of segments get at least this much memory.
+const MIN_INDEX_BYTES: u64 = 128 << 20;
+
+/// Transactions that are not committed yet.
+#[derive(Default)]
+struct Waiting {
+    transactions: HashMap<u32, HashMap<u32, TableChanges>>,
+    bytes: usize,
+    /// Mirrors that turned out to be inexact outside of a call that returns events.
+    failed: Vec<(u32, i64, String)>,
+    events: Vec<Event>,
+}
+
+/// A table as the applier knows it.
+struct Mirror {
+    layout: Arc<Layout>,
+    phase: Phase,
+    /// Commits that begin before this position are contained.
+    skip_below: Lsn,
+    finder: apply::Finder,
+    /// Segments of the last committed manifest, with the number of rows deleted there.
+    durable: HashMap<i64, (Arc<Segment>, u32)>,
+    /// The first commit that no manifest contains or is proposed to contain, and when it was applied.
+    dirty: Option<Dirty>,
+    /// The first commit that the manifest under way contains and the last committed one does not.
+    flushing: Option<Dirty>,
+    /// Unique in this process.
+    instance: u64,
+    /// The manifest says that the mirror is active.
+    announced: bool,
+}
+
+/// A commit that is not durable in segments.
+#[derive(Debug, Clone, Copy)]
+struct Dirty {
+    lsn: Lsn,
+    since: Instant,
+}
+
+enum Phase {
+    Copying(Box<Copying>),
+    /// Commits before the position are skipped if the copy's snapshot saw them. Kept with the position at which tracking began, until
+    /// decoding has passed the snapshot.
+    Copied { snapshot: PgSnapshot, lsn: Lsn, start: Lsn },
+    Following,
+    /// Not exact; waits for the worker to drop it.
+    Invalid,
+}
+
+/// Everything that only the application of changes needs.
+#[derive(Default)]
+struct Applier {
+    mirrors: HashMap<u32, Mirror>,
+    recent: RecentCommits,
+}
+
+/// All mirrors of the database.
+pub struct Mirrors {
+    io: Arc<Io>,
+    shared: RwLock<Shared>,
+    applier: tokio::sync::Mutex<Applier>,
+    waiting: Mutex<Waiting>,
+    indexes: IndexCache,
+    progress: watch::Sender<Progress>,
+    flush_wanted: Notify,
+    limits: flush::Limits,
+    /// The position that the slot may advance to, as last committed.
+    slot_lsn: AtomicU64,
+    /// One proposal at a time.
+    flushing: Arc<tokio::sync::Mutex<()>>,
+    garbage: tokio::sync::Mutex<mpsc::UnboundedReceiver<Path>>,
+}
+
+impl Mirrors {
+    /// No mirror yet; segments are below `prefix` of the store.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64) -> Arc<Self> {
+        Self::with_limits(store, prefix, cache_limit_bytes, flush::Limits::default())
+    }
+
+    fn with_limits(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64, limits: flush::Limits) -> Arc<Self> {
+        let (io, garbage) = Io::new(store, prefix, cache_limit_bytes);
+        Arc::new(Mirrors {
+            io,
+            shared: RwLock::default(),
+            applier: tokio::sync::Mutex::default(),
+            waiting: Mutex::default(),
+            indexes: IndexCache::new((cache_limit_bytes / 4).max(MIN_INDEX_BYTES)),
+            progress: watch::Sender::default(),
+            flush_wanted: Notify::new(),
+            limits,
+            slot_lsn: AtomicU64::new(0),
+            flushing: Arc::default(),
+            garbage: tokio::sync::Mutex::new(garbage),
+        })
+    }
+
+    pub fn set_cache_limit(&self, bytes: u64) {
+        self.io.cache.set_limit(bytes);
+    }
+
+    pub fn cache_used_bytes(&self) -> u64 {
+        self.io.cache.used_bytes()
+    }
+
+    /// How far changes are applied, to wait for.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Starts to follow a mirror, or takes it up again after a start. `lsn`: the decoding position.
+    ///
+    /// # Errors
+    /// A definition that does not make sense.
+    pub async fn load(&self, def: MirrorDef, lsn: Lsn) -> Result<()> {
+        self.drop_mirror(def.relid).await;
+        let layout = Layout::new(&def)?;
+        let mut applier = self.applier.lock().await;
+        let mut mirror = Mirror {
+            layout: Arc::clone(&layout),
+            phase: Phase::Following,
+            skip_below: 0,
+            finder: apply::Finder::default(),
+            durable: HashMap::new(),
+            dirty: None,
+            flushing: None,
+            instance: self.io.next_uid(),
+            announced: false,
+        };
+        let mut parts = Vec::new();
+        let status = match def.state {
+            MirrorState::Copying => {
+                mirror.phase = Phase::Copying(Box::new(Copying::new(lsn)));
+                Status::Copying
+            }
+            MirrorState::Active => {
+                for meta in &def.segments {
+                    let segment = Segment::new(&self.io, &layout, meta)?;
+                    let deletes = deletes::DeleteVector::from_bytes(&meta.deletes, segment.rows)?;
+                    mirror.durable.insert(segment.id, (Arc::clone(&segment), deletes.count()));
+                    parts.push(Part::file(segment, deletes));
+                }
+                mirror.skip_below = def.applied_lsn.saturating_add(1);
+                mirror.announced = true;
+                Status::Active { from: mirror.skip_below }
+            }
+        };
+        let mut shared = self.shared.write();
+        shared.decoded = shared.decoded.max(lsn);
+        shared.tables.insert(def.relid, Table::new(layout, status, parts, def.poisoned));
+        applier.mirrors.insert(def.relid, mirror);
+        Ok(())
+    }
+
+    /// Forgets a mirror and deletes its files once no query reads them.
+    pub async fn drop_mirror(&self, relid: u32) {
+        let mut applier = self.applier.lock().await;
+        let mirror = applier.mirrors.remove(&relid);
+        let table = self.shared.write().tables.remove(&relid);
+        for (segment, _) in mirror.iter().flat_map(|m| m.durable.values()) {
+            self.indexes.forget(segment.uid);
+            segment.doom();
+        }
+        for part in table.iter().flat_map(|t| &t.parts) {
+            if let table::Rows::File(segment) = &part.rows {
+                self.indexes.forget(segment.uid);
+                segment.doom();
+            }
+        }
+    }
+
+    /// The mirror cannot be followed any further.
+    pub async fn invalidate(&self, relid: u32, reason: &str) {
+        let mut applier = self.applier.lock().await;
+        self.fail(&mut applier, relid, reason);
+    }
+
+    /// Rows that a transaction changed; nothing is visible before its commit.
+    ///
+    /// # Errors
+    /// A batch that does not fit the mirror.
+    pub fn changes(&self, relid: u32, generation: i64, xid: u32, batch: RecordBatch, poisoned: &[i16]) -> Result<()> {
+        let layout = match self.shared.read().tables.get(&relid) {
+            Some(table) if table.layout.generation == generation && !matches!(table.status, Status::Invalid(_)) => Arc::clone(&table.layout),
+            _ => return Ok(()),
+        };
+        let bytes = batch.get_array_memory_size();
+        let op = Op::Rows(ChangedRows::read(&layout, &batch)?);
+        self.wait_for_commit(relid, generation, xid, op, bytes, poisoned);
+        Ok(())
+    }
+
+    /// A transaction emptied the table.
+    ///
+    /// # Errors
+    /// None today; a signature like that of [`Mirrors::changes`].
+    pub fn truncate(&self, relid: u32, generation: i64, xid: u32) -> Result<()> {
+        self.wait_for_commit(relid, generation, xid, Op::Truncate, 0, &[]);
+        Ok(())
+    }
+
+    fn wait_for_commit(&self, relid: u32, generation: i64, xid: u32, op: Op, bytes: usize, poisoned: &[i16]) {
+        let mut waiting = self.waiting.lock();
+        if waiting.bytes + bytes > WAITING_LIMIT_BYTES {
+            waiting.failed.push((relid, generation, "a transaction is too large to be followed".into()));
+            return;
+        }
+        waiting.bytes += bytes;
+        let changes = waiting.transactions.entry(xid).or_default().entry(relid).or_default();
+        if changes.generation != generation {
+            *changes = TableChanges { generation, ..TableChanges::default() };
+        }
+        changes.bytes += bytes;
+        changes.poisoned.extend_from_slice(poisoned);
+        changes.ops.push(op);
+    }
+
+    /// A transaction was rolled back.
+    pub fn abort(&self, xid: u32) {
+        let mut waiting = self.waiting.lock();
+        if let Some(tables) = waiting.transactions.remove(&xid) {
+            waiting.bytes -= tables.values().map(|t| t.bytes).sum::<usize>();
+        }
+    }
+
+    /// Makes all changes of a transaction visible together.
+    pub async fn commit(&self, xid: u32, commit_lsn: Lsn, end_lsn: Lsn) -> Vec<Event> {
+        let transaction = {
+            let mut waiting = self.waiting.lock();
+            let transaction = waiting.transactions.remove(&xid).unwrap_or_default();
+            waiting.bytes -= transaction.values().map(|t| t.bytes).sum::<usize>();
+            transaction
+        };
+        let mut applier = self.applier.lock().await;
+        let mut events = self.overdue_events(&mut applier);
+        applier.recent.note(xid, commit_lsn);
+        let mut prepared = Vec::with_capacity(transaction.len());
+        for (relid, changes) in transaction {
+            let Some(mirror) = applier.mirrors.get_mut(&relid) else { continue };
+            if changes.generation != mirror.layout.generation || commit_lsn < mirror.skip_below {
+                continue;
+            }
+            match self.prepare_commit(mirror, xid, commit_lsn, changes).await {
+                Ok(p) => prepared.extend(p),
+                Err(e) => events.extend(self.fail(&mut applier, relid, &e.message)),
+            }
+        }
+        let mut inexact = Vec::new();
+        {
+            let mut shared = self.shared.write();
+            for p in prepared {
+                let relid = p.relid;
+                let (Some(mirror), Some(table)) = (applier.mirrors.get_mut(&relid), shared.tables.get_mut(&relid)) else { continue };
+                if let Err(e) = self.apply_to(p, mirror, table, commit_lsn) {
+                    inexact.push((relid, e.message));
+                }
+            }
+            shared.decoded = shared.decoded.max(end_lsn);
+            for (relid, reason) in inexact {
+                events.extend(fail_in(&mut applier, &mut shared, relid, &reason));
+            }
+        }
+        self.progress.send_if_modified(|p| {
+            let further = p.lsn < end_lsn;
+            p.lsn = p.lsn.max(end_lsn);
+            further
+        });
+        events
+    }
+
+    /// What a committed transaction does to one mirror; `None` if nothing is to be done now.
+    async fn prepare_commit(&self, mirror: &mut Mirror, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<Option<apply::Prepared>> {
+        match &mut mirror.phase {
+            Phase::Invalid => return Ok(None),
+            Phase::Copying(copying) => return copying.commit(&mirror.layout, xid, commit_lsn, changes).map(|()| None),
+            Phase::Copied { snapshot, lsn, .. } if commit_lsn < *lsn && snapshot.sees(xid) => return Ok(None),
+            Phase::Copied { .. } | Phase::Following => {}
+        }
+        let mut net = NetRows::new(&mirror.layout);
+        for op in changes.ops {
+            net.absorb(op)?;
+        }
+        self.prepare_net(mirror, net, changes.poisoned).await.map(Some)
+    }
+
+    async fn prepare_net(&self, mirror: &mut Mirror, net: NetRows, poisoned: Vec<i16>) -> Result<apply::Prepared> {
+        let mut prepared = apply::prepare(net, &mirror.layout, &mut mirror.finder, &self.shared, &self.indexes).await?;
+        prepared.poisoned = poisoned;
+        Ok(prepared)
+    }
+
+    fn apply_to(&self, prepared: apply::Prepared, mirror: &mut Mirror, table: &mut Table, commit_lsn: Lsn) -> Result<()> {
+        if !prepared.is_empty() || !prepared.poisoned.is_empty() {
+            mirror.dirty.get_or_insert_with(|| Dirty { lsn: commit_lsn, since: Instant::now() });
+        }
+        apply::apply(prepared, &mut mirror.finder, table, &mirror.layout.key, &self.io)?;
+        let delta = mirror.finder.active.and_then(|uid| table.part(uid));
+        if let Some(Part { rows: table::Rows::Mem(mem), .. }) = delta
+            && mem.bytes > self.limits.delta_bytes
+        {
+            self.flush_wanted.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Everything up to `lsn` is decoded; `time_us` is when the worker began that.
+    pub async fn caught_up(&self, lsn: Lsn, time_us: i64) -> Vec<Event> {
+        let mut applier = self.applier.lock().await;
+        let events = self.overdue_events(&mut applier);
+        let decoded = {
+            let mut shared = self.shared.write();
+            shared.decoded = shared.decoded.max(lsn);
+            shared.decoded
+        };
+        self.end_copies(&mut applier, decoded);
+        self.progress.send_if_modified(|p| {
+            let next = Progress { lsn: p.lsn.max(lsn), time_us: p.time_us.max(time_us) };
+            std::mem::replace(p, next) != next
+        });
+        events
+    }
+
+    /// Mirrors whose copy's snapshot decoding has passed need it no longer.
+    fn end_copies(&self, applier: &mut Applier, decoded: Lsn) {
+        for mirror in applier.mirrors.values_mut() {
+            if matches!(mirror.phase, Phase::Copied { lsn, .. } if decoded >= lsn) {
+                mirror.phase = Phase::Following;
+                self.flush_wanted.notify_one();
+            }
+        }
+    }
+
+    fn overdue_events(&self, applier: &mut Applier) -> Vec<Event> {
+        let (failed, mut events) = {
+            let mut waiting = self.waiting.lock();
+            (std::mem::take(&mut waiting.failed), std::mem::take(&mut waiting.events))
+        };
+        for (relid, generation, reason) in failed {
+            if applier.mirrors.get(&relid).is_some_and(|m| m.layout.generation == generation) {
+                events.extend(self.fail(applier, relid, &reason));
+            }
+        }
+        events
+    }
+
+    fn fail(&self, applier: &mut Applier, relid: u32, reason: &str) -> Option<Event> {
+        fail_in(applier, &mut self.shared.write(), relid, reason)
+    }
+
+    /// Waits until a flush is worth while at once.
+    pub async fn flush_wanted(&self) {
+        self.flush_wanted.notified().await;
+    }
+
+    /// A consistent view of all mirrors, pinned for as long as it lives.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.shared.read())
+    }
+
+    pub fn status(&self) -> Vec<MirrorStatus> {
+        let shared = self.shared.read();
+        let status = |(relid, table): (&u32, &Table)| {
+            let segments = || table.parts.iter().filter_map(|p| if let table::Rows::File(s) = &p.rows { Some(s) } else { None });
+            let delta = || table.parts.iter().filter_map(|p| if let table::Rows::Mem(m) = &p.rows { Some((p, m)) } else { None });
+            MirrorStatus {
+                relid: *relid,
+                generation: table.layout.generation,
+                copying: table.status == Status::Copying,
+                rows_copied: table.rows_copied,
+                live_rows: table.live_rows(),
+                size_bytes: segments().map(|s| s.size_bytes).sum::<u64>() + delta().map(|(_, m)| m.bytes as u64).sum::<u64>(),
+                delta_rows: delta().map(|(p, _)| u64::from(p.live_rows())).sum(),
+                segments: u32::try_from(segments().count()).unwrap_or(u32::MAX),
+                applied_lsn: if table.status == Status::Copying { 0 } else { shared.decoded },
+            }
+        };
+        shared.tables.iter().map(status).collect()
+    }
+}
+
+/// The mirror is not exact, or can't be made so: no query may use it any more.
+fn fail_in(applier: &mut Applier, shared: &mut Shared, relid: u32, reason: &str) -> Option<Event> {
+    let mirror = applier.mirrors.get_mut(&relid)?;
+    if matches!(mirror.phase, Phase::Invalid) {
+        return None;
+    }
+    mirror.phase = Phase::Invalid;
+    mirror.finder = apply::Finder::default();
+    mirror.dirty = None;
+    mirror.flushing = None;
+    if let Some(table) = shared.tables.get_mut(&relid) {
+        for part in &table.parts {
+            // What the manifest names stays until the worker gives the mirror up.
+            if let table::Rows::File(segment) = &part.rows
+                && !mirror.durable.contains_key(&segment.id)
+            {
+                segment.doom();
+            }
+        }
+        table.status = Status::Invalid(reason.to_owned());
+        table.parts.clear();
+        table.version += 1;
+    }
+    tracing::warn!("mirror {} is not exact any more: {reason}", mirror.layout.name);
+    Some(Event::Resync { relid, generation: mirror.layout.generation, reason: reason.to_owned() })
+}
+
+/// An error for calls about a mirror that is not there, or not in this generation.
+fn gone(relid: u32) -> Error {
+    Error::refused(format!("relation {relid} is not mirrored in this generation"))
+}

@@ -1,0 +1,482 @@
+//! Scans of a mirror: a table provider over a pinned view, and its execution plan.
+//!
+//! Invariants:
+//! - Rows come out exactly once per execution, however many partitions run and however fast each is: they share one queue of work, and a
+//!   plan that is executed again gets another queue.
+//! - Batches are slices of what the cache or the delta holds; nothing is copied unless rows are deleted.
+//! - Filters only save work: whoever pushed one down still applies it.
+
+use super::prune::Pruner;
+use super::segment::{Footer, Segment};
+use super::table::{RowsView, TableView};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use parking_lot::Mutex;
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A unit of work has at least this many rows, if it is split at all.
+const MIN_MORSEL_ROWS: u32 = 1 << 15;
+/// With fewer row groups per partition than this, row groups are split.
+const MORSELS_PER_PARTITION: usize = 4;
+
+fn external(e: weir_plan::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(e))
+}
+
+/// Some columns of a mirror at one point in the commit order.
+#[derive(Debug)]
+pub struct MirrorTable {
+    view: Arc<TableView>,
+    schema: SchemaRef,
+    /// The physical column of each field of `schema`.
+    physical: Vec<usize>,
+}
+
+impl MirrorTable {
+    /// `columns`: places in the definition; their scale columns come along.
+    pub fn new(view: Arc<TableView>, columns: &[usize]) -> Self {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut physical = Vec::new();
+        for &column in columns {
+            let not_null = view.layout.columns.get(column).is_some_and(|c| c.not_null && !view.poisoned.contains(&c.attnum));
+            for at in view.layout.physical(column) {
+                fields.push(view.layout.schema.field(at).clone().with_nullable(!not_null));
+                physical.push(at);
+            }
+        }
+        Self { view, schema: Arc::new(Schema::new(fields)), physical }
+    }
+}
+
+#[async_trait]
+impl TableProvider for MirrorTable {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // Predicates arrive as physical expressions, see `gather` below; the filter stays above in any case.
+        Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (schema, physical) = match projection {
+            None => (Arc::clone(&self.schema), self.physical.clone()),
+            Some(p) => (Arc::new(self.schema.project(p)?), p.iter().filter_map(|&i| self.physical.get(i).copied()).collect()),
+        };
+        let source = Source::open(Arc::clone(&self.view)).await.map_err(external)?;
+        Ok(Arc::new(MirrorScan::new(Arc::new(source), schema, physical, state.config().target_partitions())))
+    }
+}
+
+/// Consecutive rows that are read together: a row group of a segment or a chunk of the delta.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit {
+    /// Index into the view's parts.
+    pub part: usize,
+    /// Row group or chunk.
+    pub group: usize,
+    /// Number of the first row within the part.
+    pub start: u32,
+    pub rows: u32,
+}
+
+/// A view with the footers of its segments.
+pub struct Source {
+    pub view: Arc<TableView>,
+    /// By part; `None` for the delta.
+    pub footers: Vec<Option<Arc<Footer>>>,
+    pub units: Vec<Unit>,
+}
+
+impl Source {
+    async fn open(view: Arc<TableView>) -> weir_plan::Result<Source> {
+        let mut footers = Vec::with_capacity(view.parts.len());
+        let mut units = Vec::new();
+        for (i, part) in view.parts.iter().enumerate() {
+            let mut add = |group, start, rows| {
+                if part.deletes.count_in(start, rows) < rows {
+                    units.push(Unit { part: i, group, start, rows });
+                }
+            };
+            match &part.rows {
+                RowsView::File(segment) => {
+                    let footer = segment.footer().await?;
+                    footer.row_groups.iter().enumerate().for_each(|(g, group)| add(g, group.start, group.rows));
+                    footers.push(Some(footer));
+                }
+                RowsView::Mem(chunks) => {
+                    chunks.iter().enumerate().for_each(|(g, c)| add(g, c.start, u32::try_from(c.batch.num_rows()).unwrap_or(u32::MAX)));
+                    footers.push(None);
+                }
+            }
+        }
+        Ok(Source { view, footers, units })
+    }
+
+    /// Exact where it costs nothing; ranges are never exact, since deleted rows count in them.
+    fn statistics(&self, schema: &Schema, physical: &[usize]) -> Statistics {
+        let rows = usize::try_from(self.view.live_rows).unwrap_or(usize::MAX);
+        let mut statistics = Statistics::new_unknown(schema);
+        statistics.num_rows = Precision::Exact(rows);
+        let mut bytes = 0usize;
+        for (column, &physical) in statistics.column_statistics.iter_mut().zip(physical) {
+            *column = self.column_statistics(physical);
+            let width = self.view.layout.schema.field(physical).data_type().primitive_width().unwrap_or(24);
+            column.byte_size = Precision::Inexact(width * rows);
+            bytes += width * rows;
+        }
+        statistics.total_byte_size = Precision::Inexact(bytes);
+        statistics
+    }
+
+    fn column_statistics(&self, physical: usize) -> ColumnStatistics {
+        let mut statistics = ColumnStatistics::new_unknown();
+        let mut nulls = Some(0u64);
+        let mut untouched = true;
+        for (part, footer) in self.view.parts.iter().zip(&self.footers) {
+            untouched &= part.deletes.count() == 0;
+            match (&part.rows, footer) {
+                (RowsView::Mem(chunks), _) => {
+                    let here: usize = chunks.iter().map(|c| c.batch.column(physical).null_count()).sum();
+                    nulls = nulls.map(|n| n + here as u64);
+                }
+                (RowsView::File(_), Some(footer)) => {
+                    let stats = footer.stats.columns.get(physical).and_then(Option::as_ref);
+                    nulls = match stats {
+                        Some(s) if s.nulls.null_count() == 0 => nulls.map(|n| n + s.nulls.values().iter().sum::<u64>()),
+                        _ => None,
+                    };
+                    let rows: Vec<u32> = footer.row_groups.iter().map(|g| g.rows).collect();
+                    if let Some((min, max)) = stats.and_then(|s| s.range(&rows)) {
+                        let (min, max) = (Precision::Inexact(min), Precision::Inexact(max));
+                        let first = statistics.min_value == Precision::Absent;
+                        statistics.min_value = if first { min } else { statistics.min_value.min(&min) };
+                        statistics.max_value = if first { max } else { statistics.max_value.max(&max) };
+                    }
+                }
+                (RowsView::File(_), None) => nulls = None,
+            }
+        }
+        if let Some(nulls) = nulls.and_then(|n| usize::try_from(n).ok()) {
+            statistics.null_count = if untouched { Precision::Exact(nulls) } else { Precision::Inexact(nulls) };
+        }
+        statistics
+    }
+}
+
+/// Part of a unit.
+#[derive(Debug, Clone, Copy)]
+struct Morsel {
+    unit: usize,
+    offset: u32,
+    rows: u32,
+}
+
+fn morsels(units: &[Unit], partitions: usize) -> Arc<[Morsel]> {
+    let total: u64 = units.iter().map(|u| u64::from(u.rows)).sum();
+    let most = if units.len() >= partitions * MORSELS_PER_PARTITION {
+        u32::MAX
+    } else {
+        let even = total / (partitions.max(1) * MORSELS_PER_PARTITION) as u64;
+        u32::try_from(even).unwrap_or(u32::MAX).next_multiple_of(MIN_MORSEL_ROWS).max(MIN_MORSEL_ROWS)
+    };
+    let mut morsels = Vec::new();
+    for (i, unit) in units.iter().enumerate() {
+        let mut offset = 0;
+        while offset < unit.rows {
+            let rows = most.min(unit.rows - offset);
+            morsels.push(Morsel { unit: i, offset, rows });
+            offset += rows;
+        }
+    }
+    morsels.into()
+}
+
+/// Executions of one plan node. The n-th execution of each partition shares the n-th queue.
+#[derive(Debug, Default)]
+struct Executions {
+    queues: Vec<Arc<AtomicUsize>>,
+    started: HashMap<usize, usize>,
+}
+
+pub struct MirrorScan {
+    source: Arc<Source>,
+    physical: Arc<[usize]>,
+    schema: SchemaRef,
+    partitions: usize,
+    predicates: Vec<Arc<dyn PhysicalExpr>>,
+    pruner: Arc<Pruner>,
+    morsels: Arc<[Morsel]>,
+    executions: Mutex<Executions>,
+    properties: Arc<PlanProperties>,
+    statistics: Arc<Statistics>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl MirrorScan {
+    fn new(source: Arc<Source>, schema: SchemaRef, physical: Vec<usize>, partitions: usize) -> Self {
+        let morsels = morsels(&source.units, partitions);
+        let partitions = partitions.min(morsels.len()).max(1);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let statistics = Arc::new(source.statistics(&schema, &physical));
+        Self {
+            source,
+            physical: physical.into(),
+            schema,
+            partitions,
+            predicates: Vec::new(),
+            pruner: Arc::default(),
+            morsels,
+            executions: Mutex::default(),
+            properties: Arc::new(properties),
+            statistics,
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// The same scan, not executed yet.
+    fn fresh(&self) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            physical: Arc::clone(&self.physical),
+            schema: Arc::clone(&self.schema),
+            partitions: self.partitions,
+            predicates: self.predicates.clone(),
+            pruner: Arc::default(),
+            morsels: Arc::clone(&self.morsels),
+            executions: Mutex::default(),
+            properties: Arc::clone(&self.properties),
+            statistics: Arc::clone(&self.statistics),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+}
+
+impl fmt::Debug for MirrorScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MirrorScan of {}", self.source.view.layout.name)
+    }
+}
+
+impl DisplayAs for MirrorScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layout = &self.source.view.layout;
+        let names = self.physical.iter().map(|&p| layout.schema.field(p).name().as_str()).collect::<Vec<_>>().join(", ");
+        write!(f, "MirrorScan: {} [{names}], row groups={}", layout.name, self.source.units.len())?;
+        if !self.predicates.is_empty() {
+            let predicates = self.predicates.iter().map(ToString::to_string).collect::<Vec<_>>().join(" AND ");
+            write!(f, ", prune={predicates}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for MirrorScan {
+    fn name(&self) -> &'static str {
+        "MirrorScan"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.fresh()))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let queue = {
+            let mut executions = self.executions.lock();
+            let nth = executions.started.entry(partition).or_default();
+            let at = *nth;
+            *nth += 1;
+            while executions.queues.len() <= at {
+                executions.queues.push(Arc::default());
+            }
+            Arc::clone(&executions.queues[at])
+        };
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let work = Work {
+            source: Arc::clone(&self.source),
+            physical: Arc::clone(&self.physical),
+            schema: Arc::clone(&self.schema),
+            predicates: self.predicates.clone(),
+            pruner: Arc::clone(&self.pruner),
+            morsels: Arc::clone(&self.morsels),
+            queue,
+            batch_rows: u32::try_from(context.session_config().batch_size()).unwrap_or(8192).max(1),
+            current: None,
+            pruned: MetricBuilder::new(&self.metrics).counter("row_groups_pruned", partition),
+        };
+        let stream = futures::stream::try_unfold((work, baseline), |(mut work, baseline)| async move {
+            let batch = work.next().await?;
+            Ok(batch.map(|batch| {
+                baseline.record_output(batch.num_rows());
+                (batch, (work, baseline))
+            }))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> Result<Statistics> {
+        match partition {
+            None => Ok((*self.statistics).clone()),
+            // Which rows a partition gets is settled at run time.
+            Some(_) => Ok(Statistics::new_unknown(&self.schema)),
+        }
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters: Vec<_> = child_pushdown_result.parent_filters.into_iter().map(|f| f.filter).collect();
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; filters.len()]);
+        if filters.is_empty() {
+            return Ok(answer);
+        }
+        let mut node = self.fresh();
+        node.predicates.extend(filters);
+        Ok(answer.with_updated_node(Arc::new(node)))
+    }
+}
+
+/// The columns of the unit that a partition is reading.
+struct Current {
+    columns: Vec<ArrayRef>,
+    part: usize,
+    /// Number of the unit's first row within the part.
+    start: u32,
+    /// Rows of the unit still to be read.
+    next: u32,
+    end: u32,
+}
+
+/// What one partition does.
+struct Work {
+    source: Arc<Source>,
+    physical: Arc<[usize]>,
+    schema: SchemaRef,
+    predicates: Vec<Arc<dyn PhysicalExpr>>,
+    pruner: Arc<Pruner>,
+    morsels: Arc<[Morsel]>,
+    queue: Arc<AtomicUsize>,
+    batch_rows: u32,
+    current: Option<Current>,
+    pruned: Count,
+}
+
+impl Work {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let Some(current) = &mut self.current else {
+                if !self.open().await? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let (offset, rows) = (current.next, self.batch_rows.min(current.end - current.next));
+            current.next += rows;
+            let columns = current.columns.iter().map(|c| c.slice(offset as usize, rows as usize)).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
+            let first = current.start + offset;
+            let deletes = &self.source.view.parts[current.part].deletes;
+            let keep = deletes.keep(first, rows);
+            if current.next >= current.end {
+                self.current = None;
+            }
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+            match keep {
+                None => return Ok(Some(batch)),
+                Some(mask) if mask.count_set_bits() == 0 => {}
+                Some(mask) => return Ok(Some(filter_record_batch(&batch, &BooleanArray::new(mask, None))?)),
+            }
+        }
+    }
+
+    /// Opens the next unit that has to be read; `false` if there is none.
+    async fn open(&mut self) -> Result<bool> {
+        loop {
+            let Some(morsel) = self.morsels.get(self.queue.fetch_add(1, Ordering::Relaxed)).copied() else { return Ok(false) };
+            let keep = self.pruner.keep(&self.predicates, &self.schema, &self.physical, &self.source);
+            if keep.is_some_and(|k| !k[morsel.unit]) {
+                if morsel.offset == 0 {
+                    self.pruned.add(1);
+                }
+                continue;
+            }
+            let unit = self.source.units[morsel.unit];
+            let columns = match &self.source.view.parts[unit.part].rows {
+                RowsView::File(segment) => read(segment, unit.group, &self.physical).await?,
+                RowsView::Mem(chunks) => self.physical.iter().map(|&c| Arc::clone(chunks[unit.group].batch.column(c))).collect(),
+            };
+            self.current = Some(Current { columns, part: unit.part, start: unit.start, next: morsel.offset, end: morsel.offset + morsel.rows });
+            return Ok(true);
+        }
+    }
+}
+
+async fn read(segment: &Segment, group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+    let mut arrays = Vec::with_capacity(columns.len());
+    for &column in columns {
+        arrays.push(segment.column(group, column).await.map_err(external)?);
+    }
+    Ok(arrays)
+}

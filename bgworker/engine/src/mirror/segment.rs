@@ -1,0 +1,302 @@
+//! Segments: immutable Parquet files, read through the shared cache.
+//!
+//! Invariants:
+//! - Whoever holds a segment can read it: its file is deleted only when nobody does (see [`Segment::doom`]).
+//! - Arrays come out in the types of the layout, whatever the file has.
+
+use super::cache::ColumnCache;
+use super::layout::{Layout, file_type};
+use super::stats::SegmentStats;
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType, Schema, SchemaRef};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{OnceCell, mpsc};
+use weir_plan::manifest::SegmentMeta;
+use weir_plan::{Error, Result};
+
+/// What all segments share.
+pub struct Io {
+    pub store: Arc<dyn ObjectStore>,
+    pub prefix: Path,
+    pub cache: ColumnCache,
+    /// Files that nobody reads any more.
+    pub garbage: mpsc::UnboundedSender<Path>,
+    next_uid: AtomicU64,
+    last_id: AtomicU64,
+    /// Ids below are those of earlier engines.
+    pub first_id: i64,
+}
+
+impl Io {
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64) -> (Arc<Io>, mpsc::UnboundedReceiver<Path>) {
+        let (garbage, collected) = mpsc::unbounded_channel();
+        let mut io = Io {
+            store,
+            prefix,
+            cache: ColumnCache::new(cache_limit_bytes),
+            garbage,
+            next_uid: AtomicU64::new(0),
+            last_id: AtomicU64::new(0),
+            first_id: 0,
+        };
+        io.first_id = io.next_segment_id();
+        (Arc::new(io), collected)
+    }
+
+    /// A number that nothing else in this process has.
+    pub fn next_uid(&self) -> u64 {
+        self.next_uid.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A segment id that was never used before, also not by an engine that crashed before its manifest was committed: the time in
+    /// microseconds, made unique.
+    pub fn next_segment_id(&self) -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(0));
+        let previous = self.last_id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1))).unwrap_or(0);
+        now.max(previous + 1).cast_signed()
+    }
+
+    /// Ids that exist already are not given again.
+    pub fn note_segment_id(&self, id: i64) {
+        self.last_id.fetch_max(id.cast_unsigned(), Ordering::Relaxed);
+    }
+
+    /// The place of a path below the storage root.
+    pub fn location(&self, path: &str) -> Path {
+        self.prefix.parts().chain(Path::from(path).parts()).collect()
+    }
+}
+
+pub fn io_error(e: impl std::fmt::Display) -> Error {
+    Error::internal(format!("segment storage: {e}"))
+}
+
+/// One row group's place in its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowGroup {
+    pub start: u32,
+    pub rows: u32,
+}
+
+/// What is known from the file's footer.
+pub struct Footer {
+    metadata: ArrowReaderMetadata,
+    pub row_groups: Vec<RowGroup>,
+    pub stats: SegmentStats,
+}
+
+pub struct Segment {
+    /// Unique in this process; key of the caches.
+    pub uid: u64,
+    pub id: i64,
+    pub path: String,
+    pub rows: u32,
+    pub size_bytes: u64,
+    pub layout: Arc<Layout>,
+    io: Arc<Io>,
+    footer: OnceCell<Arc<Footer>>,
+    doomed: AtomicBool,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "segment {}", self.path)
+    }
+}
+
+impl Segment {
+    pub fn new(io: &Arc<Io>, layout: &Arc<Layout>, meta: &SegmentMeta) -> Result<Arc<Segment>> {
+        let rows = u32::try_from(meta.rows).map_err(|_| Error::internal(format!("segment {} has too many rows", meta.path)))?;
+        io.note_segment_id(meta.id);
+        Ok(Arc::new(Segment {
+            uid: io.next_uid(),
+            id: meta.id,
+            path: meta.path.clone(),
+            rows,
+            size_bytes: meta.size_bytes,
+            layout: Arc::clone(layout),
+            io: Arc::clone(io),
+            footer: OnceCell::new(),
+            doomed: AtomicBool::new(false),
+        }))
+    }
+
+    /// The file is to be deleted as soon as nobody holds the segment.
+    pub fn doom(&self) {
+        self.doomed.store(true, Ordering::Relaxed);
+    }
+
+    fn reader(&self) -> ParquetObjectReader {
+        ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path)).with_file_size(self.size_bytes)
+    }
+
+    fn error(&self, e: impl std::fmt::Display) -> Error {
+        Error::internal(format!("segment {} of mirror {}: {e}", self.path, self.layout.name))
+    }
+
+    /// The footer, read at first need.
+    pub async fn footer(&self) -> Result<Arc<Footer>> {
+        let read = || async {
+            let mut reader = self.reader();
+            let metadata = reader.get_metadata(None).await.map_err(|e| self.error(e))?;
+            let options = ArrowReaderOptions::new().with_schema(file_schema(&self.layout.schema));
+            let metadata = ArrowReaderMetadata::try_new(metadata, options).map_err(|e| self.error(e))?;
+            let mut row_groups = Vec::new();
+            let mut start = 0u32;
+            for group in metadata.metadata().row_groups() {
+                let rows = u32::try_from(group.num_rows()).map_err(|e| self.error(e))?;
+                row_groups.push(RowGroup { start, rows });
+                start = start.checked_add(rows).ok_or_else(|| self.error("too many rows"))?;
+            }
+            if start != self.rows {
+                return Err(self.error(format!("has {start} rows instead of {}", self.rows)));
+            }
+            let stats = SegmentStats::read(&metadata, &self.layout.schema);
+            Ok(Arc::new(Footer { metadata, row_groups, stats }))
+        };
+        self.footer.get_or_try_init(read).await.cloned()
+    }
+
+    /// One column of a row group, through the cache.
+    pub async fn column(&self, row_group: usize, column: usize) -> Result<ArrayRef> {
+        let id = (self.uid, u32::try_from(row_group).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX));
+        self.io.cache.get(id, async { Ok(self.decode(row_group, &[column]).await?.swap_remove(0)) }).await
+    }
+
+    /// Columns of a row group, past the cache.
+    pub async fn decode(&self, row_group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        let footer = self.footer().await?;
+        let rows = footer.row_groups.get(row_group).ok_or_else(|| self.error("no such row group"))?.rows as usize;
+        let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), columns.iter().copied());
+        let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader(), footer.metadata.clone())
+            .with_row_groups(vec![row_group])
+            .with_projection(mask)
+            .with_batch_size(rows.max(1))
+            .build()
+            .map_err(|e| self.error(e))?;
+        let mut batches: Vec<RecordBatch> = stream.try_collect().await.map_err(|e| self.error(e))?;
+        let batch = match batches.len() {
+            1 => batches.swap_remove(0),
+            0 => return Err(self.error("row group without rows")),
+            _ => arrow::compute::concat_batches(&batches[0].schema(), &batches).map_err(|e| self.error(e))?,
+        };
+        if batch.num_rows() != rows || batch.num_columns() != columns.len() {
+            return Err(self.error("row group is damaged"));
+        }
+        // The file's order is that of the schema; ours is that of the request.
+        let mut sorted = columns.to_vec();
+        sorted.sort_unstable();
+        columns
+            .iter()
+            .map(|c| {
+                let at = sorted.binary_search(c).map_err(|_| self.error("column is missing"))?;
+                from_file(batch.column(at), self.layout.schema.field(*c).data_type())
+            })
+            .collect()
+    }
+
+    /// The row group of a row, and its place there.
+    pub async fn locate(&self, row: u32) -> Result<(usize, u32)> {
+        let footer = self.footer().await?;
+        let at = footer.row_groups.partition_point(|g| g.start <= row);
+        let group = at.checked_sub(1).and_then(|i| footer.row_groups.get(i)).filter(|g| row - g.start < g.rows);
+        match group {
+            Some(g) => Ok((at - 1, row - g.start)),
+            None => Err(self.error(format!("has no row {row}"))),
+        }
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some(footer) = self.footer.get() {
+            let groups = u32::try_from(footer.row_groups.len()).unwrap_or(u32::MAX);
+            let columns = u32::try_from(self.layout.schema.fields().len()).unwrap_or(u32::MAX);
+            self.io.cache.forget(self.uid, groups, columns);
+        }
+        if *self.doomed.get_mut() {
+            let _ = self.io.garbage.send(self.io.location(&self.path));
+        }
+    }
+}
+
+/// Deletes what became garbage.
+pub async fn collect_garbage(io: &Io, garbage: &mut mpsc::UnboundedReceiver<Path>) {
+    while let Ok(path) = garbage.try_recv() {
+        if let Err(e) = io.store.delete(&path).await
+            && !matches!(e, object_store::Error::NotFound { .. })
+        {
+            tracing::warn!("could not delete segment {path}: {e}");
+        }
+    }
+}
+
+/// The schema of the file of a mirror with this schema.
+pub fn file_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema.fields().iter().map(|f| Field::new(f.name(), file_type(f.data_type()), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// A column in the type it has in the file.
+pub fn to_file(array: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match array.data_type() {
+        DataType::Interval(_) => {
+            let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
+            let mut bytes = Vec::with_capacity(intervals.len() * 16);
+            for v in intervals.values() {
+                bytes.extend_from_slice(&v.months.to_le_bytes());
+                bytes.extend_from_slice(&v.days.to_le_bytes());
+                bytes.extend_from_slice(&v.nanoseconds.to_le_bytes());
+            }
+            Arc::new(FixedSizeBinaryArray::try_new(16, bytes.into(), intervals.nulls().cloned()).map_err(io_error)?)
+        }
+        DataType::List(item) => {
+            let ty = file_type(item.data_type());
+            if ty == *item.data_type() {
+                return Ok(Arc::clone(array));
+            }
+            let list = array.as_list::<i32>();
+            let field = Arc::new(Field::new(item.name(), ty, true));
+            Arc::new(ListArray::try_new(field, list.offsets().clone(), to_file(list.values())?, list.nulls().cloned()).map_err(io_error)?)
+        }
+        _ => Arc::clone(array),
+    })
+}
+
+/// The reverse of [`to_file`], checked against the type it must have.
+fn from_file(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef> {
+    let array: ArrayRef = match (array.data_type(), ty) {
+        (DataType::FixedSizeBinary(16), DataType::Interval(_)) => {
+            let binary = array.as_fixed_size_binary();
+            let values: Option<Vec<_>> = (0..binary.len())
+                .map(|i| {
+                    let bytes: &[u8; 16] = binary.value(i).try_into().ok()?;
+                    Some(IntervalMonthDayNanoType::make_value(
+                        i32::from_le_bytes(*bytes.first_chunk()?),
+                        i32::from_le_bytes(*bytes[4..].first_chunk()?),
+                        i64::from_le_bytes(*bytes.last_chunk()?),
+                    ))
+                })
+                .collect();
+            let values = values.ok_or_else(|| io_error("damaged interval"))?;
+            Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::try_new(values.into(), binary.nulls().cloned()).map_err(io_error)?)
+        }
+        (DataType::List(_), DataType::List(item)) => {
+            let list = array.as_list::<i32>();
+            let values = from_file(list.values(), item.data_type())?;
+            Arc::new(ListArray::try_new(Arc::clone(item), list.offsets().clone(), values, list.nulls().cloned()).map_err(io_error)?)
+        }
+        _ => Arc::clone(array),
+    };
+    if array.data_type() != ty {
+        return Err(io_error(format!("a column is {} instead of {ty}", array.data_type())));
+    }
+    Ok(array)
+}

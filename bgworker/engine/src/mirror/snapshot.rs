@@ -1,0 +1,74 @@
+//! A consistent view of all mirrors, and the tables that a plan gets from it.
+
+use super::scan::MirrorTable;
+use super::table::{Shared, Status, TableView};
+use datafusion::catalog::TableProvider;
+use datafusion::error::{DataFusionError, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+use weir_lower::rel::TableSource;
+use weir_plan::Error;
+use weir_plan::ir::{Scan, Source};
+use weir_plan::manifest::Lsn;
+use weir_plan::types::arrow_type;
+
+/// All mirrors at one point in the commit order. What it holds is not changed and not deleted while it lives.
+pub struct Snapshot {
+    tables: HashMap<u32, weir_plan::Result<Arc<TableView>>>,
+    lsn: Lsn,
+}
+
+fn refused(message: String) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::refused(message)))
+}
+
+impl Snapshot {
+    pub(super) fn take(shared: &Shared) -> Self {
+        let tables = shared.tables.iter().map(|(&relid, table)| (relid, table.view())).collect();
+        Snapshot { tables, lsn: shared.decoded }
+    }
+
+    /// Every commit that begins before this position is contained.
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// The content of a mirror.
+    #[cfg(test)]
+    pub(super) fn view(&self, relid: u32) -> Option<Arc<TableView>> {
+        self.tables.get(&relid)?.as_ref().ok().cloned()
+    }
+}
+
+impl TableSource for Snapshot {
+    fn provider(&self, scan: &Scan) -> Result<Arc<dyn TableProvider>> {
+        let Source::Mirror { relid, generation } = scan.source;
+        let view = match self.tables.get(&relid) {
+            Some(Ok(view)) if view.layout.generation == generation => view,
+            Some(Err(e)) => return Err(DataFusionError::External(Box::new(e.clone()))),
+            _ => return Err(refused(format!("the engine does not hold a mirror of \"{}\" in this generation", scan.name))),
+        };
+        match &view.status {
+            Status::Active { from } if *from <= self.lsn => {}
+            Status::Active { .. } => return Err(refused(format!("the mirror of \"{}\" is catching up", scan.name))),
+            Status::Copying => return Err(refused(format!("the mirror of \"{}\" is being copied", scan.name))),
+            Status::Invalid(reason) => return Err(refused(format!("the mirror of \"{}\" is not exact: {reason}", scan.name))),
+        }
+        let mut columns = Vec::with_capacity(scan.columns.len());
+        for column in &scan.columns {
+            let missing = || refused(format!("the mirror of \"{}\" does not have column {} in this form", scan.name, column.attnum));
+            let at = view.layout.column(column.attnum).ok_or_else(missing)?;
+            if arrow_type(&view.layout.columns[at].ty) != arrow_type(&column.ty) {
+                return Err(missing());
+            }
+            if view.poisoned.contains(&column.attnum) {
+                let name = &view.layout.columns[at].name;
+                return Err(refused(format!("column \"{name}\" of \"{}\" holds a value that the mirror cannot hold", scan.name)));
+            }
+            if !columns.contains(&at) {
+                columns.push(at);
+            }
+        }
+        Ok(Arc::new(MirrorTable::new(Arc::clone(view), &columns)))
+    }
+}

@@ -1,0 +1,144 @@
+//! Where segments are stored: a directory or a bucket.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, UploadPart,
+};
+use std::ops::Range;
+use std::sync::Arc;
+use weir_plan::protocol::EngineSettings;
+use weir_plan::{Error, Kind, Result};
+
+/// The store of `weir.storage` and the prefix of our files in it. Relative to `dir`, the engine's own directory, if it is empty.
+///
+/// # Errors
+/// `BadOption` for a location that cannot be used.
+pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn ObjectStore>, Path)> {
+    let location = settings.storage.as_str();
+    if let Some(rest) = location.strip_prefix("s3://") {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        for (name, value) in &settings.storage_options {
+            let key = name.parse().map_err(|_| Error::new(Kind::BadOption, format!("unknown storage option \"{name}\"")))?;
+            builder = builder.with_config(key, value);
+        }
+        // The message of the builder may quote options; only the location is repeated.
+        let store = builder.build().map_err(|_| Error::new(Kind::BadOption, format!("storage location \"{location}\" cannot be used")))?;
+        return Ok((Arc::new(store), Path::from(prefix)));
+    }
+    if location.contains("://") {
+        return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is neither a directory nor s3://")));
+    }
+    let root = if location.is_empty() { dir.join("segments") } else { std::path::PathBuf::from(location) };
+    if !root.is_absolute() && !location.is_empty() {
+        return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is not an absolute path")));
+    }
+    let bad = |e: &dyn std::fmt::Display| Error::new(Kind::BadOption, format!("storage directory \"{}\" cannot be used: {e}", root.display()));
+    std::fs::create_dir_all(&root).map_err(|e| bad(&e))?;
+    let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| bad(&e))?;
+    Ok((Arc::new(DurableDirectory { store: Arc::new(store), root }), Path::default()))
+}
+
+/// A directory whose files are on disk when writing them returns: the manifest that names a file is committed right after, and the log
+/// that it replaces is given up.
+#[derive(Debug)]
+struct DurableDirectory {
+    store: Arc<LocalFileSystem>,
+    root: std::path::PathBuf,
+}
+
+/// Flushes a file and the directories above it up to the root.
+async fn sync(store: Arc<LocalFileSystem>, root: std::path::PathBuf, location: Path) -> object_store::Result<()> {
+    let file = store.path_to_filesystem(&location)?;
+    let flush = move || -> std::io::Result<()> {
+        std::fs::File::open(&file)?.sync_all()?;
+        for dir in file.ancestors().skip(1) {
+            std::fs::File::open(dir)?.sync_all()?;
+            if dir == root {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic { store: "directory", source };
+    match tokio::task::spawn_blocking(flush).await {
+        Ok(done) => done.map_err(|e| failed(Box::new(e))),
+        Err(e) => Err(failed(Box::new(e))),
+    }
+}
+
+impl std::fmt::Display for DurableDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.root.display())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableDirectory {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+        let result = self.store.put_opts(location, payload, options).await?;
+        sync(Arc::clone(&self.store), self.root.clone(), location.clone()).await?;
+        Ok(result)
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, options: PutMultipartOptions) -> object_store::Result<Box<dyn MultipartUpload>> {
+        let upload = self.store.put_multipart_opts(location, options).await?;
+        Ok(Box::new(DurableUpload { upload, store: Arc::clone(&self.store), root: self.root.clone(), location: location.clone() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.store.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
+        self.store.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, object_store::Result<Path>>) -> BoxStream<'static, object_store::Result<Path>> {
+        self.store.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+        self.store.copy_opts(from, to, options).await?;
+        sync(Arc::clone(&self.store), self.root.clone(), to.clone()).await
+    }
+}
+
+#[derive(Debug)]
+struct DurableUpload {
+    upload: Box<dyn MultipartUpload>,
+    store: Arc<LocalFileSystem>,
+    root: std::path::PathBuf,
+    location: Path,
+}
+
+#[async_trait]
+impl MultipartUpload for DurableUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.upload.put_part(data)
+    }
+
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
+        let result = self.upload.complete().await?;
+        sync(Arc::clone(&self.store), self.root.clone(), self.location.clone()).await?;
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        self.upload.abort().await
+    }
+}

@@ -1,0 +1,81 @@
+//! Seeded traces of a server, its log and its crashes against the mirrors, compared with a naive model.
+
+mod model;
+mod trace;
+
+use super::*;
+use model::*;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use trace::Trace;
+
+fn run(seeds: std::ops::Range<u64>, steps: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("starts");
+    let workers = 4u64;
+    let tasks: Vec<_> = (0..workers)
+        .map(|w| {
+            let seeds = seeds.clone();
+            runtime.spawn(async move {
+                for seed in seeds.filter(|s| s % workers == w) {
+                    Trace::new(seed).run(steps).await;
+                }
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.expect("a trace failed");
+        }
+    });
+}
+
+#[test]
+fn mirrors_equal_the_heap_whatever_happens() {
+    run(0..1200, 60);
+}
+
+#[test]
+fn long_traces_compact_and_restart() {
+    run(10_000..10_040, 800);
+}
+
+/// `WEIR_TRACE_SEEDS=from..to` runs more.
+#[test]
+fn more_traces_on_demand() {
+    if let Some((from, to)) = std::env::var("WEIR_TRACE_SEEDS").ok().as_deref().and_then(|s| s.split_once("..")) {
+        run(from.parse().expect("a number")..to.parse().expect("a number"), 100);
+    }
+}
+
+#[test]
+fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(1);
+        let tables = tables();
+        let mirrors = Mirrors::new(Arc::new(object_store::memory::InMemory::new()), Path::default(), 1 << 20);
+        let mut def = tables[0].def(1, MirrorState::Active);
+        def.applied_lsn = 0;
+        mirrors.load(def.clone(), 100).await.expect("loads");
+        let insert = |key: i64| vec![Change::Insert(vec![Cell::Int(key), Cell::Null, Cell::Null, Cell::Null])];
+        for batch in tables[0].messages(&insert(1), &mut rng) {
+            mirrors.changes(10, 1, 5, batch.expect("rows"), &[]).expect("fits");
+        }
+        mirrors.commit(5, 100, 200).await;
+        mirrors.caught_up(200, 1).await;
+        let proposal = mirrors.flush(true).await.expect("writes").expect("something");
+        let change = proposal.changes[0].clone();
+        def.segments = change.add;
+        def.applied_lsn = change.applied_lsn;
+        let slot = proposal.slot_lsn;
+        mirrors.manifest_committed(proposal, true).await;
+        assert_eq!(slot, 200);
+        let again = Mirrors::new(Arc::clone(&mirrors.io.store), Path::default(), 1 << 20);
+        again.load(def, slot).await.expect("loads");
+        for batch in tables[0].messages(&insert(2), &mut rng) {
+            again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");
+        }
+        again.commit(6, 200, 300).await;
+        assert_eq!(again.status()[0].live_rows, 2);
+    });
+}
