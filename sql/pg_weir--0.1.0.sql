@@ -91,10 +91,11 @@ CREATE FUNCTION weir._position() RETURNS jsonb
 CREATE FUNCTION weir._last_route() RETURNS jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_last_route';
 
-CREATE FUNCTION weir.last_route(OUT routed bool, OUT engine text, OUT reason text)
+CREATE FUNCTION weir.last_route(OUT routed bool, OUT engine text, OUT reason text, OUT fallback bool, OUT message text)
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT (r ->> 'routed')::bool, nullif(r ->> 'engine', ''), nullif(r ->> 'reason', '') FROM weir._last_route() AS r $$;
-COMMENT ON FUNCTION weir.last_route() IS 'whether the last query of this session was routed, where to, or why not';
+    AS $$ SELECT (r ->> 'routed')::bool, nullif(r ->> 'engine', ''), nullif(r ->> 'reason', ''),
+                 (r ->> 'fallback')::bool, nullif(r ->> 'message', '') FROM weir._last_route() AS r $$;
+COMMENT ON FUNCTION weir.last_route() IS 'whether the last query of this session was routed, where to, or why not; fallback: routed, but Postgres ran it after all, for the reason in message';
 
 -- Mirrors that the current user may see: those of tables that he may read.
 CREATE VIEW weir.mirrors WITH (security_barrier) AS

@@ -58,6 +58,5 @@ pub fn position(_: &Arguments) -> Option<pg_sys::Datum> {
 /// `weir._last_route()`
 pub fn last_route(_: &Arguments) -> Option<pg_sys::Datum> {
     let last = crate::planner::last_route();
-    let reason = if last.fallback { last.message } else { last.reason };
-    jsonb(json!({ "routed": last.routed && !last.fallback, "engine": last.engine, "reason": reason }))
+    jsonb(json!({ "routed": last.routed, "engine": last.engine, "reason": last.reason, "fallback": last.fallback, "message": last.message }))
 }
