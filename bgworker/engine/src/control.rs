@@ -102,7 +102,7 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
                     }
                 }
                 Ok(Some(message)) => {
-                    if let Err(e) = handle(message, &resources) {
+                    if let Err(e) = handle(message, &resources).await {
                         break 'all Err(e);
                     }
                 }
@@ -115,20 +115,20 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
     result
 }
 
-fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
+async fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
     let mirrors = &resources.mirrors;
     match message {
         ToEngineControl::Configure(settings) => resources.reconfigure(settings),
-        ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn),
-        ToEngineControl::Drop { relid } => mirrors.drop_mirror(relid),
+        ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn).await?,
+        ToEngineControl::Drop { relid } => mirrors.drop_mirror(relid).await,
         ToEngineControl::Changes { relid, generation, xid, ipc, poisoned } => {
             mirrors.changes(relid, generation, xid, arrow_ipc::from_bytes(ipc)?, &poisoned)?;
         }
         ToEngineControl::Truncate { relid, generation, xid } => mirrors.truncate(relid, generation, xid)?,
-        ToEngineControl::Commit { xid, commit_lsn, end_lsn, .. } => report(mirrors.commit(xid, commit_lsn, end_lsn), resources),
+        ToEngineControl::Commit { xid, commit_lsn, end_lsn, .. } => report(mirrors.commit(xid, commit_lsn, end_lsn).await, resources),
         ToEngineControl::Abort { xid } => mirrors.abort(xid),
-        ToEngineControl::Invalidate { relid, reason } => mirrors.invalidate(relid, &reason),
-        ToEngineControl::CaughtUp { lsn, time_us } => report(mirrors.caught_up(lsn, time_us), resources),
+        ToEngineControl::Invalidate { relid, reason } => mirrors.invalidate(relid, &reason).await,
+        ToEngineControl::CaughtUp { lsn, time_us } => report(mirrors.caught_up(lsn, time_us).await, resources),
         ToEngineControl::ManifestCommitted { .. } | ToEngineControl::Shutdown => {}
     }
     Ok(())
@@ -146,6 +146,14 @@ pub fn report(events: Vec<Event>, resources: &Resources) {
 /// Flushes the deltas to segments and lets the worker commit the manifest, one proposal at a time.
 async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>>) {
     let mut token = 0u64;
+    // Once the worker reports progress it has sent every mirror there is. A bucket may be shared with others, so nothing is deleted there.
+    if resources.mirrors.progress().changed().await.is_ok() && !resources.settings.storage.contains("://") {
+        match resources.mirrors.collect_orphans().await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!("deleting {n} segments that no mirror uses"),
+            Err(e) => resources.wishes.warn(format!("could not look for unused segments: {e}")),
+        }
+    }
     loop {
         let _ = tokio::time::timeout(FLUSH_INTERVAL, resources.mirrors.flush_wanted()).await;
         let proposal = match resources.mirrors.flush(false).await {
@@ -162,6 +170,6 @@ async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mu
         pending.lock().insert(token, done);
         resources.wishes.send(FromEngineControl::CommitManifest { token, changes: proposal.changes.clone(), slot_lsn: proposal.slot_lsn });
         let ok = committed.await.unwrap_or(false);
-        report(resources.mirrors.manifest_committed(proposal, ok), &resources);
+        report(resources.mirrors.manifest_committed(proposal, ok).await, &resources);
     }
 }

@@ -126,7 +126,7 @@ impl Connection {
                 }
                 ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
                     copying = Some((relid, generation));
-                    self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).map(|retry| Some(FromEngine::CopyGo { retry }))
+                    self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|retry| Some(FromEngine::CopyGo { retry }))
                 }
                 ToEngine::CopyBatch { ipc, poisoned } => self.copy_batch(copying, ipc, &poisoned).await.map(|()| None),
                 ToEngine::CopyEnd => self.copy_end(copying.take()).await,
