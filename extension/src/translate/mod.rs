@@ -27,6 +27,7 @@ mod query;
 mod row;
 mod setop;
 mod sublink;
+mod ties;
 mod top;
 mod tree;
 mod types;

@@ -2,7 +2,7 @@
 
 use super::tree::{self, list};
 use super::usage::{self, Used};
-use super::{Cx, Result, agg, cte, expr, from, order, param, setop, window};
+use super::{Cx, Result, agg, cte, expr, from, order, param, setop, ties, window};
 use pgrx::pg_sys;
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -90,7 +90,6 @@ unsafe fn check(query: *mut Query) -> Result<()> {
         (q.hasRecursive, "WITH RECURSIVE"),
         (q.hasTargetSRFs, "a set-returning function in the select list"),
         (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
-        (q.limitOption == pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES, "FETCH FIRST WITH TIES"),
     ];
     match refused.iter().find(|(is, _)| *is) {
         Some((_, what)) => Err((*what).to_string()),
@@ -238,7 +237,14 @@ pub unsafe fn distinct_keys(
 pub unsafe fn limit(cx: &mut Cx, query: *mut Query, rel: Rel) -> Result<Rel> {
     let offset = limit_expr(cx, (*query).limitOffset)?;
     let limit = limit_expr(cx, (*query).limitCount)?;
+    if has_ties(query) {
+        return ties::with_ties(cx, rel, offset, limit);
+    }
     Ok(if offset.is_none() && limit.is_none() { rel } else { Rel::Limit { input: Box::new(rel), offset, limit } })
+}
+
+pub unsafe fn has_ties(query: *mut Query) -> bool {
+    (*query).limitOption == pg_sys::LimitOption::LIMIT_OPTION_WITH_TIES
 }
 
 unsafe fn limit_expr(cx: &mut Cx, node: *mut Node) -> Result<Option<Expr>> {

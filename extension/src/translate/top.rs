@@ -66,6 +66,9 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
         keys = engine_keys;
         sorted = true;
     }
+    if !sorted && query::has_ties(query) {
+        return Err("FETCH FIRST WITH TIES by an order that the engine does not know".into());
+    }
     if !sorted {
         for (i, te) in entries.iter().enumerate() {
             let is_key = (**te).ressortgroupref != 0 && sort_refs.contains(&(**te).ressortgroupref);
