@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod arrow_ipc;
+pub mod bytes;
 pub mod error;
 pub mod functions;
 pub mod ir;

@@ -44,7 +44,11 @@ pub enum ToEngine {
     CopyBegin { relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn },
     /// One record batch (a whole IPC stream with schema) in the physical columns of the mirror. No answer; the socket gives back-pressure.
     /// `poisoned`: columns in which this batch has a value that Arrow cannot hold exactly.
-    CopyBatch { ipc: Vec<u8>, poisoned: Vec<i16> },
+    CopyBatch {
+        #[serde(with = "crate::bytes")]
+        ipc: Vec<u8>,
+        poisoned: Vec<i16>,
+    },
     /// All rows are sent. Answer: [`FromEngine::CopyDone`] once they are in segments.
     CopyEnd,
     /// Wait until everything committed up to `lsn` is applied to all mirrors (`weir.sync`). Answer: `Done` or an error.
@@ -61,7 +65,10 @@ pub enum FromEngine {
     /// The data are fresh enough and pinned. `schema`: the head of the IPC stream. For each output column, the index of the physical
     /// column with its values, and of that with its display scales if it is a dynamic numeric.
     Started { schema: Vec<u8>, columns: Vec<(u32, Option<u32>)>, snapshot_lsn: Lsn },
-    Batch { ipc: Vec<u8> },
+    Batch {
+        #[serde(with = "crate::bytes")]
+        ipc: Vec<u8>,
+    },
     Done { metrics: Metrics },
     /// `retry`: a transaction that this snapshot does not see was already decoded: take another snapshot.
     CopyGo { retry: bool },
@@ -131,7 +138,14 @@ pub enum ToEngineControl {
     /// the physical columns of the mirror, and `unchanged` (Binary, nullable): a bitmap over the mirror's columns (in order of
     /// `MirrorDef::columns`, least significant bit first) whose values were not in the log (unchanged TOAST) and are those of the row
     /// that the preceding `op::DELETE` names.
-    Changes { relid: u32, generation: i64, xid: u32, ipc: Vec<u8>, poisoned: Vec<i16> },
+    Changes {
+        relid: u32,
+        generation: i64,
+        xid: u32,
+        #[serde(with = "crate::bytes")]
+        ipc: Vec<u8>,
+        poisoned: Vec<i16>,
+    },
     /// All rows so far are gone (TRUNCATE), in order with the changes of this transaction.
     Truncate { relid: u32, generation: i64, xid: u32 },
     /// The changes of `xid` become visible together. Sent for every decoded transaction with changes, also of tables that are not mirrored.
