@@ -114,6 +114,11 @@ unsafe fn locale_attr(tuple: pg_sys::HeapTuple) -> Option<String> {
 /// Source: `pg_locale.c` (`lc_collate_is_c`, builtin provider); glibc's C.UTF-8 orders by code point.
 fn classify(provider: u8, collate: Option<&str>, ctype: Option<&str>, locale: Option<&str>) -> Collation {
     let is_c = |s: Option<&str>| matches!(s, Some("C" | "POSIX"));
+    // Functions of case and character classes answer for ASCII text under any locale, but in these ASCII's i and I are no pair.
+    let dotless = |s: Option<&str>| s.is_some_and(|s| ["tr", "az"].iter().any(|l| s.get(..2).is_some_and(|p| p.eq_ignore_ascii_case(l))));
+    if dotless(ctype) || dotless(locale) {
+        return Collation::Nondeterministic;
+    }
     match provider {
         b'c' => match (is_c(collate), is_c(ctype)) {
             (true, true) => Collation::C,

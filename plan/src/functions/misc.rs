@@ -1,5 +1,101 @@
 //! Rows of uuid, bytea, json, arrays, enums and what fits nowhere else.
 
 use super::Row;
+use crate::ir::Session;
+use crate::types::{PgType, oid};
 
-pub(super) const ROWS: &[Row] = &[];
+/// Arrays whose elements are equal exactly if their values are equal as held.
+fn plain_elements(args: &[PgType], _: &Session) -> Result<(), String> {
+    for ty in args {
+        let element = ty.element().unwrap_or(*ty);
+        let plain = matches!(
+            element.base,
+            oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::BYTEA | oid::DATE | oid::TIME | oid::TIMESTAMP
+                | oid::TIMESTAMPTZ | oid::UUID
+        );
+        if !plain {
+            return Err(format!("elements of type {}", element.oid));
+        }
+    }
+    Ok(())
+}
+
+const fn array(oid: u32, name: &'static str) -> Row {
+    Row::scalar(oid, name).needs(super::Needs::Deterministic).when(plain_elements)
+}
+
+pub(super) const ROWS: &[Row] = &[
+    // uuid
+    Row::scalar(2956, "uuid_eq(uuid,uuid)"),
+    Row::scalar(2959, "uuid_ne(uuid,uuid)"),
+    Row::scalar(2954, "uuid_lt(uuid,uuid)"),
+    Row::scalar(2955, "uuid_le(uuid,uuid)"),
+    Row::scalar(2958, "uuid_gt(uuid,uuid)"),
+    Row::scalar(2957, "uuid_ge(uuid,uuid)"),
+    // bytea
+    Row::scalar(1948, "byteaeq(bytea,bytea)"),
+    Row::scalar(1953, "byteane(bytea,bytea)"),
+    Row::scalar(1949, "bytealt(bytea,bytea)"),
+    Row::scalar(1950, "byteale(bytea,bytea)"),
+    Row::scalar(1951, "byteagt(bytea,bytea)"),
+    Row::scalar(1952, "byteage(bytea,bytea)"),
+    Row::scalar(2010, "length(bytea)"),
+    Row::scalar(720, "octet_length(bytea)"),
+    Row::scalar(1810, "bit_length(bytea)"),
+    Row::scalar(6163, "bit_count(bytea)"),
+    Row::scalar(2011, "byteacat(bytea,bytea)"),
+    Row::scalar(2012, "substring(bytea,integer,integer)"),
+    Row::scalar(2085, "substr(bytea,integer,integer)"),
+    Row::scalar(2013, "substring(bytea,integer)"),
+    Row::scalar(2086, "substr(bytea,integer)"),
+    Row::scalar(2014, "position(bytea,bytea)"),
+    Row::scalar(721, "get_byte(bytea,integer)"),
+    Row::scalar(2015, "btrim(bytea,bytea)"),
+    Row::scalar(6195, "ltrim(bytea,bytea)"),
+    Row::scalar(6196, "rtrim(bytea,bytea)"),
+    // Enums: no order, which is that of their declaration.
+    Row::scalar(3508, "enum_eq(anyenum,anyenum)"),
+    Row::scalar(3509, "enum_ne(anyenum,anyenum)"),
+    // json and jsonb
+    Row::scalar(3947, "json_object_field(json,text)"),
+    Row::scalar(3478, "jsonb_object_field(jsonb,text)"),
+    Row::scalar(3948, "json_object_field_text(json,text)"),
+    Row::scalar(3214, "jsonb_object_field_text(jsonb,text)"),
+    Row::scalar(3949, "json_array_element(json,integer)"),
+    Row::scalar(3215, "jsonb_array_element(jsonb,integer)"),
+    Row::scalar(3950, "json_array_element_text(json,integer)"),
+    Row::scalar(3216, "jsonb_array_element_text(jsonb,integer)"),
+    Row::scalar(3951, "json_extract_path(json,text[])"),
+    Row::scalar(3217, "jsonb_extract_path(jsonb,text[])"),
+    Row::scalar(3953, "json_extract_path_text(json,text[])"),
+    Row::scalar(3940, "jsonb_extract_path_text(jsonb,text[])"),
+    Row::scalar(3956, "json_array_length(json)"),
+    Row::scalar(3207, "jsonb_array_length(jsonb)"),
+    Row::scalar(3968, "json_typeof(json)"),
+    Row::scalar(3210, "jsonb_typeof(jsonb)"),
+    Row::scalar(4043, "jsonb_eq(jsonb,jsonb)"),
+    Row::scalar(4038, "jsonb_ne(jsonb,jsonb)"),
+    Row::scalar(4046, "jsonb_contains(jsonb,jsonb)"),
+    Row::scalar(4050, "jsonb_contained(jsonb,jsonb)"),
+    Row::scalar(4047, "jsonb_exists(jsonb,text)"),
+    Row::scalar(4048, "jsonb_exists_any(jsonb,text[])"),
+    Row::scalar(4049, "jsonb_exists_all(jsonb,text[])"),
+    Row::scalar(3556, "bool(jsonb)"),
+    Row::scalar(3450, "int2(jsonb)"),
+    Row::scalar(3451, "int4(jsonb)"),
+    Row::scalar(3452, "int8(jsonb)"),
+    Row::scalar(3453, "float4(jsonb)"),
+    Row::scalar(2580, "float8(jsonb)"),
+    // Arrays
+    array(744, "array_eq(anyarray,anyarray)"),
+    array(390, "array_ne(anyarray,anyarray)"),
+    array(2748, "arraycontains(anyarray,anyarray)"),
+    array(2749, "arraycontained(anyarray,anyarray)"),
+    array(2747, "arrayoverlap(anyarray,anyarray)"),
+    array(3277, "array_position(anycompatiblearray,anycompatible)"),
+    Row::scalar(2176, "array_length(anyarray,integer)"),
+    Row::scalar(2092, "array_upper(anyarray,integer)"),
+    Row::scalar(2091, "array_lower(anyarray,integer)"),
+    Row::scalar(748, "array_ndims(anyarray)"),
+    Row::scalar(3179, "cardinality(anyarray)"),
+];

@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
     eq(870, "lower(text)"),
     eq(871, "upper(text)"),
     // ICU's title case is not that of ASCII letters alone.
-    eq(872, "initcap(text)").needs(super::Needs::CCase).when(c_ctype),
+    Row::scalar(872, "initcap(text)").needs(super::Needs::CCase),
     // Lengths and pieces.
     Row::scalar(1257, "textlen(text)"),
     Row::scalar(1317, "length(text)"),
@@ -111,6 +111,91 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(3060, "left(text,integer)"),
     Row::scalar(3061, "right(text,integer)"),
     Row::scalar(1258, "textcat(text,text)"),
+    // Trimming, padding and rebuilding.
+    Row::scalar(884, "btrim(text,text)"),
+    Row::scalar(875, "ltrim(text,text)"),
+    Row::scalar(876, "rtrim(text,text)"),
+    Row::scalar(885, "btrim(text)"),
+    Row::scalar(881, "ltrim(text)"),
+    Row::scalar(882, "rtrim(text)"),
+    Row::scalar(873, "lpad(text,integer,text)"),
+    Row::scalar(874, "rpad(text,integer,text)"),
+    Row::scalar(879, "lpad(text,integer)"),
+    Row::scalar(880, "rpad(text,integer)"),
+    Row::scalar(1622, "repeat(text,integer)"),
+    Row::scalar(3062, "reverse(text)"),
+    Row::scalar(878, "translate(text,text,text)"),
+    Row::scalar(1404, "overlay(text,text,integer,integer)"),
+    Row::scalar(1405, "overlay(text,text,integer)"),
+    Row::scalar(1620, "ascii(text)"),
+    Row::scalar(1621, "chr(integer)"),
+    // Fixed strings.
+    eq(868, "strpos(text,text)"),
+    eq(849, "position(text,text)"),
+    eq(2087, "replace(text,text,text)"),
+    eq(2088, "split_part(text,text,integer)"),
+    eq(3696, "starts_with(text,text)"),
+    // Regular expressions.
+    eq(1254, "textregexeq(text,text)"),
+    eq(1256, "textregexne(text,text)"),
+    eq(1238, "texticregexeq(text,text)"),
+    eq(1239, "texticregexne(text,text)"),
+    padded(1658, "bpcharregexeq(character,text)"),
+    padded(1659, "bpcharregexne(character,text)"),
+    padded(1656, "bpcharicregexeq(character,text)"),
+    padded(1657, "bpcharicregexne(character,text)"),
+    eq(79, "nameregexeq(name,text)"),
+    eq(1252, "nameregexne(name,text)"),
+    eq(1240, "nameicregexeq(name,text)"),
+    eq(1241, "nameicregexne(name,text)"),
+    eq(6263, "regexp_like(text,text)"),
+    eq(6264, "regexp_like(text,text,text)"),
+    eq(2284, "regexp_replace(text,text,text)"),
+    eq(2285, "regexp_replace(text,text,text,text)"),
+    eq(6251, "regexp_replace(text,text,text,integer,integer,text)"),
+    eq(6252, "regexp_replace(text,text,text,integer,integer)"),
+    eq(6253, "regexp_replace(text,text,text,integer)"),
+    eq(2073, "substring(text,text)"),
+    eq(3396, "regexp_match(text,text)"),
+    eq(3397, "regexp_match(text,text,text)"),
+    eq(6254, "regexp_count(text,text)"),
+    eq(6255, "regexp_count(text,text,integer)"),
+    eq(6256, "regexp_count(text,text,integer,text)"),
+    eq(6257, "regexp_instr(text,text)"),
+    eq(6258, "regexp_instr(text,text,integer)"),
+    eq(6259, "regexp_instr(text,text,integer,integer)"),
+    eq(6260, "regexp_instr(text,text,integer,integer,integer)"),
+    eq(6261, "regexp_instr(text,text,integer,integer,integer,text)"),
+    eq(6262, "regexp_instr(text,text,integer,integer,integer,text,integer)"),
+    eq(6265, "regexp_substr(text,text)"),
+    eq(6266, "regexp_substr(text,text,integer)"),
+    eq(6267, "regexp_substr(text,text,integer,integer)"),
+    eq(6268, "regexp_substr(text,text,integer,integer,text)"),
+    eq(6269, "regexp_substr(text,text,integer,integer,text,integer)"),
+    eq(2767, "regexp_split_to_array(text,text)"),
+    eq(2768, "regexp_split_to_array(text,text,text)"),
+    // Digests and encodings.
+    Row::scalar(2311, "md5(text)"),
+    Row::scalar(2321, "md5(bytea)"),
+    Row::scalar(3419, "sha224(bytea)"),
+    Row::scalar(3420, "sha256(bytea)"),
+    Row::scalar(3421, "sha384(bytea)"),
+    Row::scalar(3422, "sha512(bytea)"),
+    Row::scalar(1946, "encode(bytea,text)"),
+    Row::scalar(1947, "decode(text,text)"),
+    Row::scalar(2089, "to_hex(integer)"),
+    Row::scalar(2090, "to_hex(bigint)"),
+    // Printing values.
+    Row::scalar(3058, "concat(\"any\")").when(printed),
+    Row::scalar(3059, "concat_ws(text,\"any\")").when(printed),
+    Row::scalar(3539, "format(text,\"any\")").when(printed),
+    Row::scalar(3540, "format(text)"),
+    Row::scalar(1283, "quote_literal(text)"),
+    Row::scalar(1289, "quote_nullable(text)"),
+    eq(394, "string_to_array(text,text)"),
+    eq(376, "string_to_array(text,text,text)"),
+    Row::scalar(395, "array_to_string(anyarray,text)").when(printed_elements),
+    Row::scalar(384, "array_to_string(anyarray,text,text)").when(printed_elements),
     // Casts.
     Row::scalar(401, "text(character)"),
     Row::scalar(406, "text(name)"),
@@ -122,6 +207,25 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(669, "varchar(character varying,integer,boolean)"),
 ];
 
-fn c_ctype(_: &[PgType], session: &Session) -> Result<(), String> {
-    if session.ctype_is_c { Ok(()) } else { Err("depends on the locale of the database".into()) }
+/// Types whose output depends on no setting. A VARIADIC array is none of them.
+fn is_printed(ty: &PgType) -> bool {
+    match ty.base {
+        oid::BPCHAR => ty.char_length().is_some(),
+        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::UUID | oid::UNKNOWN => true,
+        _ => ty.is_text_like(),
+    }
+}
+
+fn printed(args: &[PgType], _: &Session) -> Result<(), String> {
+    match args.iter().find(|ty| !is_printed(ty)) {
+        Some(ty) => Err(format!("argument of type {}", ty.oid)),
+        None => Ok(()),
+    }
+}
+
+fn printed_elements(args: &[PgType], _: &Session) -> Result<(), String> {
+    match args.first().and_then(PgType::element) {
+        Some(element) if is_printed(&element) => Ok(()),
+        _ => Err("elements of a type that is not printed here".into()),
+    }
 }

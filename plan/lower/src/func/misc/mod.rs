@@ -1,9 +1,71 @@
 //! uuid, bytea, json, arrays, enums and what fits nowhere else.
+//!
+//! Invariants:
+//! - An enum is its label, a jsonb its canonical text: both are equal as held, except numbers in jsonb that differ in trailing
+//!   zeros. Neither is ever ordered here.
+//! - An array has one dimension with lower bound 1.
 
+use super::text::lower_call::compare;
+use super::text::output::uuid as print_uuid;
+use super::text::rows::kernel;
+use super::text::{encode, strip_blanks};
+use crate::udf;
 use crate::value::{Call, Value};
+use arrow::array::{BinaryViewBuilder, StringViewBuilder};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
+use datafusion::logical_expr::Operator;
+use uuid::UuidBuilder;
+use weir_plan::ir::Session;
+use weir_plan::types::{PgType, oid};
+
+mod array;
+mod bytes;
+mod json;
+mod uuid;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
-    let _ = call.func;
-    None
+    let op = match call.func {
+        // uuid, bytea, enum
+        2956 | 1948 | 3508 => Operator::Eq,
+        2959 | 1953 | 3509 => Operator::NotEq,
+        2954 | 1949 => Operator::Lt,
+        2955 | 1950 => Operator::LtEq,
+        2958 | 1951 => Operator::Gt,
+        2957 | 1952 => Operator::GtEq,
+        _ => return bytes::lower(call).or_else(|| json::lower(call)).or_else(|| array::lower(call)),
+    };
+    Some(compare(call, op))
+}
+
+/// A cast through output and input functions, of the types that are at home here. `None`: of other types.
+pub fn via_text(value: &Value, ty: PgType, _: &Session) -> Option<Result<Value>> {
+    let from = value.ty.base;
+    let text = |t: u32| matches!(t, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME);
+    let args = vec![value.expr.clone()];
+    let expr = match ty.base {
+        // Labels and documents are held as they print.
+        to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR) && to != oid::NAME => value.expr.clone(),
+        to if text(to) && from == oid::UUID => {
+            udf::call("uuid_out", "", DataType::Utf8View, args, kernel!(StringViewBuilder::new(), |u: uuid| Some(print_uuid(u))))
+        }
+        oid::UUID if matches!(from, oid::TEXT | oid::VARCHAR) => {
+            udf::call("uuid_in", "", DataType::FixedSizeBinary(16), args, kernel!(UuidBuilder::new(), |s: text| Some(uuid::parse(s)?)))
+        }
+        oid::BYTEA if matches!(from, oid::TEXT | oid::VARCHAR) => {
+            udf::call("byteain", "", DataType::BinaryView, args, kernel!(BinaryViewBuilder::new(), |s: text| Some(byteain(s)?)))
+        }
+        // How a bytea prints depends on bytea_output, which no plan carries.
+        _ => return None,
+    };
+    let arrow = weir_plan::types::arrow_type(&ty)?;
+    let expr = if ty.base == oid::BPCHAR { strip_blanks(expr) } else { expr };
+    Some(Ok(Value::new(expr, arrow, ty)))
+}
+
+fn byteain(s: &str) -> Result<Vec<u8>> {
+    match s.strip_prefix("\\x") {
+        Some(hex) => encode::unhex(hex),
+        None => encode::unescape(s),
+    }
 }

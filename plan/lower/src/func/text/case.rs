@@ -1,6 +1,6 @@
 //! lower, upper, initcap.
 //!
-//! Under C (collation and database ctype) only ASCII letters have case. Under any other collation ASCII text behaves the same
+//! Under C only ASCII letters have case. Under any other collation ASCII text behaves the same
 //! (collations where it does not, Turkish and Azeri, never reach an engine); text beyond ASCII is refused at run time.
 
 use super::lower_call::make;
@@ -25,7 +25,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
 
 /// Case and character classes are those of C: the bytes beyond ASCII have none.
 pub(super) fn c_case(call: &Call<'_>) -> bool {
-    call.collation == Collation::C && call.session.ctype_is_c
+    call.collation == Collation::C
 }
 
 /// The text, if it is ASCII or need not be.

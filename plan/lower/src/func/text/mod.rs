@@ -11,12 +11,17 @@ use datafusion::common::Result;
 mod case;
 mod cast;
 mod compare;
+mod concat;
+pub(in crate::func) mod encode;
 mod like;
-mod lower_call;
+pub(in crate::func) mod lower_call;
+pub(in crate::func) mod output;
+mod regex;
 pub(in crate::func) mod rows;
-mod slice;
+mod search;
+pub(in crate::func) mod slice;
+mod trim;
 
-pub(in crate::func) use lower_call::{compare as binary, make};
 pub use cast::{relabel, strip_blanks};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
@@ -25,4 +30,9 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| cast::lower(call))
         .or_else(|| case::lower(call))
         .or_else(|| slice::lower(call))
+        .or_else(|| trim::lower(call))
+        .or_else(|| search::lower(call))
+        .or_else(|| concat::lower(call))
+        .or_else(|| encode::lower(call))
+        .or_else(|| regex::lower(call))
 }

@@ -90,17 +90,25 @@ macro_rules! get {
         impl<'a> Col<'a, $array> {
             #[inline]
             pub(in crate::func) fn get(&self, row: usize) -> $item {
-                self.array.value(if self.one { 0 } else { row })
+                self.array.value(self.at(row))
             }
             /// As `get`, for functions that are not strict.
             #[inline]
             #[allow(dead_code)]
             pub(in crate::func) fn opt(&self, row: usize) -> Option<$item> {
-                let row = if self.one { 0 } else { row };
+                let row = self.at(row);
                 (!self.array.is_null(row)).then(|| self.array.value(row))
             }
         }
     };
+}
+
+impl<A> Col<'_, A> {
+    /// The place of a row's value in the array.
+    #[inline]
+    pub(in crate::func) fn at(&self, row: usize) -> usize {
+        if self.one { 0 } else { row }
+    }
 }
 
 get!(StringViewArray, &'a str);

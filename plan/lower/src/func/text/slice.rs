@@ -46,7 +46,7 @@ pub(super) fn char_offset(s: &str, n: usize) -> usize {
 }
 
 /// `text_substring` of varlena.c: positions before the first character count towards the length.
-fn substr(s: &str, start: i32, length: Option<i32>) -> Result<&str> {
+pub(super) fn substr(s: &str, start: i32, length: Option<i32>) -> Result<&str> {
     let first = usize::try_from(start.max(1) - 1).unwrap_or_default();
     let end = match length {
         None => None,

@@ -1,0 +1,109 @@
+//! array_agg and string_agg.
+
+use super::collect::{Finish, Spec, lists};
+use super::single;
+use crate::agg::{AggArgs, AggLowered};
+use crate::error::refused;
+use crate::value::Value;
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewBuilder};
+use arrow::buffer::NullBuffer;
+use arrow::compute::SortOptions;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::Expr;
+use std::sync::Arc;
+use weir_plan::ir::Fidelity;
+use weir_plan::types::{PgType, arrow_type, oid};
+
+pub(super) fn array_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let [arg] = args.args.as_slice() else { return Err(refused("array_agg wants one argument")) };
+    let result = arrow_type(&args.ty).ok_or_else(|| refused(format!("array_agg of values of type {}", arg.ty.oid)))?;
+    // The elements of a numeric array have their display scales with them, those of a bpchar array would lose their padding.
+    if matches!(arg.ty.base, oid::NUMERIC | oid::BPCHAR) || !matches!(&result, DataType::List(f) if f.data_type() == &arg.arrow) {
+        return Err(refused(format!("array_agg of values of type {}", arg.ty.oid)));
+    }
+    let finish: Finish = Arc::new(|columns, bounds| {
+        let column = columns.first().ok_or_else(|| refused("array_agg without a column"))?;
+        let (field, offsets, values, _) = lists(column, bounds)?.into_parts();
+        let nulls = NullBuffer::from_iter(bounds.windows(2).map(|w| w.first() != w.last()));
+        Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(nulls))?))
+    });
+    ordered(args, "array_agg", result, false, finish)
+}
+
+pub(super) fn string_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let [value, delimiter] = args.args.as_slice() else { return Err(refused("string_agg wants two arguments")) };
+    if value.arrow != DataType::Utf8View || delimiter.arrow != DataType::Utf8View {
+        return Err(refused("string_agg of values that are not text"));
+    }
+    ordered(args, "string_agg", DataType::Utf8View, true, Arc::new(join))
+}
+
+/// The delimiter of a row goes before its value, so that of a group's first row is not used.
+fn join(columns: &[ArrayRef], bounds: &[usize]) -> Result<ArrayRef> {
+    let [values, delimiters] = columns else { return Err(refused("string_agg wants two columns")) };
+    let (values, delimiters) = (values.as_string_view(), delimiters.as_string_view());
+    let mut out = StringViewBuilder::with_capacity(bounds.len());
+    let mut text = String::new();
+    for group in bounds.windows(2) {
+        let (start, end) = (group.first().copied().unwrap_or_default(), group.last().copied().unwrap_or_default());
+        if start == end {
+            out.append_null();
+            continue;
+        }
+        text.clear();
+        for row in start..end {
+            if row > start && delimiters.is_valid(row) {
+                text.push_str(delimiters.value(row));
+            }
+            text.push_str(values.value(row));
+        }
+        out.append_value(&text);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// Types whose Arrow order is that of Postgres under any collation.
+fn has_plain_order(ty: &PgType) -> bool {
+    matches!(ty.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::UUID | oid::BYTEA)
+}
+
+/// DISTINCT tells values apart as they are held.
+fn has_plain_equality(ty: &PgType) -> bool {
+    has_plain_order(ty) || matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::NAME | oid::ENUM)
+}
+
+fn ordered(args: &AggArgs<'_>, name: &'static str, result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
+    if args.windowed {
+        return Err(refused(format!("{name} as a window function")));
+    }
+    let exact = args.session.fidelity == Fidelity::Exact;
+    let n = args.args.len();
+    let mut exprs: Vec<Expr> = args.args.iter().map(|a| a.expr.clone()).collect();
+    let mut sort: Vec<(usize, SortOptions)> = Vec::new();
+    for key in &args.order_by {
+        sort.push((exprs.len(), SortOptions { descending: !key.asc, nulls_first: key.nulls_first }));
+        exprs.push(key.expr.clone());
+    }
+    let mut decided_by = exact.then_some(sort.len());
+    if args.distinct {
+        if let Some(a) = args.args.iter().find(|a| !has_plain_equality(&a.ty)) {
+            return Err(refused(format!("{name} with DISTINCT over values of type {}", a.ty.oid)));
+        }
+        // Postgres sorts by the arguments to find duplicates, and that order shows.
+        let ascending = SortOptions { descending: false, nulls_first: false };
+        if args.order_by.is_empty() {
+            // A constant takes no part in the order.
+            if exact && args.args.iter().any(|a| !has_plain_order(&a.ty) && !matches!(a.expr, Expr::Literal(..))) {
+                return Err(refused(format!("{name} with DISTINCT, in the order of text under an unknown collation")));
+            }
+            decided_by = None;
+        }
+        sort.extend((0..n).map(|i| (i, ascending)));
+    } else if exact && args.order_by.is_empty() {
+        return Err(refused(format!("{name} without ORDER BY depends on the order of its input")));
+    }
+    let spec = Spec { name, key: String::new(), result: result.clone(), args: n, sort, skip_nulls, distinct: args.distinct, decided_by, finish };
+    let arity = exprs.len();
+    single(args, spec.udaf(arity), exprs, Value::new(datafusion::logical_expr::lit(0), result, args.ty))
+}
