@@ -3,7 +3,7 @@
 use super::from::{alias, order_is_visible, set_column};
 use super::query::{self, Needed};
 use super::tree::{list, string};
-use super::{Cx, Result};
+use super::{Cx, Result, usage};
 use pgrx::pg_sys;
 use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,10 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
     let (id, defined) = match cx.levels[owner].ctes.get(index).cloned() {
         Some(Slot::Shared { id, columns }) => (id, columns),
         _ => {
-            let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &Needed::All, false))?;
+            let mut used = BTreeSet::new();
+            usage::of_cte(query, 0, &name, &mut used);
+            let needed = if used.is_empty() { Needed::All } else { Needed::Only(used) };
+            let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &needed, false))?;
             let id = cx.new_cte();
             cx.levels[owner].with.push((id, output.rel));
             cx.levels[owner].ctes[index] = Slot::Shared { id, columns: output.columns.clone() };

@@ -1,7 +1,7 @@
 //! Which columns of a query's range table are used: only those are asked of scans and subqueries, so that a column that cannot be
 //! shipped does no harm where nobody looks at it.
 
-use super::tree::{any_child, any_in_query, list, tag, varno};
+use super::tree::{any_child, any_in_query, list, string, tag, varno};
 use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag, Query, RTEKind, RangeTblEntry, TargetEntry, Var};
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +28,37 @@ pub unsafe fn used_columns(query: *mut Query, entries: &[*mut TargetEntry]) -> U
         }
     }
     used
+}
+
+/// Collects the columns that are used of a common table expression wherever it is referred to, in the query that defines it
+/// (`levels_up` = 0) and in those within.
+pub unsafe fn of_cte(query: *mut Query, levels_up: u32, name: &str, out: &mut BTreeSet<i16>) {
+    pg_sys::check_stack_depth();
+    let refers = |rte: &*mut RangeTblEntry| {
+        (**rte).rtekind == RTEKind::RTE_CTE && (**rte).ctelevelsup == levels_up && string((**rte).ctename) == name
+    };
+    let rtable = list::<RangeTblEntry>((*query).rtable);
+    if rtable.iter().any(refers) {
+        let used = used_columns(query, &list::<TargetEntry>((*query).targetList));
+        for (i, _) in rtable.iter().enumerate().filter(|(_, rte)| refers(rte)) {
+            out.extend(used.get(&(i as u32 + 1)).into_iter().flatten());
+        }
+    }
+    any_in_query(query, pg_sys::QTW_IGNORE_JOINALIASES, &mut |node| {
+        of_cte_below(node, levels_up, name, out);
+        false
+    });
+}
+
+unsafe fn of_cte_below(node: *mut Node, levels_up: u32, name: &str, out: &mut BTreeSet<i16>) {
+    if tag(node) == NodeTag::T_Query {
+        of_cte(node.cast(), levels_up + 1, name, out);
+        return;
+    }
+    any_child(node, &mut |child| {
+        of_cte_below(child, levels_up, name, out);
+        false
+    });
 }
 
 unsafe fn visit(node: *mut Node, levels_up: u32, used: &mut Used) {
