@@ -209,7 +209,7 @@ impl Capture {
 
     /// # Safety
     /// A relation and a change as the decoder passes them.
-    unsafe fn change(&mut self, rel: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
+    unsafe fn change(&mut self, rel: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange, commit_lsn: u64) -> Result<()> {
         use pg_sys::ReorderBufferChangeType as Type;
         // SAFETY: as promised by the caller.
         let (relid, action, old, new, tupdesc) = unsafe {
@@ -217,7 +217,8 @@ impl Capture {
             ((*rel).rd_id.to_u32(), (*change).action, tuple(tuples.oldtuple), tuple(tuples.newtuple), (*rel).rd_att)
         };
         match self.tracked.get(&relid) {
-            Some(tracked) if !tracked.dead => {}
+            // What the segments contain already may even have had another shape.
+            Some(tracked) if !tracked.dead && commit_lsn > tracked.def.applied_lsn => {}
             _ => return Ok(()),
         }
         CURRENT.set(relid);
@@ -521,12 +522,12 @@ unsafe fn xid(txn: *mut pg_sys::ReorderBufferTXN) -> u32 {
 #[pg_guard]
 unsafe extern "C-unwind" fn change_callback(
     ctx: *mut pg_sys::LogicalDecodingContext,
-    _txn: *mut pg_sys::ReorderBufferTXN,
+    txn: *mut pg_sys::ReorderBufferTXN,
     rel: pg_sys::Relation,
     change: *mut pg_sys::ReorderBufferChange,
 ) {
-    // SAFETY: called by the decoder.
-    raise_on_error(unsafe { capture(ctx).change(rel, change) });
+    // SAFETY: called by the decoder, for a transaction whose commit has been read.
+    raise_on_error(unsafe { capture(ctx).change(rel, change, (*txn).final_lsn) });
 }
 
 #[pg_guard]
@@ -551,16 +552,4 @@ unsafe extern "C-unwind" fn commit_callback(
 ) {
     // SAFETY: called by the decoder.
     raise_on_error(unsafe { capture(ctx).commit(commit_lsn, (*txn).end_lsn, commit_time(txn).saturating_add(EPOCH_US)) });
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_first_column_is_the_lowest_bit() {
-        assert_eq!(super::bitmap(&[true, false, false, true]), vec![0b1001]);
-        assert_eq!(super::bitmap(&[false; 9]), vec![0, 0]);
-        let mut nine = [false; 9];
-        nine[8] = true;
-        assert_eq!(super::bitmap(&nine), vec![0, 1]);
-    }
 }

@@ -35,10 +35,15 @@ pub fn register() {
     unsafe { pg_sys::RegisterBackgroundWorker(&raw mut worker) };
 }
 
+/// Has the launcher look at once. `false`: there is none.
+pub fn wake() -> bool {
+    let pid = paths::read_pid(&paths::launcher_pid_file());
+    wake::is_worker(pid, pg_sys::InvalidOid) && pid.is_some_and(wake::set_latch)
+}
+
 /// Has the launcher look at once; starts it if there is none.
 pub fn wake_or_start() {
-    let pid = paths::read_pid(&paths::launcher_pid_file());
-    if wake::is_worker(pid, pg_sys::InvalidOid) && pid.is_some_and(wake::set_latch) {
+    if wake() {
         return;
     }
     if spec().start().is_none() {
@@ -96,7 +101,7 @@ impl Default for Attempt {
 }
 
 fn start_if_missing(database: pg_sys::Oid, attempt: &mut Attempt) {
-    if wake::is_worker(paths::read_pid(&paths::worker_pid_file(database)), database) {
+    if wake::is_worker(paths::read_pid(&paths::worker_pid_file(database)), database) || paths::is_held(database) {
         return;
     }
     if let Some(at) = attempt.at {

@@ -9,6 +9,7 @@
 mod capture;
 mod copies;
 mod copy;
+mod database;
 mod decode;
 mod engine;
 mod launcher;
@@ -28,6 +29,7 @@ use pgrx::pg_sys;
 
 /// Called from `_PG_init`: with the library preloaded, the postmaster starts the launcher.
 pub fn register() {
+    database::install();
     // SAFETY: plain read, on the main thread.
     if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
         launcher::register();

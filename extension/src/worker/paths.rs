@@ -29,6 +29,17 @@ pub fn copy_result_file(database: pg_sys::Oid, relid: u32, generation: i64) -> P
     database_dir(database).join(format!("copy.{relid}.{generation}"))
 }
 
+/// Names the process that needs the database for itself for a while.
+pub fn hold_file(database: pg_sys::Oid) -> PathBuf {
+    database_dir(database).join("hold")
+}
+
+/// Whether some process needs the database for itself.
+pub fn is_held(database: pg_sys::Oid) -> bool {
+    // SAFETY: signal 0 only asks whether the process exists.
+    read_pid(&hold_file(database)).is_some_and(|pid| unsafe { libc::kill(pid, 0) } == 0)
+}
+
 /// How far the worker has decoded, for the views.
 pub fn position_file(database: pg_sys::Oid) -> PathBuf {
     database_dir(database).join("position")
