@@ -7,6 +7,8 @@
 mod exec;
 mod run;
 
+pub use run::flushed_insert_position;
+
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use std::ffi::CStr;

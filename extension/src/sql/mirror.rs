@@ -63,30 +63,26 @@ pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
     {
         fail(PREREQUISITE, format!("table \"{}\" is not mirrored", name(relid)), Some("Mirror it with weir.mirror()."));
     }
-    wait_for_copies(table, deadline);
-    // SAFETY: reads shared memory, and flushes up to what it read.
-    let lsn = unsafe {
-        let lsn = pg_sys::GetXLogInsertRecPtr();
-        pg_sys::XLogFlush(lsn.min(insert_end()));
-        lsn
-    };
+    // What was ready may have to be copied again after all, which an engine that has just started finds out.
+    while wait_for_copies(table, deadline) | wait_for_changes(deadline) {}
+    VOID
+}
+
+/// Waits until everything that is committed now is applied. Gives whether it had to wait for the engine to come up.
+fn wait_for_changes(deadline: Instant) -> bool {
+    let lsn = crate::scan::flushed_insert_position();
+    let mut waited = false;
     loop {
         match apply(lsn, deadline) {
-            Ok(()) => return VOID,
-            // The engine is being started.
+            Ok(()) => return waited,
             Err(e) if e.kind == weir_plan::Kind::Unreachable && Instant::now() < deadline => {
+                waited = true;
                 worker::ensure_started();
                 pause(Duration::from_millis(50));
             }
             Err(e) => crate::error::raise(&e),
         }
     }
-}
-
-/// The end of the last record that was inserted: a position that can be flushed.
-fn insert_end() -> Lsn {
-    // SAFETY: reads shared memory.
-    unsafe { pg_sys::GetXLogInsertRecPtr() }
 }
 
 fn apply(lsn: Lsn, deadline: Instant) -> weir_plan::Result<()> {
@@ -102,8 +98,9 @@ fn apply(lsn: Lsn, deadline: Instant) -> weir_plan::Result<()> {
     }
 }
 
-/// Waits until the mirror (or each of them) is active.
-fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) {
+/// Waits until the mirror (or each of them) is active. Gives whether it had to.
+fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
+    let mut waited = false;
     loop {
         let waiting = match table {
             Some(relid) => catalog::mirror_info(relid).filter(|i| !i.active).map(|i| (name(relid), i)),
@@ -112,7 +109,8 @@ fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) {
                 .filter(|r| r.state != "error")
                 .find_map(|r| catalog::mirror_info(r.def.relid.into()).filter(|i| !i.active).map(|i| (r.def.name, i))),
         };
-        let Some((name, info)) = waiting else { return };
+        let Some((name, info)) = waiting else { return waited };
+        waited = true;
         if info.failed {
             fail(PREREQUISITE, format!("the mirror of \"{name}\" is not followed: {}", info.reason), None);
         }

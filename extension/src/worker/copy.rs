@@ -134,11 +134,15 @@ fn attempt(client: &mut Client, relid: u32, generation: i64) -> Result<bool> {
         rel
     };
     let result = copy_under_snapshot(client, rel, relid, generation);
-    // SAFETY: as above. The lock is kept until the transaction ends.
+    // SAFETY: as above. The lock is kept until the transaction ends; after an error the scan may still be open.
     unsafe {
-        pg_sys::relation_close(rel, pg_sys::NoLock.cast_signed());
-        pg_sys::PopActiveSnapshot();
-        pg_sys::CommitTransactionCommand();
+        if result.is_ok() {
+            pg_sys::relation_close(rel, pg_sys::NoLock.cast_signed());
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+        } else {
+            pg_sys::AbortCurrentTransaction();
+        }
     }
     result
 }
