@@ -113,7 +113,7 @@ pub(super) fn add_in_zone(zone: &Zone, t: i64, s: Span) -> Result<i64> {
     }
     if s.days != 0 {
         let local = zone.to_local(t) + i128::from(s.days) * i128::from(DAY_US);
-        t = zone.from_timestamp(check_timestamp(local)?)?;
+        t = zone.from_local(local)?;
     }
     check_timestamp(i128::from(t) + i128::from(s.micros))
 }
@@ -124,9 +124,9 @@ fn difference(a: i64, b: i64) -> Result<IntervalMonthDayNano> {
         return Err(infinite_difference());
     }
     let us = i128::from(a) - i128::from(b);
-    // The C code subtracts in 64 bits.
+    // Release 15 lets the 64-bit subtraction wrap, later ones raise an error.
     if i64::try_from(us).is_err() {
-        return Err(interval_out_of_range());
+        return Err(refused("a difference of timestamps over 292 thousand years"));
     }
     Span::checked(0, (us / i128::from(DAY_US)) as i64, us % i128::from(DAY_US))?.arrow()
 }

@@ -19,7 +19,7 @@ pub const PG_EPOCH_DAYS: i64 = 10_957;
 
 /// 4714-11-24 BC, the first day of both types.
 const MIN_DATE: i64 = -UNIX_JULIAN;
-/// First day after the last date, 5874898-06-03.
+/// First day after the last date: 5874898-01-01.
 const END_DATE: i64 = 2_147_483_494 - UNIX_JULIAN;
 const MIN_TIMESTAMP: i128 = MIN_DATE as i128 * DAY_US as i128;
 /// 294277-01-01, which only fits 64 bits when counted from 2000.
@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(days_from_civil(y, m, d), days);
         }
         assert_eq!(civil_from_days(MIN_DATE), (-4713, 11, 24));
-        assert_eq!(civil_from_days(END_DATE), (5_874_898, 6, 4));
+        assert_eq!(civil_from_days(END_DATE), (5_874_898, 1, 1));
     }
 
     #[test]

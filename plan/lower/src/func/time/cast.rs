@@ -117,7 +117,9 @@ fn by_interval(zone: IntervalMonthDayNano, t: i64, sign: i64) -> Result<i64> {
     if zone.months != 0 || zone.days != 0 {
         return Err(raise("22023", "interval time zone must not include months or days"));
     }
-    add(t, Span { months: 0, days: 0, micros: sign * (zone.micros / SECOND_US * SECOND_US) })
+    // The C code holds the offset in 32 bits.
+    let seconds = i32::try_from(zone.micros / SECOND_US).map_err(|_| refused("a time zone of over 68 years"))?;
+    add(t, Span { months: 0, days: 0, micros: sign * i64::from(seconds) * SECOND_US })
 }
 
 /// `to_timestamp(float8)`: the arithmetic is Postgres's, in seconds from 2000.

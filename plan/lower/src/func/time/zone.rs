@@ -151,14 +151,18 @@ impl Zone {
 
     /// The moment of a local wall clock.
     pub fn from_civil(&self, c: &Civil) -> Result<i64> {
-        let local = c.micros();
+        self.from_local(c.micros())
+    }
+
+    /// The moment of a local time in microseconds as if UTC, which may itself lie outside the range of timestamps.
+    pub fn from_local(&self, local: i128) -> Result<i64> {
         let seconds = i64::try_from(local.div_euclid(i128::from(SECOND_US))).map_err(|_| super::calendar::timestamp_out_of_range())?;
         check_timestamp(local - i128::from(self.offset_of_local(seconds)) * i128::from(SECOND_US))
     }
 
     /// `timestamp::timestamptz`.
     pub fn from_timestamp(&self, t: i64) -> Result<i64> {
-        if is_infinite(t) { Ok(t) } else { check_timestamp(i128::from(t) - i128::from(self.offset_of_local(t.div_euclid(SECOND_US))) * i128::from(SECOND_US)) }
+        if is_infinite(t) { Ok(t) } else { self.from_local(t.into()) }
     }
 }
 
