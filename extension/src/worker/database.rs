@@ -4,7 +4,7 @@
 //! Without this the worker's connection and its slot would make them fail. Only for those who may run the statement, and only where the
 //! library is loaded in the session (which it always is when it is preloaded).
 
-use super::{launcher, paths, wake};
+use super::{launcher, paths, raw, wake};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::{CStr, c_char};
@@ -25,7 +25,8 @@ pub fn install() {
     }
 }
 
-#[pg_guard]
+/// Not guarded: an error that passes through a guard of pgrx loses its cursor position, its context and the names of what it is about. So
+/// nothing here may own anything when the next hook is called.
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -37,44 +38,69 @@ unsafe extern "C-unwind" fn process_utility(
     dest: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
+    // SAFETY: the arguments are those we were called with.
+    unsafe {
+        if may_be_exclusive((*statement).utilityStmt) {
+            step_aside(statement, query_string, read_only_tree, context, params, query_env, dest, completion);
+        } else {
+            let next = PREVIOUS.unwrap_or(raw::standard_ProcessUtility);
+            next(statement, query_string, read_only_tree, context, params, query_env, dest, completion);
+        }
+    }
+}
+
+/// Whether the statement is one that can need a database for itself.
+///
+/// # Safety
+/// A valid statement or null.
+unsafe fn may_be_exclusive(statement: *mut pg_sys::Node) -> bool {
+    use pg_sys::NodeTag::{T_AlterDatabaseStmt, T_CreatedbStmt, T_DropdbStmt, T_RenameStmt};
+    // SAFETY: as promised by the caller.
+    !statement.is_null() && matches!(unsafe { (*statement).type_ }, T_DropdbStmt | T_CreatedbStmt | T_AlterDatabaseStmt | T_RenameStmt)
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn step_aside(
+    statement: *mut pg_sys::PlannedStmt,
+    query_string: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    query_env: *mut pg_sys::QueryEnvironment,
+    dest: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
     let next = || {
-        // SAFETY: the arguments are those we were called with; a previous hook is a bare function pointer and is guarded.
+        // SAFETY: the arguments are those we were called with; a hook is a bare function pointer and is guarded.
         unsafe {
-            match PREVIOUS {
-                Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    previous(statement, query_string, read_only_tree, context, params, query_env, dest, completion);
-                }),
-                None => pg_sys::standard_ProcessUtility(statement, query_string, read_only_tree, context, params, query_env, dest, completion),
-            }
+            let next = PREVIOUS.unwrap_or(raw::standard_ProcessUtility);
+            pg_sys::ffi::pg_guard_ffi_boundary(|| next(statement, query_string, read_only_tree, context, params, query_env, dest, completion));
         }
     };
     // SAFETY: a valid statement.
-    match unsafe { exclusive_database((*statement).utilityStmt) } {
-        None => next(),
-        Some(database) => {
-            let hold = paths::hold_file(database);
-            let _ = paths::write_file(&hold, std::process::id().to_string().as_bytes());
-            PgTryBuilder::new(AssertUnwindSafe(|| {
-                stop_worker(database);
-                next();
-            }))
-            .finally(move || {
-                let _ = std::fs::remove_file(&hold);
-                launcher::wake();
-            })
-            .execute();
-        }
-    }
+    let Some(database) = (unsafe { exclusive_database((*statement).utilityStmt) }) else {
+        next();
+        return;
+    };
+    let hold = paths::hold_file(database);
+    let _ = paths::write_file(&hold, std::process::id().to_string().as_bytes());
+    PgTryBuilder::new(AssertUnwindSafe(|| {
+        stop_worker(database);
+        next();
+    }))
+    .finally(move || {
+        let _ = std::fs::remove_file(&hold);
+        launcher::wake();
+    })
+    .execute();
 }
 
 /// The database that the statement needs for itself, if it has a worker and the user may do that.
 ///
 /// # Safety
-/// A valid statement or null.
+/// A valid statement.
 unsafe fn exclusive_database(statement: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
-    if statement.is_null() {
-        return None;
-    }
     // SAFETY: the tag says which struct it is; names are C strings.
     unsafe {
         let name = match (*statement).type_ {

@@ -16,5 +16,16 @@ unsafe extern "C-unwind" {
     /// Signal handlers of the server.
     pub fn die(signal: c_int);
     pub fn SignalHandlerForConfigReload(signal: c_int);
+    /// Unguarded: its errors reach the client with everything they carry.
+    pub fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query_string: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        params: pg_sys::ParamListInfo,
+        query_env: *mut pg_sys::QueryEnvironment,
+        dest: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
     pub fn wal_segment_close(state: *mut pg_sys::XLogReaderState);
 }
