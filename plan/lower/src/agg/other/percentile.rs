@@ -86,7 +86,9 @@ fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, choose: Cho
     let fractions = if many { list_of(constant)? } else { Some(vec![fraction(constant)?]) };
     for f in fractions.iter().flatten().flatten() {
         if !(0.0..=1.0).contains(f) {
-            return Err(raise("22003", format!("percentile value {f} is not between 0 and 1")));
+            // With several fractions that is an error only if there are rows.
+            let message = format!("percentile value {f} is not between 0 and 1");
+            return Err(if many { refused(message) } else { raise("22003", message) });
         }
     }
     if many && value.dscale.is_some() {
@@ -177,6 +179,8 @@ fn interpolate(values: &ArrayRef, start: usize, end: usize, f: f64) -> Result<Op
     let value = |row: f64| values.value(start + row as usize);
     let (lo, hi) = (value(first), value(second));
     let result = if first == second { lo } else { lo + (at - first) * (hi - lo) };
+    // Infinities of both signs make a NaN whose sign is the processor's.
+    let result = if result.is_nan() { f64::NAN } else { result };
     if result == 0.0 {
         let values: ArrayRef = Arc::new(values.clone());
         one_kind_of_zero(&values, start, end)?;

@@ -31,7 +31,10 @@ fn substr(b: &[u8], start: i32, length: Option<i32>) -> Result<&[u8]> {
     let rest = b.get(first..).unwrap_or_default();
     let n = match length {
         Some(n) if n < 0 => return Err(raise("22011", "negative substring length not allowed")),
-        Some(n) => start.checked_add(n).map(|end| usize::try_from(end - start.max(1)).unwrap_or_default()),
+        Some(n) => match start.checked_add(n) {
+            Some(end) if end < 1 => return Ok(&[]),
+            end => end.map(|end| usize::try_from(end - start.max(1)).unwrap_or_default()),
+        },
         None => None,
     };
     Ok(rest.get(..n.unwrap_or(rest.len()).min(rest.len())).unwrap_or_default())

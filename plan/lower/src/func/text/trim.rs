@@ -90,7 +90,7 @@ fn overlay(s: &str, by: &str, start: i32, n: i32) -> Result<String> {
 
 fn chr(n: i32) -> Result<char> {
     match u32::try_from(n) {
-        Err(_) => Err(raise("54000", "character number must be positive")),
+        Err(_) => Err(raise("22023", "character number must be positive")),
         Ok(0) => Err(raise("54000", "null character not permitted")),
         Ok(n) if n > 0x10_ffff => Err(raise("54000", format!("requested character too large for encoding: {n}"))),
         Ok(n) => char::from_u32(n).ok_or_else(|| raise("54000", format!("requested character not valid for encoding: {n}"))),
