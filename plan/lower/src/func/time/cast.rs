@@ -9,8 +9,7 @@ use super::zone::{Zone, of_name};
 use crate::error::{raise, refused};
 use crate::udf::{self, Kernel};
 use crate::value::{Call, Value};
-use arrow::array::BooleanBuilder;
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, PrimitiveBuilder};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, IntervalMonthDayNano, Time64MicrosecondType, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, lit};
@@ -64,7 +63,8 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1159 | 2069 => match (constant_text(first), call.args.get(1)) {
             (Some(Some(name)), Some(value)) => of_name(name, call.session).and_then(|zone| if call.func == 1159 { to_local(call, value, zone) } else { from_local(call, value, zone) }),
             (Some(None), Some(_)) => ScalarValue::try_new_null(&out).map(|null| Value::new(lit(null), out.clone(), call.ty)),
-            _ => Err(refused("a time zone that is not constant")),
+            (None, Some(value)) => by_name(call, first, value),
+            _ => Err(refused("AT TIME ZONE without a value")),
         },
         1026 | 2070 => match call.args.as_slice() {
             [zone, value] => {
@@ -99,6 +99,38 @@ fn from_local(call: &Call<'_>, value: &Value, zone: Arc<Zone>) -> Result<Value> 
     let key = zone.name.clone();
     let kernel = unary::<Ts, Ts>(out.clone(), move |t| zone.from_timestamp(t));
     Ok(Value::new(udf::call("pg_timestamp_timestamptz", key, out.clone(), vec![value.expr.clone()], kernel), out, call.ty))
+}
+
+/// AT TIME ZONE with names that may differ by row; a name that is no zone here is refused at run time.
+fn by_name(call: &Call<'_>, names: &Value, value: &Value) -> Result<Value> {
+    let out = arrow_type(&call.ty).ok_or_else(|| refused("a type without Arrow form"))?;
+    let (result, session, to_local) = (out.clone(), call.session.clone(), call.func == 1159);
+    let kernel = udf::over_arrays(move |arrays| {
+        let [names, values] = arrays else { return Err(refused("AT TIME ZONE without a value")) };
+        let (Some(names), Some(values)) = (names.as_string_view_opt(), values.as_primitive_opt::<Ts>()) else {
+            return Err(refused("AT TIME ZONE of other types"));
+        };
+        let mut builder = PrimitiveBuilder::<Ts>::with_capacity(values.len()).with_data_type(result.clone());
+        let mut last: Option<(&str, Arc<Zone>)> = None;
+        for i in 0..values.len() {
+            if names.is_null(i) || values.is_null(i) {
+                builder.append_null();
+                continue;
+            }
+            let name = names.value(i);
+            let zone = match &last {
+                Some((n, zone)) if *n == name => Arc::clone(zone),
+                _ => of_name(name, &session)?,
+            };
+            builder.append_value(if to_local { zone.to_timestamp(values.value(i))? } else { zone.from_timestamp(values.value(i))? });
+            last = Some((name, zone));
+        }
+        Ok(Arc::new(builder.finish()) as ArrayRef)
+    });
+    let name = if to_local { "pg_timezone_to_local" } else { "pg_timezone_from_local" };
+    // Whether abbreviations have one meaning depends on the release.
+    let key = call.session.server_version_num.to_string();
+    Ok(Value::new(udf::call(name, key, out.clone(), vec![names.expr.clone(), value.expr.clone()], kernel), out, call.ty))
 }
 
 pub(super) fn local_date(zone: &Zone, t: i64) -> Result<i32> {

@@ -3,6 +3,7 @@
 //! Invariants: whatever is not of these forms is `None`, which the caller refuses; Postgres knows many more, and its errors are its own.
 
 use super::calendar::*;
+use super::kernel::Span;
 use super::zone::Zone;
 use datafusion::common::Result;
 
@@ -30,6 +31,19 @@ impl Cursor<'_> {
 
     fn next_is_digit(&self) -> bool {
         self.rest.first().is_some_and(u8::is_ascii_digit)
+    }
+
+    /// One to six digits, and after a point up to six more as millionths.
+    fn decimal(&mut self) -> Option<(i64, Option<i64>)> {
+        let length = self.rest.iter().take_while(|c| c.is_ascii_digit()).count();
+        let whole = if (1..=6).contains(&length) { self.digits(length)? } else { return None };
+        if self.rest.is_empty() {
+            return Some((whole, None));
+        }
+        self.eat(b'.')?;
+        let length = self.rest.len();
+        let millionths = if (1..=6).contains(&length) { self.digits(length)? } else { return None };
+        Some((whole, Some(millionths * 10_i64.pow(6 - length as u32))))
     }
 
     /// `YYYY-MM-DD`, a day number.
@@ -143,4 +157,51 @@ fn offset(text: &[u8]) -> Option<i64> {
         seconds += c.digits(2).filter(|m| *m < 60)? * 60;
     }
     c.rest.is_empty().then_some(sign * seconds)
+}
+
+/// `[±]n unit …` with whole numbers, each unit once, and an optional `[±]HH:MM[:SS[.ffffff]]`; seconds may have a fraction.
+pub fn interval(text: &str) -> Option<Span> {
+    let mut words = text.split(' ').filter(|w| !w.is_empty()).peekable();
+    words.peek()?;
+    let mut seen = 0_u32;
+    let (mut months, mut days, mut micros) = (0_i64, 0_i64, 0_i64);
+    let mut once = |bits: u32| {
+        let fresh = seen & bits == 0;
+        seen |= bits;
+        fresh.then_some(())
+    };
+    while let Some(word) = words.next() {
+        let (sign, magnitude) = match word.as_bytes().split_first()? {
+            (b'-', rest) => (-1, rest),
+            (b'+', rest) => (1, rest),
+            _ => (1, word.as_bytes()),
+        };
+        let mut c = Cursor { rest: magnitude };
+        if magnitude.contains(&b':') {
+            // Hour, minute and second at once; it must come last.
+            once(0b111_0000)?;
+            micros += sign * c.time()?;
+            return (c.rest.is_empty() && words.next().is_none()).then_some(())
+                .and_then(|()| Span::checked(months, days, micros.into()).ok());
+        }
+        let (number, fraction) = c.decimal()?;
+        let (bit, months_each, days_each, micros_each) = match words.next()?.to_ascii_lowercase().as_str() {
+            "year" | "years" => (1, 12, 0, 0),
+            "month" | "months" | "mon" | "mons" => (1 << 1, 1, 0, 0),
+            "week" | "weeks" => (1 << 2, 0, 7, 0),
+            "day" | "days" => (1 << 3, 0, 1, 0),
+            "hour" | "hours" => (1 << 4, 0, 0, HOUR_US),
+            "minute" | "minutes" | "min" | "mins" => (1 << 5, 0, 0, MINUTE_US),
+            "second" | "seconds" | "sec" | "secs" => (1 << 6, 0, 0, SECOND_US),
+            _ => return None,
+        };
+        once(bit)?;
+        if fraction.is_some() && micros_each != SECOND_US {
+            return None;
+        }
+        months += sign * number * months_each;
+        days += sign * number * days_each;
+        micros += sign * (number * micros_each + fraction.unwrap_or(0));
+    }
+    Span::checked(months, days, micros.into()).ok()
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: output only under DateStyle ISO and IntervalStyle postgres, else the cast is refused.
 
-use super::kernel::arg;
+use super::kernel::{Span, arg};
 use super::zone::Zone;
 use super::{format, input};
 use crate::error::refused;
@@ -80,7 +80,8 @@ fn read(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
             key = format!("{key} {}", zone.name);
             parsed::<TimestampMicrosecondType>(out.clone(), move |s| input::timestamptz(s, &zone))
         }
-        _ => return Err(refused("reading an interval from text")),
+        _ if !session.interval_style.eq_ignore_ascii_case("postgres") => return Err(refused("reading an interval under another IntervalStyle than postgres")),
+        _ => parsed::<IntervalMonthDayNanoType>(out.clone(), |s| input::interval(s).map(Span::arrow).transpose()),
     };
     Ok(Value::new(udf::call("pg_datetime_in", key, out.clone(), vec![value.expr.clone()], kernel), out, ty))
 }
