@@ -46,10 +46,6 @@ impl MemIndex {
             entry.remove();
         }
     }
-
-    pub fn bytes(&self) -> usize {
-        self.keys.len() * (size_of::<Key>() + size_of::<u32>())
-    }
 }
 
 /// Index of a segment: keys, or their hashes, in order, and their rows.

@@ -28,16 +28,6 @@ impl Hash for Key {
     }
 }
 
-impl Key {
-    /// Bytes on the heap, for accounting.
-    pub fn heap_bytes(&self) -> usize {
-        match self {
-            Key::Int(_) => 0,
-            Key::Bytes(b) => b.len(),
-        }
-    }
-}
-
 /// Reads keys out of batches.
 #[derive(Debug)]
 pub struct KeyCodec {
@@ -99,10 +89,6 @@ impl KeyCodec {
     /// The physical columns that make up the key.
     pub fn physical(&self) -> &[usize] {
         &self.columns
-    }
-
-    pub fn is_int(&self) -> bool {
-        matches!(self.form, Form::Int)
     }
 
     /// Keys of all rows of a batch with all physical columns.

@@ -32,7 +32,6 @@ mod table;
 mod tests;
 mod write;
 
-pub use flush::ManifestProposal;
 pub use snapshot::Snapshot;
 
 use arrow::array::RecordBatch;

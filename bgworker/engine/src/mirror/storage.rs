@@ -15,12 +15,17 @@ use std::sync::Arc;
 use weir_plan::protocol::EngineSettings;
 use weir_plan::{Error, Kind, Result};
 
-/// The store of `weir.storage` and the prefix of our files in it. Relative to `dir`, the engine's own directory, if it is empty.
+/// Names the engine directory whose segments a directory holds.
+const OWNER_FILE: &str = "owner";
+
+/// The store of `weir.storage` and the prefix of our files in it. Every database has its own, named like its engine directory `dir`; if
+/// no location is set it is in there.
 ///
 /// # Errors
 /// `BadOption` for a location that cannot be used.
 pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn ObjectStore>, Path)> {
     let location = settings.storage.as_str();
+    let database = dir.file_name().and_then(|n| n.to_str()).unwrap_or("weir");
     if let Some(rest) = location.strip_prefix("s3://") {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
@@ -30,19 +35,50 @@ pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn
         }
         // The message of the builder may quote options; only the location is repeated.
         let store = builder.build().map_err(|_| Error::new(Kind::BadOption, format!("storage location \"{location}\" cannot be used")))?;
-        return Ok((Arc::new(store), Path::from(prefix)));
+        return Ok((Arc::new(store), Path::from(prefix).join(database)));
     }
     if location.contains("://") {
         return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is neither a directory nor s3://")));
     }
-    let root = if location.is_empty() { dir.join("segments") } else { std::path::PathBuf::from(location) };
-    if !root.is_absolute() && !location.is_empty() {
+    let root = if location.is_empty() { dir.join("segments") } else { std::path::Path::new(location).join(database) };
+    if !location.is_empty() && !root.is_absolute() {
         return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is not an absolute path")));
     }
     let bad = |e: &dyn std::fmt::Display| Error::new(Kind::BadOption, format!("storage directory \"{}\" cannot be used: {e}", root.display()));
     std::fs::create_dir_all(&root).map_err(|e| bad(&e))?;
+    // The engine's directory may be given relative to the working directory; the store's paths are absolute.
+    let root = root.canonicalize().map_err(|e| bad(&e))?;
+    if !location.is_empty() {
+        claim(&root, dir)?;
+    }
+    remove_unfinished(&root);
     let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| bad(&e))?;
     Ok((Arc::new(DurableDirectory { store: Arc::new(store), root }), Path::default()))
+}
+
+/// Two servers with one storage directory would delete each other's segments.
+fn claim(root: &std::path::Path, dir: &std::path::Path) -> Result<()> {
+    let bad = |e: std::io::Error| Error::new(Kind::BadOption, format!("storage directory \"{}\" cannot be used: {e}", root.display()));
+    let dir = dir.canonicalize().map_err(bad)?.display().to_string();
+    let file = root.join(OWNER_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(owner) if owner == dir => Ok(()),
+        Ok(owner) => Err(Error::new(Kind::BadOption, format!("storage directory \"{}\" belongs to another server", root.display()))
+            .with_detail(format!("It holds the segments of \"{owner}\"."))
+            .with_hint(format!("If that server is gone, or was moved here, remove the file \"{}\".", file.display()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => std::fs::write(&file, dir).map_err(bad),
+        Err(e) => Err(bad(e)),
+    }
+}
+
+/// Removes what uploads that a crash cut short left: `<segment>.parquet#<number>`, two directories down.
+fn remove_unfinished(root: &std::path::Path) {
+    let list = |dir: &std::path::Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
+    for file in list(root).iter().flat_map(|relation| list(relation)).flat_map(|generation| list(&generation)) {
+        if file.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains(".parquet#")) {
+            let _ = std::fs::remove_file(file);
+        }
+    }
 }
 
 /// A directory whose files are on disk when writing them returns: the manifest that names a file is committed right after, and the log
@@ -140,5 +176,45 @@ impl MultipartUpload for DurableUpload {
 
     async fn abort(&mut self) -> object_store::Result<()> {
         self.upload.abort().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(storage: &str) -> EngineSettings {
+        EngineSettings {
+            memory_limit_bytes: 0,
+            cache_limit_bytes: 0,
+            temp_limit_bytes: 0,
+            threads: 0,
+            max_concurrent_queries: 0,
+            storage: storage.into(),
+            storage_options: vec![],
+        }
+    }
+
+    #[test]
+    fn a_directory_serves_one_server_only() {
+        let base = std::env::temp_dir().join(format!("weir_storage_{}", std::process::id()));
+        let (one, two, shared) = (base.join("one/5"), base.join("two/5"), base.join("shared"));
+        for dir in [&one, &two] {
+            std::fs::create_dir_all(dir).expect("creates");
+        }
+        let storage = settings(shared.to_str().expect("a name"));
+        assert!(open(&one, &storage).is_ok());
+        let left = shared.join("5/10/1");
+        std::fs::create_dir_all(&left).expect("creates");
+        for name in ["7.parquet", "8.parquet#1"] {
+            std::fs::write(left.join(name), "x").expect("writes");
+        }
+        assert!(open(&one, &storage).is_ok());
+        assert!(left.join("7.parquet").exists() && !left.join("8.parquet#1").exists());
+        assert_eq!(open(&two, &storage).map(|_| ()).expect_err("taken").kind, Kind::BadOption);
+        assert!(open(&two, &settings("")).is_ok());
+        assert_eq!(open(&two, &settings("somewhere")).map(|_| ()).expect_err("relative").kind, Kind::BadOption);
+        assert_eq!(open(&two, &settings("ftp://x")).map(|_| ()).expect_err("unknown").kind, Kind::BadOption);
+        std::fs::remove_dir_all(&base).expect("removes");
     }
 }
