@@ -9,7 +9,7 @@ use super::{Cx, Result, columns, expr, from, order, param, types};
 use pgrx::pg_sys;
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use weir_plan::functions::FunctionKind;
-use weir_plan::ir::{AggCall, Aggregate, Expr, Named, Rel, SortKey};
+use weir_plan::ir::{AggCall, Aggregate, BoolTest, Expr, Named, Rel, SortKey};
 use weir_plan::types::{PgType, oid};
 
 /// Postgres's own bound on expanded grouping sets.
@@ -247,17 +247,22 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         // Postgres sorts to find the distinct values, and that order is the result's.
         order_by = sort_keys(agg.aggdistinct, &entries, &nodes, &all)?;
     }
-    let filter = if agg.aggfilter.is_null() {
-        None
-    } else {
-        let node = param::fold(cx, agg.aggfilter.cast());
-        Some(expr::translate(cx, node)?)
-    };
+    let filter = filter_clause(cx, agg.aggfilter)?;
     let callee = Callee { func: agg.aggfnoid, operator: None, kind: FunctionKind::Aggregate, over: false, collation: agg.inputcollid };
     let arg_types: Vec<PgType> = direct.iter().chain(&args).map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
     let ty = result_type(types::pg_type(agg.aggtype, -1)?, &args);
     Ok(AggCall { func: agg.aggfnoid.to_u32(), direct, args, distinct: !agg.aggdistinct.is_null(), order_by, filter, ty })
+}
+
+/// A FILTER clause as a condition that is never NULL, which every engine takes the same way.
+pub unsafe fn filter_clause(cx: &mut Cx, filter: *mut pg_sys::Expr) -> Result<Option<Expr>> {
+    if filter.is_null() {
+        return Ok(None);
+    }
+    let node = param::fold(cx, filter.cast());
+    let condition = expr::translate(cx, node)?;
+    Ok(Some(Expr::BoolTest { test: BoolTest::IsTrue, arg: Box::new(condition) }))
 }
 
 /// A char(n) that a function passes on keeps its length, which Postgres forgets in the type but not in the value.

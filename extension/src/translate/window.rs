@@ -1,6 +1,6 @@
 //! Window functions.
 
-use super::agg::{new_mark, result_type};
+use super::agg::{filter_clause, new_mark, result_type};
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
@@ -86,12 +86,7 @@ unsafe fn window_call(
         let node = param::fold(cx, node);
         args.push(expr::translate(cx, node)?);
     }
-    let filter = if func.aggfilter.is_null() {
-        None
-    } else {
-        let node = param::fold(cx, func.aggfilter.cast());
-        Some(expr::translate(cx, node)?)
-    };
+    let filter = filter_clause(cx, func.aggfilter)?;
     let kind = if func.winagg { FunctionKind::Aggregate } else { FunctionKind::Window };
     let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
