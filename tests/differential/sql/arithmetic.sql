@@ -232,5 +232,4 @@ SELECT id, b::bool FROM safe;
 SELECT id, (b > 0)::int FROM safe;
 -- expect: any
 SELECT id, to_char(p, '999,999.99'), to_char(b, 'FM000'), to_char(q, '9.9EEEE') FROM safe JOIN nums USING (id) WHERE abs(p) < 100000;
--- expect: postgres (random)
 SELECT id, random() < 2 FROM safe;

@@ -40,6 +40,7 @@ SELECT id, (SELECT n2.a FROM n2) FROM n1;
 -- expect: error
 SELECT id, (SELECT n2.a FROM n2 WHERE n2.id >= n1.id) FROM n1;
 SELECT min(a), max(a), sum(a), avg(a), count(a), count(*) FROM none;
+-- expect: any
 SELECT min(t), string_agg(t, ','), array_agg(a), bool_and(a > 0), bool_or(a > 0) FROM none;
 SELECT t, count(*) FROM none GROUP BY t;
 SELECT count(*), count(a), count(b), count(DISTINCT a), sum(a), avg(b) FROM n1;

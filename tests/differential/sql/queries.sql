@@ -70,7 +70,7 @@ SELECT DISTINCT ON (dept, active) dept, active, id FROM emp ORDER BY dept NULLS 
 SELECT * FROM (SELECT DISTINCT ON (emp) emp, id, amount FROM sale ORDER BY emp, amount DESC, id) x ORDER BY amount DESC, id LIMIT 5;
 SELECT id, name, row_number() OVER (PARTITION BY dept ORDER BY salary DESC NULLS LAST, id), rank() OVER (PARTITION BY dept ORDER BY salary DESC), dense_rank() OVER (ORDER BY salary) FROM emp;
 SELECT id, percent_rank() OVER (ORDER BY salary), cume_dist() OVER (ORDER BY salary), ntile(4) OVER (ORDER BY id) FROM emp;
-SELECT id, sum(salary) OVER (ORDER BY hired), avg(salary) OVER (ORDER BY hired ROWS 2 PRECEDING), count(*) OVER () FROM emp;
+SELECT id, sum(salary) OVER (ORDER BY hired), avg(salary) OVER (ORDER BY hired, id ROWS 2 PRECEDING), count(*) OVER () FROM emp;
 SELECT id, sum(amount) OVER (PARTITION BY emp ORDER BY day, id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING), min(amount) OVER (PARTITION BY emp ORDER BY id ROWS BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING) FROM sale;
 SELECT id, first_value(id) OVER w, last_value(id) OVER w, nth_value(id, 2) OVER w FROM emp WINDOW w AS (PARTITION BY dept ORDER BY hired, id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING);
 SELECT id, lag(salary, 1, 0.00) OVER (ORDER BY id), lead(name) OVER (PARTITION BY dept ORDER BY id), lag(hired, 2) OVER (ORDER BY id DESC) FROM emp;

@@ -129,5 +129,4 @@ SELECT t, v FROM s UNION SELECT c, t FROM s;
 SELECT c FROM s UNION SELECT v::char(5) FROM s;
 SELECT t FROM s INTERSECT SELECT v FROM s;
 SELECT id, E'\u00e9' || t, U&'\0061' || v FROM s WHERE id < 5;
--- expect: postgres ()
 SELECT id, t::xml FROM s WHERE id = 2;
