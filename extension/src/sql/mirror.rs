@@ -102,6 +102,8 @@ fn apply(lsn: Lsn, deadline: Instant) -> weir_plan::Result<()> {
 fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
     let mut waited = false;
     loop {
+        // SAFETY: in a transaction; lets what this session knows of the catalog be invalidated by what others have committed.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
         let waiting = match table {
             Some(relid) => catalog::mirror_info(relid).filter(|i| !i.active).map(|i| (name(relid), i)),
             None => as_owner(|| or_raise(store::load()))
@@ -126,8 +128,6 @@ fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
         }
         worker::ensure_started();
         pause(Duration::from_millis(20));
-        // SAFETY: in a transaction; lets the copy of the catalog's rows be invalidated by what others have committed.
-        unsafe { pg_sys::AcceptInvalidationMessages() };
     }
 }
 
