@@ -8,6 +8,7 @@
 //!
 //! Nothing here knows Arrow or does I/O; the caller keeps the rows.
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::collections::HashMap;
 use std::fmt;
@@ -54,8 +55,10 @@ pub struct Net<K> {
     keys: Vec<K>,
     dead: Vec<bool>,
     live: usize,
-    /// Live new rows by key; built at the first delete, since most transactions that insert many rows delete none.
+    /// The last live new row of each key; built at the first delete, since most transactions that insert many rows delete none.
     index: Option<HashTable<u32>>,
+    /// For each row the previous live row with the same key. Equal keys are chained, since a hash table copes badly with many of one hash.
+    previous: Vec<Option<u32>>,
     hasher: DefaultHashBuilder,
     base: Vec<K>,
     /// (row, column) -> where the value is.
@@ -72,6 +75,7 @@ impl<K: Eq + Hash> Net<K> {
             dead: Vec::new(),
             live: 0,
             index: None,
+            previous: Vec::new(),
             hasher: DefaultHashBuilder::default(),
             base: Vec::new(),
             patches: HashMap::new(),
@@ -91,19 +95,25 @@ impl<K: Eq + Hash> Net<K> {
             };
             self.patches.insert((row, column), source);
         }
-        let Self { keys, index, hasher, .. } = self;
-        keys.push(key);
-        if let Some(index) = index {
-            let key = &keys[row as usize];
-            let hash = hasher.hash_one(key);
-            if self.unique && index.find(hash, |&r| keys[r as usize] == *key).is_some() {
-                return Err(Conflict::DuplicateKey);
-            }
-            index.insert_unique(hash, row, |&r| hasher.hash_one(&keys[r as usize]));
-        }
+        self.keys.push(key);
+        self.previous.push(None);
         self.dead.push(false);
         self.live += 1;
+        self.add_to_index(row)?;
         Ok(row)
+    }
+
+    fn add_to_index(&mut self, row: u32) -> Result<(), Conflict> {
+        let Self { keys, index: Some(index), hasher, previous, .. } = self else { return Ok(()) };
+        let key = &keys[row as usize];
+        match index.entry(hasher.hash_one(key), |&r| keys[r as usize] == *key, |&r| hasher.hash_one(&keys[r as usize])) {
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+            }
+            Entry::Occupied(_) if self.unique => return Err(Conflict::DuplicateKey),
+            Entry::Occupied(mut entry) => previous[row as usize] = Some(std::mem::replace(entry.get_mut(), row)),
+        }
+        Ok(())
     }
 
     /// A row with this key is gone; says which.
@@ -112,11 +122,17 @@ impl<K: Eq + Hash> Net<K> {
     /// There can be no such row.
     pub fn delete(&mut self, key: K) -> Result<Source, Conflict> {
         self.build_index()?;
-        let Self { keys, index, hasher, .. } = self;
+        let Self { keys, index, hasher, previous, .. } = self;
         if let Some(index) = index
-            && let Ok(entry) = index.find_entry(hasher.hash_one(&key), |&r| keys[r as usize] == key)
+            && let Ok(mut entry) = index.find_entry(hasher.hash_one(&key), |&r| keys[r as usize] == key)
         {
-            let (row, _) = entry.remove();
+            let row = *entry.get();
+            match previous[row as usize] {
+                Some(other) => *entry.get_mut() = other,
+                None => {
+                    entry.remove();
+                }
+            }
             self.dead[row as usize] = true;
             self.live -= 1;
             return Ok(Source::Row(row));
@@ -136,29 +152,19 @@ impl<K: Eq + Hash> Net<K> {
         self.patches.clear();
         self.dead.fill(true);
         self.live = 0;
-        self.index = None;
-        if !self.keys.is_empty() {
-            self.index = Some(HashTable::new());
-        }
+        self.index = Some(HashTable::new());
     }
 
     fn build_index(&mut self) -> Result<(), Conflict> {
-        if self.index.is_some() {
-            return Ok(());
-        }
-        let Self { keys, hasher, dead, .. } = self;
-        let mut index = HashTable::with_capacity(keys.len());
-        for (row, key) in keys.iter().enumerate() {
-            if dead[row] {
-                continue;
+        if self.index.is_none() {
+            self.index = Some(HashTable::with_capacity(self.live));
+            for row in 0..self.keys.len() {
+                let row = u32::try_from(row).map_err(|_| Conflict::TooManyRows)?;
+                if self.is_live(row) {
+                    self.add_to_index(row)?;
+                }
             }
-            let hash = hasher.hash_one(key);
-            if self.unique && index.find(hash, |&r: &u32| keys[r as usize] == *key).is_some() {
-                return Err(Conflict::DuplicateKey);
-            }
-            index.insert_unique(hash, u32::try_from(row).map_err(|_| Conflict::TooManyRows)?, |&r| hasher.hash_one(&keys[r as usize]));
         }
-        self.index = Some(index);
         Ok(())
     }
 

@@ -111,3 +111,18 @@ fn contradictions_are_noticed() {
     assert_eq!(net.delete(1), Err(Conflict::DeletedAfterTruncate));
     assert_eq!(net.insert(1, [0], None), Err(Conflict::NoOldRow));
 }
+
+#[test]
+fn many_equal_rows_take_linear_time() {
+    const ROWS: u32 = 300_000;
+    let mut net = Net::new(false);
+    net.delete(1).expect("in the base");
+    for _ in 0..ROWS {
+        net.insert(1, [], None).expect("fits");
+    }
+    for _ in 0..ROWS {
+        assert!(matches!(net.delete(1), Ok(Source::Row(_))));
+    }
+    assert_eq!(net.delete(1), Ok(Source::Base(1)));
+    assert_eq!(net.live_rows(), 0);
+}

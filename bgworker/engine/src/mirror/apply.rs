@@ -18,6 +18,9 @@ use std::sync::Arc;
 use weir_capture::net::Source;
 use weir_plan::{Error, Result};
 
+/// A transaction of more rows is indexed when they are looked for, and not while readers wait.
+const EAGER_ROWS: usize = if cfg!(test) { 4 } else { 1024 };
+
 /// A row of a table: part and row.
 type Place = (u64, u32);
 
@@ -32,7 +35,7 @@ struct FileEntry {
 /// What the applier knows of a table beside what readers see.
 #[derive(Debug, Default)]
 pub struct Finder {
-    /// By part.
+    /// By part; may lack the last rows, or be missing.
     pub mem: HashMap<u64, MemIndex>,
     /// The part that still grows.
     pub active: Option<u64>,
@@ -90,24 +93,15 @@ async fn find(
     shared: &RwLock<Shared>,
     indexes: &IndexCache,
 ) -> Result<()> {
-    let mut taken: HashSet<Place> = HashSet::new();
-    let mut open = Vec::new();
-    for (i, key) in keys.iter().enumerate() {
-        let hit = finder.mem.iter().find_map(|(&part, index)| Some((part, index.find(key, |row| !taken.contains(&(part, row)))?)));
-        match hit {
-            Some(place) => {
-                taken.insert(place);
-                places[i] = Some(place);
-            }
-            None => open.push(i),
-        }
-    }
+    let open = find_in_delta(keys, places, layout, finder, shared)?;
     if open.is_empty() {
         return Ok(());
     }
     if finder.files.is_none() {
         finder.files = Some(file_entries(layout, shared).await?);
     }
+    // How far the candidates for a key are used up, in the segment at hand.
+    let mut used: HashMap<&Key, usize> = HashMap::new();
     let leads: Vec<Option<i64>> = open.iter().map(|&i| layout.key.lead(&keys[i], &layout.schema)).collect();
     let mut open: Vec<(usize, Option<i64>)> = open.into_iter().zip(leads).collect();
     for entry in finder.files.iter().flatten() {
@@ -119,31 +113,25 @@ async fn find(
         let index = indexes.get(&entry.segment).await?;
         let segment = &entry.segment;
         let Some(deletes) = deletes_of(shared, layout.relid, segment.uid) else { continue };
+        used.clear();
         if index.is_exact() {
             for i in wanted {
-                let row = index.candidates(&keys[i], &indexes.hasher).find(|&row| !deletes.is_set(row) && !taken.contains(&(segment.uid, row)));
-                if let Some(row) = row {
-                    taken.insert((segment.uid, row));
-                    places[i] = Some((segment.uid, row));
-                }
+                let rows = index.candidates(&keys[i], &indexes.hasher);
+                places[i] = next_match(rows, used.entry(&keys[i]).or_default(), |row| !deletes.is_set(row)).map(|row| (segment.uid, row));
             }
         } else {
             wanted.retain(|&i| index.candidates(&keys[i], &indexes.hasher).next().is_some());
             let rows_of = |i: usize| index.candidates(&keys[i], &indexes.hasher).filter(|&row| !deletes.is_set(row));
-            let mut rows: Vec<u32> = wanted.iter().flat_map(|&i| rows_of(i)).collect();
+            // The same key may be wanted many times, and have many candidates.
+            let mut seen: HashSet<&Key> = HashSet::new();
+            let mut rows: Vec<u32> = wanted.iter().filter(|&&i| seen.insert(&keys[i])).flat_map(|&i| rows_of(i)).collect();
             rows.sort_unstable();
             rows.dedup();
             let found = read_rows(segment, layout.key.physical(), &rows).await?;
             let row_keys = layout.key.of_columns(&found)?;
             for i in wanted {
-                let hit = rows_of(i).find(|row| {
-                    let at = rows.binary_search(row);
-                    !taken.contains(&(segment.uid, *row)) && at.is_ok_and(|at| row_keys.equals(at, &keys[i]))
-                });
-                if let Some(row) = hit {
-                    taken.insert((segment.uid, row));
-                    places[i] = Some((segment.uid, row));
-                }
+                let matches = |row: u32| rows.binary_search(&row).is_ok_and(|at| row_keys.equals(at, &keys[i]));
+                places[i] = next_match(rows_of(i), used.entry(&keys[i]).or_default(), matches).map(|row| (segment.uid, row));
             }
         }
         open.retain(|(i, _)| places[*i].is_none());
@@ -152,6 +140,61 @@ async fn find(
         }
     }
     Ok(())
+}
+
+/// The first candidate from `used` on that matches; what was passed is used up.
+fn next_match(candidates: impl Iterator<Item = u32>, used: &mut usize, matches: impl Fn(u32) -> bool) -> Option<u32> {
+    candidates.skip(*used).inspect(|_| *used += 1).find(|&row| matches(row))
+}
+
+/// Finds what is in the delta; gives the keys that are not.
+fn find_in_delta(keys: &[Key], places: &mut [Option<Place>], layout: &Layout, finder: &mut Finder, shared: &RwLock<Shared>) -> Result<Vec<usize>> {
+    let Some(parts) = delta_parts(layout, finder, shared) else { return Ok((0..keys.len()).collect()) };
+    for (uid, rows, deletes) in parts {
+        let index = finder.mem.entry(uid).or_default();
+        for batch in rows {
+            let batch_keys = layout.key.of_batch(&batch)?;
+            for row in 0..batch.num_rows() {
+                let live = !deletes.is_set(index.rows());
+                if !index.push(batch_keys.key(row), live, layout.key.unique)? {
+                    return Err(Error::refused("a key was inserted that exists"));
+                }
+            }
+        }
+    }
+    // Where several rows have one key, where the search for the next one goes on.
+    let mut taken: HashMap<&Key, Place> = HashMap::new();
+    let mut open = Vec::new();
+    let indexes: Vec<(u64, &MemIndex)> = finder.mem.iter().map(|(&uid, index)| (uid, index)).collect();
+    for (i, key) in keys.iter().enumerate() {
+        let (first, before) = match taken.get(key) {
+            Some((part, row)) => (indexes.iter().position(|(uid, _)| uid == part).unwrap_or(0), Some(*row)),
+            None => (0, None),
+        };
+        let tries = indexes.iter().skip(first).enumerate();
+        let hit = tries.filter_map(|(n, (uid, index))| Some((*uid, index.find(key, if n == 0 { before } else { None })?))).next();
+        match hit {
+            Some(place) => {
+                taken.insert(key, place);
+                places[i] = Some(place);
+            }
+            None => open.push(i),
+        }
+    }
+    Ok(open)
+}
+
+/// The parts of the delta with the rows that their indexes lack; `None` if there is no delta.
+#[allow(clippy::type_complexity, reason = "used once")]
+fn delta_parts(layout: &Layout, finder: &Finder, shared: &RwLock<Shared>) -> Option<Vec<(u64, Vec<RecordBatch>, DeleteVector)>> {
+    let shared = shared.read();
+    let table = shared.tables.get(&layout.relid)?;
+    let parts = table.parts.iter().filter_map(|part| {
+        let Rows::Mem(mem) = &part.rows else { return None };
+        let indexed = finder.mem.get(&part.uid).map_or(0, MemIndex::rows);
+        Some((part.uid, mem.from(indexed), part.deletes.clone()))
+    });
+    Some(parts.collect())
 }
 
 fn deletes_of(shared: &RwLock<Shared>, relid: u32, part: u64) -> Option<DeleteVector> {
@@ -265,16 +308,21 @@ pub fn apply(prepared: Prepared, finder: &mut Finder, table: &mut Table, codec: 
         table.parts.push(Part { uid, rows: Rows::Mem(Mem::default()), deletes: DeleteVector::default() });
         uid
     });
-    let index = finder.mem.entry(uid).or_default();
-    let mut fresh = true;
-    for key in prepared.keys {
-        fresh &= index.push(key, codec.unique)?;
-    }
     let Some(Part { rows: Rows::Mem(mem), .. }) = table.part_mut(uid) else {
         return Err(Error::internal("the delta of a mirror is gone"));
     };
+    let first = mem.rows;
     for batch in prepared.inserts {
         mem.append(batch)?;
+    }
+    let mut fresh = true;
+    if let Some(index) = finder.mem.get_mut(&uid)
+        && index.rows() == first
+        && prepared.keys.len() <= EAGER_ROWS
+    {
+        for key in prepared.keys {
+            fresh &= index.push(key, true, codec.unique)?;
+        }
     }
     if fresh { Ok(()) } else { Err(Error::refused("a key was inserted that exists")) }
 }

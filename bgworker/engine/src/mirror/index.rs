@@ -1,7 +1,7 @@
 //! Indexes from keys to rows.
 //!
 //! Invariants:
-//! - [`MemIndex`] has exactly the live rows of its part of the delta.
+//! - [`MemIndex`] has exactly the live ones of the first rows of its part of the delta.
 //! - [`SegmentIndex`] has all rows of its segment, and gives candidates: an index of numbers is exact, one of hashes is not, so the caller
 //!   compares the keys; the caller also looks at the delete vector.
 //! - Indexes of segments are rebuilt from the key columns when they are needed and not in memory.
@@ -9,41 +9,71 @@
 use super::key::{Key, KeyHasher, Keys};
 use super::segment::Segment;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_plan::{Error, Result};
 
-/// Index of a part of the delta.
+/// Index of a part of the delta. Made when a row is first looked for, and brought up to date then: a table that is only added to needs none.
 #[derive(Debug, Default)]
 pub struct MemIndex {
+    /// Keys of the rows that are indexed, from the first on.
     keys: Vec<Key>,
-    rows: HashTable<u32>,
+    /// The last live row of each key.
+    last: HashTable<u32>,
+    /// For each row the previous live row with the same key. Equal keys are chained, since a hash table copes badly with many of one hash.
+    previous: Vec<Option<u32>>,
     hasher: KeyHasher,
 }
 
 impl MemIndex {
+    /// Number of rows that are indexed.
+    pub fn rows(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+    }
+
     /// Adds the next row. With `unique`, `false` if a live row has this key already; the row is added all the same.
-    pub fn push(&mut self, key: Key, unique: bool) -> Result<bool> {
+    pub fn push(&mut self, key: Key, live: bool, unique: bool) -> Result<bool> {
         let row = u32::try_from(self.keys.len()).map_err(|_| Error::internal("too many rows in the delta of a mirror"))?;
-        let Self { keys, rows, hasher } = self;
-        let hash = hasher.hash(&key);
-        let fresh = !unique || rows.find(hash, |&r| keys[r as usize] == key).is_none();
+        let Self { keys, last, previous, hasher } = self;
         keys.push(key);
-        rows.insert_unique(hash, row, |&r| hasher.hash(&keys[r as usize]));
-        Ok(fresh)
+        previous.push(None);
+        if !live {
+            return Ok(true);
+        }
+        let key = &keys[row as usize];
+        match last.entry(hasher.hash(key), |&r| keys[r as usize] == *key, |&r| hasher.hash(&keys[r as usize])) {
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+                Ok(true)
+            }
+            Entry::Occupied(mut entry) => {
+                previous[row as usize] = Some(std::mem::replace(entry.get_mut(), row));
+                Ok(!unique)
+            }
+        }
     }
 
-    /// A live row with this key for which `free` holds.
-    pub fn find(&self, key: &Key, free: impl Fn(u32) -> bool) -> Option<u32> {
-        self.rows.find(self.hasher.hash(key), |&r| self.keys[r as usize] == *key && free(r)).copied()
+    /// The last live row with this key, or the one before `row`, which has this key.
+    pub fn find(&self, key: &Key, before: Option<u32>) -> Option<u32> {
+        match before {
+            None => self.last.find(self.hasher.hash(key), |&r| self.keys[r as usize] == *key).copied(),
+            Some(row) => self.previous.get(row as usize).copied().flatten(),
+        }
     }
 
-    /// Takes a row out that is not live any more.
+    /// Takes out a row that is not live any more. Of rows with one key the last must go first.
     pub fn remove(&mut self, row: u32) {
-        let Some(key) = self.keys.get(row as usize) else { return };
-        if let Ok(entry) = self.rows.find_entry(self.hasher.hash(key), |&r| r == row) {
-            entry.remove();
+        let Self { keys, last, previous, hasher } = self;
+        let Some(key) = keys.get(row as usize) else { return };
+        if let Ok(mut entry) = last.find_entry(hasher.hash(key), |&r| r == row) {
+            match previous.get(row as usize).copied().flatten() {
+                Some(other) => *entry.get_mut() = other,
+                None => {
+                    entry.remove();
+                }
+            }
         }
     }
 }

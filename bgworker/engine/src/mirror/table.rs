@@ -71,6 +71,17 @@ impl Mem {
         (place < chunk.batch.num_rows()).then_some((&chunk.batch, place))
     }
 
+    /// The rows from this one on.
+    pub fn from(&self, row: u32) -> Vec<RecordBatch> {
+        let at = self.chunks.partition_point(|c| u64::from(c.start) + c.batch.num_rows() as u64 <= u64::from(row));
+        let rest = self.chunks.get(at..).unwrap_or_default().iter();
+        rest.map(|c| {
+            let skip = (row.max(c.start) - c.start) as usize;
+            c.batch.slice(skip, c.batch.num_rows() - skip)
+        })
+        .collect()
+    }
+
     fn view(&self) -> Result<Arc<[Chunk]>> {
         let small = self.chunks.iter().rev().take_while(|c| c.batch.num_rows() < READ_CHUNK_ROWS).count();
         if small < 2 {
