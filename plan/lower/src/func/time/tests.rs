@@ -1,4 +1,4 @@
-//! Answers of a real Postgres 15 (`golden/time.tsv`, written by `golden/time.py`), and that every row has an implementation.
+//! Answers of a real Postgres 15 (`tests/golden/time.tsv`, written by `time.py` beside it), and that every row has an implementation.
 //!
 //! `WEIR_GOLDEN_TIME` names another file of the same form, for longer runs.
 
@@ -158,7 +158,7 @@ fn is_refused(e: &datafusion::common::DataFusionError) -> bool {
 fn answers_are_those_of_postgres() {
     let text = match std::env::var("WEIR_GOLDEN_TIME") {
         Ok(path) => std::fs::read_to_string(path).unwrap(),
-        Err(_) => include_str!("../../../golden/time.tsv").to_owned(),
+        Err(_) => include_str!("../../../tests/golden/time.tsv").to_owned(),
     };
     let cases = cases(&text);
     let nothing = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &RecordBatchOptions::new().with_row_count(Some(1))).unwrap();
