@@ -6,6 +6,7 @@
 //! - Nothing here reads the present catalog: the callbacks run under a historic snapshot.
 
 use super::link::Link;
+use super::timetravel;
 use crate::catalog::define;
 use crate::tuple::{RowBuilder, is_external_on_disk};
 use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, RecordBatch};
@@ -169,6 +170,7 @@ impl Capture {
     }
 
     fn begin(&mut self, xid: u32) {
+        timetravel::enter_past();
         self.xid = xid;
         self.touched.clear();
     }

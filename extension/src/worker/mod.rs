@@ -20,6 +20,7 @@ mod raw;
 mod run;
 mod slot;
 mod sync;
+mod timetravel;
 pub mod wake;
 
 pub use sync::{expected_rows, explain};

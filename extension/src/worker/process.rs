@@ -1,6 +1,6 @@
 //! What the background processes of the extension have in common: registration, signals, waiting.
 
-use super::raw;
+use super::{raw, timetravel};
 use pgrx::pg_sys;
 use std::ffi::{CStr, c_char};
 use std::time::Duration;
@@ -130,6 +130,7 @@ pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        timetravel::enter_present();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
     }
     let result = f();

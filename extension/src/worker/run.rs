@@ -13,7 +13,7 @@ use super::engine::{Engine, Supervisor};
 use super::process::{self, transaction};
 use super::slot::{self, SlotState};
 use super::sync::{self, Wanted};
-use super::{copy, paths};
+use super::{copy, paths, timetravel};
 use crate::catalog::store::{self, Outcome};
 use crate::settings;
 use pgrx::pg_sys;
@@ -52,6 +52,9 @@ thread_local! {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, relid: pg_sys::Oid) {
+    if timetravel::is_switching() {
+        return;
+    }
     if relid == pg_sys::InvalidOid {
         ALL_SUSPECT.set(true);
     } else {
