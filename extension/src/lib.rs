@@ -25,6 +25,9 @@ pgrx::pg_module_magic!();
 /// Called once when the library is loaded: by the postmaster when it is preloaded, else by the first session that needs it.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    // A backtrace in the DETAIL of every error is for nobody who runs a server.
+    // SAFETY: the postmaster and a session starting up have one thread.
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
     settings::define();
     scan::register();
     planner::install();

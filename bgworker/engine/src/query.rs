@@ -58,6 +58,8 @@ fn context(resources: &Resources) -> SessionContext {
     let options = config.options_mut();
     // Postgres resolved every type; nothing may be changed silently.
     options.execution.collect_statistics = false;
+    // It drops the group of NULL: `SELECT DISTINCT a ... ORDER BY a DESC LIMIT 3` lost a row.
+    options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_existing_sort = true;
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(&resources.env)).with_default_features().build();
     SessionContext::new_with_state(state)
@@ -81,7 +83,14 @@ async fn plan(resources: &Resources, plan: &Plan, params: Option<&[Scalar]>) -> 
 
 /// Checks that the engine can answer the plan; with `explain`, the physical plan as text.
 pub async fn prepare(resources: &Resources, bytes: &[u8], explain: bool) -> Result<Option<String>> {
-    let planned = plan(resources, &Plan::decode(bytes)?, None).await?;
+    let decoded = Plan::decode(bytes)?;
+    if !decoded.params.is_empty() {
+        // Without the values of its parameters a plan cannot become physical; what that would refuse falls back when it runs.
+        let lowered = weir_lower::lower_plan(&decoded, None, &resources.mirrors.snapshot()).map_err(|e| to_error(&e))?;
+        let optimised = context(resources).state().optimize(&lowered.plan).map_err(|e| to_error(&e))?;
+        return Ok(explain.then(|| optimised.display_indent().to_string()));
+    }
+    let planned = plan(resources, &decoded, None).await?;
     Ok(explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string()))
 }
 
