@@ -29,6 +29,7 @@ pub unsafe fn wrap(
         let output = translated.plan.output.iter().map(|(_, ty)| *ty).collect();
         let private = |mode: Mode, plan: Vec<u8>, output| Private { mode, start_early: is_cursor, params_may_fail: translated.params_may_fail, plan, output, params: translated.plan.params.clone(), session: session.clone() };
         let top = translated.top;
+        crate::translate::adopt_typmods(&top, (*fallback).targetlist);
         let finishes = top.sort.is_some() || top.limit.is_some();
         let engine = custom_scan(fallback, &private(if finishes { Mode::Leaf } else { Mode::Single }, plan, output)).map_err(|e| e.to_string())?;
         for (i, column) in top.engine_columns.iter().enumerate() {

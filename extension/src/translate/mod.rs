@@ -40,6 +40,7 @@ use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
+pub use top::adopt_typmods;
 pub use types::pg_type;
 
 /// Why a query is not shipped, as EXPLAIN prints it.

@@ -111,6 +111,26 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     Ok((rel, top))
 }
 
+/// Gives the targets the type modifiers that the standard plan's have. They can differ: what a column is known to be depends on how far
+/// the planner folded and pulled up, and clients are told.
+///
+/// # Safety
+/// `standard` is the target list of the plan that Postgres made for the same query.
+pub unsafe fn adopt_typmods(top: &Top, standard: *mut pg_sys::List) {
+    for (ours, theirs) in top.targets.iter().zip(list::<TargetEntry>(standard)) {
+        if (**ours).resjunk || (*theirs).resjunk {
+            return;
+        }
+        let node = (**ours).expr.cast::<Node>();
+        let (type_oid, typmod) = (pg_sys::exprType(node), pg_sys::exprTypmod((*theirs).expr.cast()));
+        if type_oid == pg_sys::exprType((*theirs).expr.cast()) && typmod != pg_sys::exprTypmod(node) {
+            let collation = pg_sys::exprCollation(node);
+            let relabelled = pg_sys::makeRelabelType((**ours).expr, type_oid, typmod, collation, pg_sys::CoercionForm::COERCE_IMPLICIT_CAST);
+            (**ours).expr = relabelled.cast();
+        }
+    }
+}
+
 /// The final target entries and, by index of `entries`, where each one is.
 unsafe fn targets(entries: &[*mut TargetEntry], residuals: &[Option<*mut Node>], with_junk: bool) -> (Vec<*mut TargetEntry>, Vec<Option<usize>>) {
     let mut targets = Vec::new();
