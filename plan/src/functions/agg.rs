@@ -112,10 +112,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::aggregate(3984, "mode(anyelement)").needs(super::Needs::ByteOrder).not_windowable(),
 ];
 
-/// Elements of an array have no display scale of their own, and no declared length.
+/// The elements of an array have no declared length to pad them by.
 fn listed(args: &[PgType], _: &Session) -> Result<(), String> {
     match args.first().map(|t| t.base) {
-        Some(oid::NUMERIC | oid::BPCHAR) | None => Err("elements of this type are not held exactly".into()),
+        Some(oid::BPCHAR) | None => Err("elements of this type are not held exactly".into()),
         Some(_) => Ok(()),
     }
 }

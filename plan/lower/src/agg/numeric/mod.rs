@@ -3,30 +3,42 @@
 use super::{AggArgs, AggLowered, AggPart};
 use crate::error::refused;
 use crate::func::arith::compare::canonical;
-use crate::func::arith::numeric::{divide, parts};
+use crate::func::arith::numeric::divide;
 use crate::value::{DScale, Value};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
+use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf, bit_xor_udaf};
 use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
 use std::sync::Arc;
 use sum::sum_udaf;
 use weir_plan::types::{PgType, oid};
 
+mod extreme;
+mod float;
 mod sum;
+mod variance;
 
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
     Some(match args.func {
         2803 => Ok(count(lit(1_i64), false)),
-        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(canonical(v), args.distinct))),
+        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(if args.distinct { canonical(v) } else { v.expr.clone() }, args.distinct))),
         2107..=2109 | 2114 => sum(args),
         2100..=2103 => average(args),
-        2115..=2117 => extreme(args, max_udaf()),
-        2131..=2133 => extreme(args, min_udaf()),
-        2130 => numeric_extreme(args, true),
-        2146 => numeric_extreme(args, false),
-        _ => return None,
+        2115..=2117 => extreme::plain(args, true),
+        2131..=2133 => extreme::plain(args, false),
+        2119 | 2120 => extreme::float(args, true),
+        2135 | 2136 => extreme::float(args, false),
+        2130 => extreme::numeric(args, true),
+        2146 => extreme::numeric(args, false),
+        2236 | 2238 | 2240 => bits(args, bit_and_udaf()),
+        2237 | 2239 | 2241 => bits(args, bit_or_udaf()),
+        6164..=6166 => bits(args, bit_xor_udaf()),
+        func => match variance::statistic(func) {
+            Some(statistic) => variance::lower(args, statistic),
+            None => return float::lower(args),
+        },
     })
 }
 
@@ -126,25 +138,11 @@ fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
     })
 }
 
-fn extreme(args: &AggArgs<'_>, udf: Arc<AggregateUDF>) -> Result<AggLowered> {
+fn bits(args: &AggArgs<'_>, udf: Arc<AggregateUDF>) -> Result<AggLowered> {
     let v = arg(args)?;
     let (arrow, ty) = (v.arrow.clone(), v.ty);
     Ok(AggLowered {
-        // DISTINCT does not change the answer.
-        parts: vec![part(udf, v.expr.clone(), false)],
+        parts: vec![part(udf, v.expr.clone(), args.distinct)],
         finish: Box::new(move |columns| Ok(Value::new(column(&columns, 0)?, arrow, ty))),
-    })
-}
-
-fn numeric_extreme(args: &AggArgs<'_>, max: bool) -> Result<AggLowered> {
-    let v = arg(args)?;
-    parts(&v.arrow)?;
-    let (arrow, ty) = (v.arrow.clone(), args.ty);
-    let Some(DScale::Static(s)) = v.dscale.clone() else {
-        return Err(refused("min and max of numerics with different display scales"));
-    };
-    Ok(AggLowered {
-        parts: vec![part(if max { max_udaf() } else { min_udaf() }, v.expr.clone(), false)],
-        finish: Box::new(move |columns| Ok(Value::numeric(column(&columns, 0)?, arrow, ty, DScale::Static(s)))),
     })
 }

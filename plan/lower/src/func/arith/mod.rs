@@ -7,13 +7,27 @@
 use crate::value::{Call, Value};
 use datafusion::common::Result;
 
+mod bucket;
+pub mod cast;
 pub mod compare;
+mod float;
+mod fold;
 mod int;
-mod kernel;
+pub(crate) mod kernel;
 pub mod numeric;
 
+#[cfg(test)]
+mod golden;
+
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
-    None.or_else(|| compare::lower(call)).or_else(|| int::lower(call)).or_else(|| numeric::lower(call))
+    let value = None
+        .or_else(|| compare::lower(call))
+        .or_else(|| int::lower(call))
+        .or_else(|| numeric::lower(call))
+        .or_else(|| float::lower(call))
+        .or_else(|| cast::lower(call))
+        .or_else(|| bucket::lower(call))?;
+    Some(value.map(fold::fold))
 }
 
 /// The `n`th argument; the analyser gave as many as the function takes.

@@ -16,7 +16,6 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1724 => arg(call, 0).and_then(|l| add(l, arg(call, 1)?, false)),
         1725 => arg(call, 0).and_then(|l| add(l, arg(call, 1)?, true)),
         1726 => arg(call, 0).and_then(|l| multiply(l, arg(call, 1)?)),
-        1727 => arg(call, 0).and_then(|l| super::divide(l, arg(call, 1)?)),
         _ => return None,
     })
 }

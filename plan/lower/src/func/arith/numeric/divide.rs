@@ -1,14 +1,18 @@
 //! Division with the result scale that Postgres selects.
 
-use super::basic::lacks_scale;
-use super::form::{parts, too_large};
+use super::basic::{lacks_scale, max_scale, wide, wide_binary};
+use super::form::{common, is_128, parts, rescale, result_type, too_large};
 use super::wide::{digits, from_big, pow10, pow10_128, to_big};
+use crate::func::arith::arg;
 use crate::func::arith::int::division_by_zero;
+use crate::func::arith::kernel::{binary, primitive};
 use crate::udf;
-use crate::value::{DScale, Value};
+use crate::value::{Call, DScale, Value};
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, Int16Type, i256};
 use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::ScalarFunctionArgs;
+use num_bigint::{BigInt, Sign};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use weir_plan::types::{DYNAMIC_PRECISION, DYNAMIC_SCALE, PgType};
@@ -38,13 +42,13 @@ pub fn divide(l: &Value, r: &Value) -> Result<Value> {
 }
 
 /// A decimal column, widened on access.
-pub(super) enum Decimals<'a> {
+pub(crate) enum Decimals<'a> {
     Narrow(&'a arrow::array::Decimal128Array),
     Wide(&'a arrow::array::Decimal256Array),
 }
 
 impl<'a> Decimals<'a> {
-    pub(super) fn new(array: &'a ArrayRef) -> Result<Self> {
+    pub(crate) fn new(array: &'a ArrayRef) -> Result<Self> {
         if let Some(a) = array.as_primitive_opt::<Decimal128Type>() {
             return Ok(Decimals::Narrow(a));
         }
@@ -54,7 +58,7 @@ impl<'a> Decimals<'a> {
         }
     }
 
-    pub(super) fn get(&self, row: usize) -> Option<i256> {
+    pub(crate) fn get(&self, row: usize) -> Option<i256> {
         match self {
             Decimals::Narrow(a) => a.is_valid(row).then(|| i256::from_i128(a.value(row))),
             Decimals::Wide(a) => a.is_valid(row).then(|| a.value(row)),
@@ -66,7 +70,7 @@ impl<'a> Decimals<'a> {
 pub(super) fn rows<O: ArrowPrimitiveType>(args: &[ArrayRef], result: &DataType, f: impl Fn(i256, i32, i256, i32) -> Result<O::Native>) -> Result<ArrayRef> {
     let [v1, d1, v2, d2] = args else { return internal_err!("a numeric kernel was given {} arguments", args.len()) };
     let (v1s, v2s) = (Decimals::new(v1)?, Decimals::new(v2)?);
-    let (d1, d2) = (super::super::kernel::primitive::<Int16Type>(d1)?, super::super::kernel::primitive::<Int16Type>(d2)?);
+    let (d1, d2) = (primitive::<Int16Type>(d1)?, primitive::<Int16Type>(d2)?);
     let mut out = PrimitiveBuilder::<O>::with_capacity(v1.len()).with_data_type(result.clone());
     for row in 0..v1.len() {
         match (v1s.get(row), v2s.get(row)) {
@@ -102,13 +106,7 @@ fn select_scale(v1: i256, s1: i32, d1: i32, v2: i256, s2: i32, d2: i32) -> Resul
     if v2 == i256::ZERO {
         return Err(division_by_zero());
     }
-    let (weight1, first1) = weight_and_first_digit(v1, s1);
-    let (weight2, first2) = weight_and_first_digit(v2, s2);
-    let mut weight = weight1 - weight2;
-    if first1 <= first2 {
-        weight -= 1;
-    }
-    Ok((16 - weight * 4).max(d1).max(d2).clamp(0, 1000))
+    Ok(scale_of(weight_and_first_digit(v1, s1), d1, weight_and_first_digit(v2, s2), d2))
 }
 
 /// `v1 / v2` rounded half away from zero to `scale` digits.
@@ -136,15 +134,132 @@ pub(super) fn quotient(v1: i256, s1: i32, v2: i256, s2: i32, scale: i32) -> Opti
             });
         }
     }
-    let power = |n: i32| num_bigint::BigInt::from(10).pow(n.unsigned_abs());
-    let (n, d) = if shift >= 0 { (to_big(v1) * power(shift), to_big(v2)) } else { (to_big(v1), to_big(v2) * power(shift)) };
+    from_big(&divide_big(&to_big(v1), s1, &to_big(v2), s2, scale))
+}
+
+/// As [`quotient`], of any size. The divisor is not zero.
+pub(crate) fn divide_big(v1: &BigInt, s1: i32, v2: &BigInt, s2: i32, scale: i32) -> BigInt {
+    let shift = scale + s2 - s1;
+    let power = BigInt::from(10).pow(shift.unsigned_abs());
+    let (n, d) = if shift >= 0 { (v1 * power, v2.clone()) } else { (v1.clone(), v2 * power) };
     let q = &n / &d;
-    let r = (&n - &q * &d).magnitude().clone();
-    let double = r * 2_u32;
-    let q = match (double.cmp(d.magnitude()), (n.sign() == num_bigint::Sign::Minus) != (d.sign() == num_bigint::Sign::Minus)) {
+    let double = (&n - &q * &d).magnitude() * 2_u32;
+    match (double.cmp(d.magnitude()), (n.sign() == Sign::Minus) != (d.sign() == Sign::Minus)) {
         (Ordering::Less, _) => q,
         (_, true) => q - 1,
         (_, false) => q + 1,
+    }
+}
+
+/// As [`select_scale`], of values of any size.
+pub(crate) fn div_scale(v1: &BigInt, s1: i32, d1: i32, v2: &BigInt, s2: i32, d2: i32) -> i32 {
+    let leading = |v: &BigInt, scale: i32| {
+        let digits = v.magnitude().to_string();
+        if digits == "0" {
+            return (0, 0_i64);
+        }
+        let weight = (digits.len() as i32 - 1 - scale).div_euclid(4);
+        let count = digits.len() as i32 - scale - 4 * weight;
+        let first: String = digits.chars().chain(std::iter::repeat('0')).take(count.max(0) as usize).collect();
+        (weight, first.parse().unwrap_or(0))
     };
-    from_big(&q)
+    scale_of(leading(v1, s1), d1, leading(v2, s2), d2)
+}
+
+fn scale_of((weight1, first1): (i32, i64), d1: i32, (weight2, first2): (i32, i64), d2: i32) -> i32 {
+    let mut weight = weight1 - weight2;
+    if first1 <= first2 {
+        weight -= 1;
+    }
+    (16 - weight * 4).max(d1).max(d2).clamp(0, 1000)
+}
+
+/// `%`, `mod`, `div`, `gcd`, `lcm`.
+pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
+    let f = match call.func {
+        1727 => divide,
+        1728 | 1729 => remainder,
+        1973 | 1980 => whole_quotient,
+        5048 => gcd,
+        5049 => lcm,
+        _ => return None,
+    };
+    Some(arg(call, 0).and_then(|l| f(l, arg(call, 1)?)))
+}
+
+/// The remainder of truncating division has the larger display scale of both.
+fn remainder(l: &Value, r: &Value) -> Result<Value> {
+    let to = common(&l.arrow, &r.arrow)?;
+    let dscale = max_scale(l, r).ok_or_else(lacks_scale)?;
+    let args = vec![rescale(l, &to)?, rescale(r, &to)?];
+    let ty = to.clone();
+    let kernel: udf::Kernel = if is_128(&to) {
+        Arc::new(move |a: &ScalarFunctionArgs| binary::<Decimal128Type, Decimal128Type, Decimal128Type>(a, &ty, |l, r| l.checked_rem(r).map_or((0, true), |v| (v, false)), |_, _| division_by_zero()))
+    } else {
+        Arc::new(move |a: &ScalarFunctionArgs| {
+            binary::<Decimal256Type, Decimal256Type, Decimal256Type>(a, &ty, |l, r| l.checked_rem(r).map_or((i256::ZERO, true), |v| (v, false)), |_, _| division_by_zero())
+        })
+    };
+    Ok(Value::numeric(udf::call("pg_numeric_mod", "", to.clone(), args, kernel), to, PgType::NUMERIC, dscale))
+}
+
+/// `div`: the quotient without its fraction.
+fn whole_quotient(l: &Value, r: &Value) -> Result<Value> {
+    let ((p1, s1), (_, s2)) = (parts(&l.arrow)?, parts(&r.arrow)?);
+    let result = result_type((p1 - s1 + s2).clamp(1, 76), 0)?;
+    let limit = pow10(parts(&result)?.0 as u32);
+    let ty = result.clone();
+    let kernel: udf::Kernel = Arc::new(move |a: &ScalarFunctionArgs| {
+        let f = |l: i256, r: i256| {
+            let shift = s2 - s1;
+            if r == i256::ZERO {
+                return None;
+            }
+            let (n, d) = if shift >= 0 { (l.checked_mul(pow10(shift as u32)), Some(r)) } else { (Some(l), r.checked_mul(pow10(-shift as u32))) };
+            let q = match (n, d) {
+                (Some(n), Some(d)) => n.checked_div(d)?,
+                // The divisor is larger than any dividend.
+                (Some(_), None) => i256::ZERO,
+                (None, _) => from_big(&(to_big(l) * to_big(pow10(shift as u32)) / to_big(r)))?,
+            };
+            Some(q).filter(|q| q.wrapping_abs() < limit)
+        };
+        let why = |_, r| if r == i256::ZERO { division_by_zero() } else { too_large() };
+        if is_128(&ty) {
+            binary::<Decimal256Type, Decimal256Type, Decimal128Type>(a, &ty, |l, r| f(l, r).map_or((0, true), |v| (v.as_i128(), false)), why)
+        } else {
+            binary::<Decimal256Type, Decimal256Type, Decimal256Type>(a, &ty, |l, r| f(l, r).map_or((i256::ZERO, true), |v| (v, false)), why)
+        }
+    });
+    let expr = udf::call("pg_numeric_div_trunc", format!("{s1},{s2}"), result.clone(), vec![wide(l)?, wide(r)?], kernel);
+    Ok(Value::numeric(expr, result, PgType::NUMERIC, DScale::Static(0)))
+}
+
+fn gcd_of(l: i256, r: i256) -> i256 {
+    let (mut a, mut b) = (l.wrapping_abs(), r.wrapping_abs());
+    while b != i256::ZERO {
+        (a, b) = (b, a.wrapping_rem(b));
+    }
+    a
+}
+
+fn gcd(l: &Value, r: &Value) -> Result<Value> {
+    by_common_scale("pg_numeric_gcd", l, r, |l, r| Some(gcd_of(l, r)))
+}
+
+fn lcm(l: &Value, r: &Value) -> Result<Value> {
+    by_common_scale("pg_numeric_lcm", l, r, |l, r| {
+        if l == i256::ZERO || r == i256::ZERO {
+            return Some(i256::ZERO);
+        }
+        l.wrapping_div(gcd_of(l, r)).checked_mul(r).map(i256::wrapping_abs)
+    })
+}
+
+fn by_common_scale(name: &'static str, l: &Value, r: &Value, f: fn(i256, i256) -> Option<i256>) -> Result<Value> {
+    let scale = parts(&common(&l.arrow, &r.arrow)?)?.1;
+    let ty = DataType::Decimal256(DYNAMIC_PRECISION, scale as i8);
+    let dscale = max_scale(l, r).ok_or_else(lacks_scale)?;
+    let expr = wide_binary(name, String::new(), &ty, vec![rescale(l, &ty)?, rescale(r, &ty)?], f);
+    Ok(Value::numeric(expr, ty, PgType::NUMERIC, dscale))
 }

@@ -7,12 +7,11 @@
 use super::wide::{Wide, digits, pow10};
 use crate::error::refused;
 use crate::udf;
-use crate::value::{DScale, Value};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
+use crate::value::Value;
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int16Type, i256};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ScalarFunctionArgs, lit};
 use std::sync::Arc;
-use weir_plan::types::PgType;
 
 /// The digits before the point that a 128-bit form must leave room for, to be preferred to a 256-bit one although its
 /// precision is not proven to suffice.
@@ -63,6 +62,32 @@ pub(super) fn common(a: &DataType, b: &DataType) -> Result<DataType> {
     let scale = s1.max(s2);
     let precision = (p1 - s1).max(p2 - s2) + scale;
     Ok(if precision <= 38 { DataType::Decimal128(precision as u8, scale as i8) } else { DataType::Decimal256(precision.min(76) as u8, scale as i8) })
+}
+
+/// Whether there is a type that surely holds every value of both.
+pub(super) fn has_common(a: &DataType, b: &DataType) -> Result<bool> {
+    let ((p1, s1), (p2, s2)) = (parts(a)?, parts(b)?);
+    Ok((p1 - s1).max(p2 - s2) + s1.max(s2) <= 76)
+}
+
+/// -1, 0 or 1 as the left value is less than, equal to or greater than the right one; for values that no type holds together.
+pub(super) fn order(left: &Value, right: &Value) -> Result<Expr> {
+    let ((_, s1), (_, s2)) = (parts(&left.arrow)?, parts(&right.arrow)?);
+    let (raise_left, raise_right) = (pow10((s2 - s1).max(0) as u32), pow10((s1 - s2).max(0) as u32));
+    let kernel: udf::Kernel = Arc::new(move |args: &ScalarFunctionArgs| {
+        let compare = |l: i256, r: i256| {
+            let ordering = match (l.checked_mul(raise_left), r.checked_mul(raise_right)) {
+                (Some(l), Some(r)) => l.cmp(&r),
+                // What leaves 256 bits is farther from zero than anything that does not.
+                (None, _) => l.cmp(&i256::ZERO),
+                (_, None) => i256::ZERO.cmp(&r),
+            };
+            (ordering as i16, false)
+        };
+        super::super::kernel::binary::<Decimal256Type, Decimal256Type, Int16Type>(args, &DataType::Int16, compare, |_, _| too_large())
+    });
+    let args = vec![super::basic::wide(left)?, super::basic::wide(right)?];
+    Ok(udf::call("pg_numeric_order", format!("{s1},{s2}"), DataType::Int16, args, kernel))
 }
 
 /// The value in another decimal type of at least its scale, `Refused` at run time for a value that does not fit.
@@ -138,13 +163,19 @@ pub(super) fn decimal_literal(unscaled: i256, ty: &DataType) -> Result<Expr> {
     }))
 }
 
-/// A numeric constant from the text of `numeric_out`.
-///
-/// # Errors
-/// `Refused` for NaN, infinities and what has more digits than a decimal.
-pub fn constant(text: &str, ty: PgType) -> Result<Value> {
-    let (unscaled, scale) = super::text::parse_plain(text).ok_or_else(too_large)?;
-    let precision = digits(unscaled).max(scale).max(1);
-    let arrow = if precision <= 38 { DataType::Decimal128(precision as u8, scale as i8) } else if precision <= 76 { DataType::Decimal256(precision as u8, scale as i8) } else { return Err(too_large()) };
-    Ok(Value::numeric(decimal_literal(unscaled, &arrow)?, arrow, ty, DScale::Static(scale as i8)))
+/// A decimal constant in the smallest type that has the given scale, which must not cut off digits.
+pub(crate) fn decimal_parts(v: &ScalarValue, scale: i32) -> Option<(DataType, ScalarValue)> {
+    let unscaled = literal_value(v)?;
+    let (_, s) = parts(&v.data_type()).ok()?;
+    let unit = pow10(u32::try_from(s - scale).ok()?);
+    if unscaled.wrapping_rem(unit) != i256::ZERO {
+        return None;
+    }
+    let unscaled = unscaled.wrapping_div(unit);
+    let precision = u8::try_from(digits(unscaled).max(scale).max(1)).ok()?;
+    let arrow = if precision <= 38 { DataType::Decimal128(precision, scale as i8) } else { DataType::Decimal256(precision, scale as i8) };
+    match decimal_literal(unscaled, &arrow).ok()? {
+        Expr::Literal(literal, _) => Some((arrow, literal)),
+        _ => None,
+    }
 }

@@ -7,23 +7,29 @@
 
 mod basic;
 mod divide;
+mod fixed;
 mod form;
+mod root;
 mod text;
+mod transcendental;
+mod unary;
 mod wide;
 
 use crate::value::{Call, Value};
 use arrow::datatypes::i256;
 use datafusion::common::Result;
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, Operator, lit};
 
 pub use divide::divide;
-pub use form::{align, constant};
-pub(crate) use form::{parts, too_large};
-pub(crate) use wide::pow10;
-use wide::digits;
+pub use form::align;
+pub(crate) use divide::{Decimals, div_scale, divide_big};
+pub(crate) use form::{decimal_parts, parts, too_large};
+pub(crate) use text::{Parsed, append, is_space, parse};
+pub(crate) use root::rounded_root;
+pub(crate) use wide::{digits, from_big, pow10, to_big};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
-    basic::lower(call)
+    None.or_else(|| basic::lower(call)).or_else(|| unary::lower(call)).or_else(|| divide::lower(call)).or_else(|| root::lower(call)).or_else(|| transcendental::lower(call))
 }
 
 /// Both sides of a comparison in one type, and the operator, which may change when a constant is rounded to its column's scale.
@@ -34,8 +40,11 @@ pub(super) fn comparison(op: Operator, left: &Value, right: &Value) -> Result<(O
     if let Some((op, constant)) = op.swap().and_then(|op| constant_side(op, right, left)) {
         return Ok((op, right.expr.clone(), constant));
     }
-    let (l, r) = align(left, right)?;
-    Ok((op, l, r))
+    if form::has_common(&left.arrow, &right.arrow)? {
+        let (l, r) = align(left, right)?;
+        return Ok((op, l, r));
+    }
+    Ok((op, form::order(left, right)?, lit(0_i16)))
 }
 
 /// `column op constant` with the constant in the column's type, if there is an equivalent one.
@@ -67,4 +76,9 @@ fn constant_side(op: Operator, column: &Value, constant: &Value) -> Option<(Oper
         }
     };
     (digits(v) <= precision).then(|| form::decimal_literal(v, &column.arrow).ok()).flatten().map(|c| (op, c))
+}
+
+/// The integer nearest to an unscaled value, half away from zero.
+pub(crate) fn round_to_integer(v: i256, scale: i32) -> i256 {
+    unary::drop_digits(v, scale.max(0) as u32, unary::Mode::Round)
 }
