@@ -255,14 +255,19 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
     Ok(AggCall { func: agg.aggfnoid.to_u32(), direct, args, distinct: !agg.aggdistinct.is_null(), order_by, filter, ty })
 }
 
-/// A FILTER clause as a condition that is never NULL, which every engine takes the same way.
+/// A FILTER clause as a condition that is never NULL: DataFusion's `count` takes NULL for true where the bit below it is set. (Not by
+/// IS TRUE: its physical form is declared nullable, which the planner refuses once it is a common subexpression.)
 pub unsafe fn filter_clause(cx: &mut Cx, filter: *mut pg_sys::Expr) -> Result<Option<Expr>> {
     if filter.is_null() {
         return Ok(None);
     }
     let node = param::fold(cx, filter.cast());
     let condition = expr::translate(cx, node)?;
-    Ok(Some(Expr::BoolTest { test: BoolTest::IsTrue, arg: Box::new(condition) }))
+    if columns::has_subquery(&condition) {
+        return Ok(Some(Expr::BoolTest { test: BoolTest::IsTrue, arg: Box::new(condition) }));
+    }
+    let known = Expr::IsNotNull(Box::new(condition.clone()));
+    Ok(Some(Expr::And(vec![condition, known])))
 }
 
 /// A char(n) that a function passes on keeps its length, which Postgres forgets in the type but not in the value.
