@@ -119,7 +119,7 @@ async fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
     let mirrors = &resources.mirrors;
     match message {
         ToEngineControl::Configure(settings) => resources.reconfigure(settings),
-        ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn).await?,
+        ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn).await,
         ToEngineControl::Drop { relid } => mirrors.drop_mirror(relid).await,
         ToEngineControl::Changes { relid, generation, xid, ipc, poisoned } => {
             mirrors.changes(relid, generation, xid, arrow_ipc::from_bytes(ipc)?, &poisoned)?;

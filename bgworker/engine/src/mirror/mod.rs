@@ -182,11 +182,15 @@ impl Mirrors {
     }
 
     /// Starts to follow a mirror, or takes it up again after a start. `lsn`: the decoding position.
-    ///
-    /// # Errors
-    /// A definition that does not make sense.
-    pub async fn load(&self, def: MirrorDef, lsn: Lsn) -> Result<()> {
+    pub async fn load(&self, def: MirrorDef, lsn: Lsn) {
         self.drop_mirror(def.relid).await;
+        let (relid, generation) = (def.relid, def.generation);
+        if let Err(e) = self.try_load(def, lsn).await {
+            self.waiting.lock().events.push(Event::Resync { relid, generation, reason: e.message });
+        }
+    }
+
+    async fn try_load(&self, def: MirrorDef, lsn: Lsn) -> Result<()> {
         let layout = Layout::new(&def)?;
         let mut applier = self.applier.lock().await;
         let mut mirror = Mirror {
@@ -408,6 +412,7 @@ impl Mirrors {
             let mut waiting = self.waiting.lock();
             (std::mem::take(&mut waiting.failed), std::mem::take(&mut waiting.events))
         };
+        let failed = failed.into_iter().chain(std::mem::take(&mut *self.io.lost.lock()));
         for (relid, generation, reason) in failed {
             if applier.mirrors.get(&relid).is_some_and(|m| m.layout.generation == generation) {
                 events.extend(self.fail(applier, relid, &reason));

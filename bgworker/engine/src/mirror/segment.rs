@@ -15,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::errors::ParquetError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{OnceCell, mpsc};
@@ -26,6 +27,8 @@ pub struct Io {
     pub store: Arc<dyn ObjectStore>,
     pub prefix: Path,
     pub cache: ColumnCache,
+    /// Mirrors of which a segment is gone or damaged: relation, generation, reason.
+    pub lost: parking_lot::Mutex<Vec<(u32, i64, String)>>,
     /// Files that nobody reads any more.
     pub garbage: mpsc::UnboundedSender<Path>,
     next_uid: AtomicU64,
@@ -41,6 +44,7 @@ impl Io {
             store,
             prefix,
             cache: ColumnCache::new(cache_limit_bytes),
+            lost: parking_lot::Mutex::default(),
             garbage,
             next_uid: AtomicU64::new(0),
             last_id: AtomicU64::new(0),
@@ -137,8 +141,22 @@ impl Segment {
         ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path)).with_file_size(self.size_bytes)
     }
 
-    fn error(&self, e: impl std::fmt::Display) -> Error {
-        Error::internal(format!("segment {} of mirror {}: {e}", self.path, self.layout.name))
+    /// Something is wrong with the file itself: the mirror has to be copied again.
+    fn damaged(&self, e: impl std::fmt::Display) -> Error {
+        let message = format!("segment {} of mirror {}: {e}", self.path, self.layout.name);
+        self.io.lost.lock().push((self.layout.relid, self.layout.generation, message.clone()));
+        Error::internal(message)
+    }
+
+    fn error(&self, e: ParquetError) -> Error {
+        match &e {
+            ParquetError::External(source) => match source.downcast_ref::<object_store::Error>() {
+                Some(object_store::Error::NotFound { .. }) => self.damaged("the file is missing"),
+                // The storage may answer another time.
+                _ => Error::internal(format!("segment {} of mirror {}: {e}", self.path, self.layout.name)),
+            },
+            _ => self.damaged(e),
+        }
     }
 
     /// The footer, read at first need.
@@ -151,12 +169,12 @@ impl Segment {
             let mut row_groups = Vec::new();
             let mut start = 0u32;
             for group in metadata.metadata().row_groups() {
-                let rows = u32::try_from(group.num_rows()).map_err(|e| self.error(e))?;
+                let rows = u32::try_from(group.num_rows()).map_err(|e| self.damaged(e))?;
                 row_groups.push(RowGroup { start, rows });
-                start = start.checked_add(rows).ok_or_else(|| self.error("too many rows"))?;
+                start = start.checked_add(rows).ok_or_else(|| self.damaged("too many rows"))?;
             }
             if start != self.rows {
-                return Err(self.error(format!("has {start} rows instead of {}", self.rows)));
+                return Err(self.damaged(format!("has {start} rows instead of {}", self.rows)));
             }
             let stats = SegmentStats::read(&metadata, &self.layout.schema);
             Ok(Arc::new(Footer { metadata, row_groups, stats }))
@@ -173,7 +191,7 @@ impl Segment {
     /// Columns of a row group, past the cache.
     pub async fn decode(&self, row_group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         let footer = self.footer().await?;
-        let rows = footer.row_groups.get(row_group).ok_or_else(|| self.error("no such row group"))?.rows as usize;
+        let rows = footer.row_groups.get(row_group).ok_or_else(|| self.damaged("no such row group"))?.rows as usize;
         let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), columns.iter().copied());
         let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader(), footer.metadata.clone())
             .with_row_groups(vec![row_group])
@@ -184,11 +202,11 @@ impl Segment {
         let mut batches: Vec<RecordBatch> = stream.try_collect().await.map_err(|e| self.error(e))?;
         let batch = match batches.len() {
             1 => batches.swap_remove(0),
-            0 => return Err(self.error("row group without rows")),
-            _ => arrow::compute::concat_batches(&batches[0].schema(), &batches).map_err(|e| self.error(e))?,
+            0 => return Err(self.damaged("row group without rows")),
+            _ => arrow::compute::concat_batches(&batches[0].schema(), &batches).map_err(|e| self.damaged(e))?,
         };
         if batch.num_rows() != rows || batch.num_columns() != columns.len() {
-            return Err(self.error("row group is damaged"));
+            return Err(self.damaged("row group is damaged"));
         }
         // The file's order is that of the schema; ours is that of the request.
         let mut sorted = columns.to_vec();
@@ -196,7 +214,7 @@ impl Segment {
         columns
             .iter()
             .map(|c| {
-                let at = sorted.binary_search(c).map_err(|_| self.error("column is missing"))?;
+                let at = sorted.binary_search(c).map_err(|_| self.damaged("column is missing"))?;
                 from_file(batch.column(at), self.layout.schema.field(*c).data_type())
             })
             .collect()
@@ -209,7 +227,7 @@ impl Segment {
         let group = at.checked_sub(1).and_then(|i| footer.row_groups.get(i)).filter(|g| row - g.start < g.rows);
         match group {
             Some(g) => Ok((at - 1, row - g.start)),
-            None => Err(self.error(format!("has no row {row}"))),
+            None => Err(self.damaged(format!("has no row {row}"))),
         }
     }
 }

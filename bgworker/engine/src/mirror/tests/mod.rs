@@ -56,7 +56,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         let mirrors = Mirrors::new(Arc::new(object_store::memory::InMemory::new()), Path::default(), 1 << 20);
         let mut def = tables[0].def(1, MirrorState::Active);
         def.applied_lsn = 0;
-        mirrors.load(def.clone(), 100).await.expect("loads");
+        mirrors.load(def.clone(), 100).await;
         let insert = |key: i64| vec![Change::Insert(vec![Cell::Int(key), Cell::Null, Cell::Null, Cell::Null])];
         for batch in tables[0].messages(&insert(1), &mut rng) {
             mirrors.changes(10, 1, 5, batch.expect("rows"), &[]).expect("fits");
@@ -71,11 +71,33 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         mirrors.manifest_committed(proposal, true).await;
         assert_eq!(slot, 200);
         let again = Mirrors::new(Arc::clone(&mirrors.io.store), Path::default(), 1 << 20);
-        again.load(def, slot).await.expect("loads");
+        again.load(def, slot).await;
         for batch in tables[0].messages(&insert(2), &mut rng) {
             again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");
         }
         again.commit(6, 200, 300).await;
         assert_eq!(again.status()[0].live_rows, 2);
+    });
+}
+
+#[test]
+fn a_mirror_that_lost_a_segment_is_copied_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+    runtime.block_on(async {
+        let table = &tables()[0];
+        let mut def = table.def(1, MirrorState::Active);
+        def.segments.push(weir_plan::manifest::SegmentMeta { id: 1, path: "10/1/1.parquet".into(), rows: 5, size_bytes: 1000, deletes: vec![] });
+        let mirrors = Mirrors::new(Arc::new(object_store::memory::InMemory::new()), Path::default(), 1 << 20);
+        mirrors.load(def.clone(), 100).await;
+        assert_eq!(mirrors.caught_up(101, 1).await, vec![]);
+        let ctx = datafusion::prelude::SessionContext::new();
+        let provider = scan::MirrorTable::new(mirrors.snapshot().view(10).expect("a mirror"), &[0]);
+        assert!(ctx.read_table(Arc::new(provider)).expect("a table").collect().await.is_err());
+        assert!(matches!(mirrors.caught_up(102, 1).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
+        assert!(matches!(mirrors.snapshot().view(10).expect("a mirror").status, Status::Invalid(_)));
+        // A damaged definition does not stop the engine either.
+        def.segments[0].deletes = vec![1, 2, 3];
+        mirrors.load(def, 100).await;
+        assert!(matches!(mirrors.caught_up(103, 1).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
     });
 }

@@ -228,7 +228,7 @@ impl Trace {
         }
         self.generation += 1;
         let def = table.def(self.generation, MirrorState::Copying);
-        self.mirrors.load(def.clone(), self.decoding).await.expect("loads");
+        self.mirrors.load(def.clone(), self.decoding).await;
         self.catalog.insert(table.relid, def);
         self.copies.insert(table.relid, self.new_copy(self.generation));
     }
@@ -337,7 +337,7 @@ impl Trace {
             if def.state == MirrorState::Copying {
                 self.copies.insert(def.relid, self.new_copy(def.generation));
             }
-            self.mirrors.load(def, self.decoding).await.expect("loads");
+            self.mirrors.load(def, self.decoding).await;
         }
         self.mirrors.collect_orphans().await.expect("lists");
     }
