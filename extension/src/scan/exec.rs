@@ -28,6 +28,8 @@ struct Body {
     delivered: bool,
     /// The standard plan's state, once it runs instead.
     fallback: *mut pg_sys::PlanState,
+    /// Takes away the sort columns of the standard plan that our node does not announce; null if there are none.
+    junk_filter: *mut pg_sys::JunkFilter,
     fallback_reason: String,
     /// For a root: the state of the chain and of its leaf.
     chain: *mut pg_sys::PlanState,
@@ -60,6 +62,7 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
             run: None,
             delivered: false,
             fallback: std::ptr::null_mut(),
+            junk_filter: std::ptr::null_mut(),
             fallback_reason: String::new(),
             chain: std::ptr::null_mut(),
             leaf: std::ptr::null_mut(),
@@ -107,7 +110,9 @@ pub unsafe extern "C-unwind" fn exec(node: *mut pg_sys::CustomScanState) -> *mut
             start(state);
         }
         if !(*body).fallback.is_null() {
-            return pg_sys::ExecProcNode((*body).fallback);
+            let slot = pg_sys::ExecProcNode((*body).fallback);
+            let done = slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0;
+            return if done || (*body).junk_filter.is_null() { slot } else { pg_sys::ExecFilterJunk((*body).junk_filter, slot) };
         }
         if (*body).private.mode == Mode::Root {
             return pg_sys::ExecProcNode((*body).chain);
@@ -180,8 +185,25 @@ unsafe fn fall_back(state: *mut State, why: &Error) {
         let previous = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
         (*body).fallback = pg_sys::ExecInitNode(pg_sys::list_nth((*scan).custom_plans, last).cast(), estate, (*body).eflags);
         (*state).css.custom_ps = pg_sys::lappend(std::ptr::null_mut(), (*body).fallback.cast());
+        let theirs = (*(*(*body).fallback).plan).targetlist;
+        if has_junk(theirs) && !has_junk((*scan).scan.plan.targetlist) {
+            (*body).junk_filter = junk_filter(theirs);
+        }
         pg_sys::MemoryContextSwitchTo(previous);
     }
+}
+
+unsafe fn has_junk(targets: *mut pg_sys::List) -> bool {
+    // SAFETY: a list of target entries.
+    unsafe {
+        let n = if targets.is_null() { 0 } else { (*targets).length };
+        (0..n).any(|i| (*pg_sys::list_nth(targets, i).cast::<pg_sys::TargetEntry>()).resjunk)
+    }
+}
+
+unsafe fn junk_filter(targets: *mut pg_sys::List) -> *mut pg_sys::JunkFilter {
+    // SAFETY: makes a filter and its slot in the current memory context, which is the query's.
+    unsafe { pg_sys::ExecInitJunkFilter(targets, pg_sys::MakeTupleTableSlot(std::ptr::null_mut(), &raw const pg_sys::TTSOpsVirtual)) }
 }
 
 /// Access method of ExecScan: the next row of the engine, or an empty slot.

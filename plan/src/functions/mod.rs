@@ -13,6 +13,7 @@ mod arith;
 mod misc;
 mod text;
 mod time;
+mod window;
 
 /// What kind of `pg_proc` entry a row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Row {
 
 /// All rows, by domain.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [arith::ROWS, text::ROWS, time::ROWS, misc::ROWS, agg::ROWS].into_iter().flatten()
+    [arith::ROWS, text::ROWS, time::ROWS, misc::ROWS, agg::ROWS, window::ROWS].into_iter().flatten()
 }
 
 /// The row of a function, if it has one.

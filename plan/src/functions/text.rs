@@ -207,7 +207,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(669, "varchar(character varying,integer,boolean)"),
 ];
 
-/// Types whose output depends on no setting. A VARIADIC array is none of them.
+/// Types whose output depends on no setting.
 fn is_printed(ty: &PgType) -> bool {
     match ty.base {
         oid::BPCHAR => ty.char_length().is_some(),
@@ -217,7 +217,14 @@ fn is_printed(ty: &PgType) -> bool {
 }
 
 fn printed(args: &[PgType], _: &Session) -> Result<(), String> {
-    match args.iter().find(|ty| !is_printed(ty)) {
+    // Those that print as they are cast to text, too; a VARIADIC array is none of them.
+    let cast = |ty: &PgType| {
+        matches!(
+            ty.base,
+            oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL
+        )
+    };
+    match args.iter().find(|ty| !is_printed(ty) && !cast(ty)) {
         Some(ty) => Err(format!("argument of type {}", ty.oid)),
         None => Ok(()),
     }

@@ -3,11 +3,15 @@
 use crate::error::refused;
 use crate::value::{Call, Value};
 use datafusion::common::Result;
+use weir_plan::ir::Session;
+use weir_plan::types::PgType;
 
 pub mod arith;
 mod misc;
 mod text;
 pub mod time;
+
+pub use text::relabel;
 
 /// Lowers a call. Each domain answers `None` for an OID that is not its own.
 pub fn lower(call: &Call<'_>) -> Result<Value> {
@@ -16,4 +20,12 @@ pub fn lower(call: &Call<'_>) -> Result<Value> {
         .or_else(|| time::lower(call))
         .or_else(|| misc::lower(call))
         .unwrap_or_else(|| Err(refused(format!("function {} is not implemented", call.func))))
+}
+
+/// A cast through the output function of one type and the input function of another.
+pub fn via_text(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
+    None.or_else(|| arith::cast::via_text(value.clone(), ty, session))
+        .or_else(|| time::via_text(value.clone(), ty, session))
+        .or_else(|| misc::via_text(value, ty, session))
+        .unwrap_or_else(|| Err(refused(format!("a cast from type {} to type {} through text", value.ty.oid, ty.oid))))
 }

@@ -36,13 +36,13 @@ impl Lowerer<'_> {
         let mut columns = walk::Columns::of_rel(rel);
         let mut seen = HashSet::new();
         loop {
-            let next: Vec<_> = columns.ctes.iter().filter(|c| seen.insert(**c)).copied().collect();
+            let next: Vec<_> = columns.ctes.keys().filter(|c| seen.insert(**c)).copied().collect();
             if next.is_empty() {
                 break;
             }
             for cte in next {
-                if let Some(rel) = self.ctes.get(&cte) {
-                    columns.add_rel(rel);
+                if let Some(cte) = self.ctes.get(&cte) {
+                    columns.add_rel(&cte.rel);
                 }
             }
         }

@@ -118,7 +118,7 @@ impl Lowerer<'_> {
             }
             Expr::AnyArray { func, any, left, array, collation } => self.any_array(*func, *any, left, array, *collation, scope),
             Expr::Relabel { arg, ty } => relabel(self.expr(arg, scope)?, *ty),
-            Expr::ViaText { ty, .. } => Err(refused(format!("a cast to type {} through text", ty.oid))),
+            Expr::ViaText { arg, ty } => func::via_text(&self.expr(arg, scope)?, *ty, self.session),
             Expr::Array { elements, ty } => self.array(elements, *ty, scope),
             Expr::Exists { .. } | Expr::ScalarSubquery { .. } | Expr::AnySubquery { .. } => Err(refused("a subquery in this place")),
         }
@@ -261,16 +261,13 @@ fn case_of(whens: Vec<(DfExpr, DfExpr)>, otherwise: Option<DfExpr>, null: Scalar
     DfExpr::Case(Case::new(None, whens, Some(Box::new(otherwise))))
 }
 
-/// Binary-compatible types differ in Postgres only by name.
-fn relabel(mut value: Value, ty: PgType) -> Result<Value> {
-    let char_n = |t: &PgType| t.base == oid::BPCHAR;
-    if char_n(&value.ty) != char_n(&ty) && !unify::is_null_literal(&value.expr) {
-        // Trailing blanks count in one type and not in the other.
-        return Err(refused("char(n) taken as another text type"));
-    }
+/// Binary-compatible types differ in Postgres only by name; text taken as char(n) is held without its trailing blanks.
+fn relabel(value: Value, ty: PgType) -> Result<Value> {
     if ty.base != oid::NUMERIC && arrow_type(&ty).as_ref() != Some(&value.arrow) {
         return Err(refused(format!("type {} taken as type {}", value.ty.oid, ty.oid)));
     }
-    value.ty = ty;
-    Ok(value)
+    if value.ty.base == oid::BPCHAR && ty.base != oid::BPCHAR {
+        return Err(refused("char(n) taken as another text type"));
+    }
+    Ok(func::relabel(value, ty))
 }

@@ -2,6 +2,7 @@
 
 use super::expr::{Scope, conjuncts, has_subquery};
 use super::node::{Domain, Node, same_values};
+use super::subquery::taken;
 use super::{Lowerer, walk};
 use crate::error::refused;
 use crate::value::Value;
@@ -31,18 +32,32 @@ impl Lowerer<'_> {
     }
 
     pub(super) fn join(&mut self, join: &Join, domain: Option<&Domain>) -> Result<Node> {
-        let (mut plain, mut with_subqueries) = (Vec::new(), Vec::new());
+        let (mut on, mut after) = (Vec::new(), Vec::new());
         for c in join.on.iter().flat_map(conjuncts) {
-            if has_subquery(c) { with_subqueries.push(c) } else { plain.push(c) }
+            if join.kind == JoinKind::Inner && has_subquery(c) { after.push(c) } else { on.push(c) }
         }
-        if !with_subqueries.is_empty() && join.kind != JoinKind::Inner {
-            return Err(refused("a subquery in the condition of an outer join"));
-        }
-        let mut node = if join.lateral { self.lateral(join, &plain, domain)? } else { self.plain_join(join, &plain, domain)? };
-        for c in with_subqueries {
+        let mut node = if join.lateral { self.lateral(join, &on, domain)? } else { self.plain_join(join, &on, domain)? };
+        for c in after {
             node = self.filter_by_subquery(node, c)?;
         }
         Ok(node)
+    }
+
+    /// Replaces the subqueries of an outer join's condition by columns of that side on which they depend.
+    fn absorb_by_side(&mut self, left: &mut Option<Node>, right: &mut Option<Node>, e: &Expr) -> Result<Expr> {
+        if !has_subquery(e) {
+            return Ok(e.clone());
+        }
+        if walk::subquery_rel(e).is_none() {
+            return walk::map_children(e, &mut |c| self.absorb_by_side(left, right, c));
+        }
+        let used: Vec<_> = walk::Columns::of_expr(e).free().collect();
+        let of = |node: &Option<Node>| node.as_ref().is_some_and(|n| used.iter().any(|id| n.cols.contains_key(id)));
+        match (of(left), of(right)) {
+            (true, true) => Err(refused("a subquery over both sides in the condition of an outer join")),
+            (false, true) => self.replace(right, e),
+            _ => self.replace(left, e),
+        }
     }
 
     fn plain_join(&mut self, join: &Join, on: &[&Expr], domain: Option<&Domain>) -> Result<Node> {
@@ -64,13 +79,14 @@ impl Lowerer<'_> {
                 JoinKind::Full => return Err(refused("a FULL JOIN in a correlated subquery")),
             }
         }
-        let left = self.rel(&join.left, left_domain)?;
-        let right = self.rel(&join.right, right_domain)?;
-        self.join_nodes(join.kind, left, right, on)
+        let mut left = Some(self.rel(&join.left, left_domain)?);
+        let mut right = Some(self.rel(&join.right, right_domain)?);
+        let on = on.iter().map(|e| self.absorb_by_side(&mut left, &mut right, e)).collect::<Result<Vec<_>>>()?;
+        self.join_nodes(join.kind, taken(&mut left)?, taken(&mut right)?, &on)
     }
 
     /// Joins two nodes, also on their domains if both have one.
-    pub(super) fn join_nodes(&mut self, kind: JoinKind, left: Node, right: Node, on: &[&Expr]) -> Result<Node> {
+    pub(super) fn join_nodes(&mut self, kind: JoinKind, left: Node, right: Node, on: &[Expr]) -> Result<Node> {
         let mut condition = Vec::new();
         if !left.dom.is_empty() && !right.dom.is_empty() {
             let pairs: Vec<(Value, Value)> =
@@ -92,7 +108,8 @@ impl Lowerer<'_> {
         let (left, inner) = self.domain_of(left, &join.right)?;
         let Some(inner) = inner else {
             let right = self.rel(&join.right, None)?;
-            return self.join_nodes(join.kind, left, right, on);
+            let on: Vec<Expr> = on.iter().map(|e| (*e).clone()).collect();
+            return self.join_nodes(join.kind, left, right, &on);
         };
         let right = self.rel(&join.right, Some(&inner))?;
         let mut condition = self.on_domain(&left, &right)?;

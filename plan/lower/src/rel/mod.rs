@@ -10,11 +10,12 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_plan::ir::{ColId, CteId, Plan, Rel, Scalar, Scan, Session};
-use weir_plan::types::PgType;
+use weir_plan::types::{PgType, oid};
 
 mod aggregate;
 mod consts;
 mod correlate;
+mod cte;
 mod expr;
 mod extreme;
 mod frame;
@@ -30,6 +31,7 @@ pub(crate) mod unify;
 mod walk;
 mod window;
 
+use cte::Cte;
 use node::{Domain, Node};
 
 /// Where scans get their data: the engine's pinned snapshot.
@@ -74,7 +76,7 @@ struct Lowerer<'a> {
     params: Option<&'a [Scalar]>,
     param_types: &'a [PgType],
     tables: &'a dyn TableSource,
-    ctes: HashMap<CteId, Arc<Rel>>,
+    ctes: HashMap<CteId, Cte>,
     /// For names and column identities of our own.
     next: u32,
 }
@@ -86,6 +88,9 @@ impl<'a> Lowerer<'a> {
 
     fn plan(&mut self, plan: &Plan) -> Result<Lowered> {
         let node = self.rel(&plan.root, None)?;
+        if plan.output.iter().any(|(_, ty)| ty.base == oid::BPCHAR && ty.char_length().is_none()) {
+            return Err(crate::error::refused("a result of type character without a declared length"));
+        }
         let (mut exprs, mut columns) = (Vec::new(), Vec::new());
         let mut place = |expr| {
             let at = exprs.iter().position(|e| *e == expr).unwrap_or_else(|| {
@@ -146,12 +151,7 @@ impl<'a> Lowerer<'a> {
                 let node = self.rel(input, domain)?;
                 self.distinct(node)
             }
-            Rel::With { ctes, body } => {
-                for (id, cte) in ctes {
-                    self.ctes.insert(*id, Arc::new(cte.clone()));
-                }
-                self.rel(body, domain)
-            }
+            Rel::With { ctes, body } => self.with(rel, ctes, body, domain),
             Rel::CteRef { cte, columns } => self.cte_ref(*cte, columns, domain),
             Rel::SetOp(op) => self.set_op(op, domain),
             Rel::DistinctOn { input, on, keys } => self.distinct_on(input, on, keys, domain),
@@ -159,3 +159,6 @@ impl<'a> Lowerer<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,11 +50,12 @@ impl Lowerer<'_> {
     pub(super) fn limit(&mut self, input: &Rel, offset: Option<&Expr>, limit: Option<&Expr>, domain: Option<&Domain>) -> Result<Node> {
         let skip = self.count(offset, "2201X", "OFFSET must not be negative")?.unwrap_or(0);
         let fetch = self.count(limit, "2201W", "LIMIT must not be negative")?;
-        if domain.is_none() {
+        if domain.is_none() && (fetch.is_some() || skip == 0) {
             let node = self.rel(input, None)?;
             return if skip == 0 && fetch.is_none() { Ok(node) } else { node.map_plan(|p| p.limit(skip, fetch)) };
         }
-        // For each row of the domain: number its rows in their order.
+        // For each row of the domain: number its rows in their order. So too OFFSET without LIMIT, which DataFusion would apply
+        // a second time to a LIMIT further down.
         let (sorted, keys) = match input {
             Rel::Sort { input, keys } => (input.as_ref(), keys.as_slice()),
             other => (other, [].as_slice()),
@@ -68,7 +69,8 @@ impl Lowerer<'_> {
         if let Some(fetch) = fetch {
             keep = keep.and(number.lt_eq(lit((skip as u64).saturating_add(fetch as u64))));
         }
-        node.map_plan(|p| p.filter(keep))
+        let node = node.map_plan(|p| p.filter(keep))?;
+        if domain.is_none() { self.sort(node, &keys) } else { Ok(node) }
     }
 
     /// Adds row numbers (from 1, UInt64) within partitions; gives their column.

@@ -9,7 +9,7 @@ use datafusion::common::{Column, Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Union, lit};
 use std::sync::Arc;
-use weir_plan::ir::{ColId, CteId, Expr, Named, Rel, Scan};
+use weir_plan::ir::{ColId, Expr, Named, Rel, Scan};
 use weir_plan::types::{NumericForm, PgType, arrow_type, oid, scale_column};
 
 impl Lowerer<'_> {
@@ -155,12 +155,6 @@ impl Lowerer<'_> {
         }
         let plan = LogicalPlanBuilder::from(node.plan).project(exprs)?.build()?;
         Ok(Node::new(plan, out, node.dom))
-    }
-
-    pub(super) fn cte_ref(&mut self, cte: CteId, columns: &[(ColId, ColId, PgType)], domain: Option<&Domain>) -> Result<Node> {
-        let rel = self.ctes.get(&cte).cloned().ok_or_else(|| refused("a common table expression out of scope"))?;
-        let node = self.rel(&rel, domain)?;
-        self.renamed(node, columns.iter().map(|(new, old, _)| (*new, *old)))
     }
 
     /// Columns under new identities.

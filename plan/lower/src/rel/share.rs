@@ -1,33 +1,211 @@
-//! Relations that are read more than once.
+//! Relations that are read more than once but computed once: common table expressions with several uses, and rows that two
+//! evaluations could choose differently.
+//!
+//! Invariants:
+//! - A shared relation is computed at most once per lowering, so a lowered plan is executed once.
+//! - Its rows are held in memory, on the account of the query's memory pool.
 
 use super::Lowerer;
 use super::correlate::Matching;
 use super::node::Node;
-use crate::error::refused;
-use datafusion::common::Result;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Distinct, LogicalPlan};
-use weir_plan::ir::Rel;
+use datafusion::common::{Column, Result, TableReference};
+use datafusion::datasource::{TableProvider, TableType, provider_as_source};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::logical_expr::{Distinct, Expr as DfExpr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream, displayable, execute_stream};
+use futures::{StreamExt, TryStreamExt};
+use std::any::Any;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 impl Lowerer<'_> {
     /// The node in a form that gives the same rows whenever it is read.
     pub(super) fn repeatable(&mut self, node: Node) -> Result<Node> {
-        if is_repeatable(&node.plan)? { Ok(node) } else { Err(refused("a subquery over rows that are not determined")) }
+        if is_repeatable(&node.plan)? { Ok(node) } else { self.shared(node) }
     }
 
     /// As [`Self::repeatable`] for the right side.
-    pub(super) fn repeatable_right(&mut self, m: Matching, _rel: &Rel) -> Result<Matching> {
+    pub(super) fn repeatable_right(&mut self, m: Matching) -> Result<Matching> {
         let right = self.repeatable(m.right)?;
         Ok(Matching { right, ..m })
     }
+
+    /// The node as a relation that is computed once.
+    pub(super) fn shared(&mut self, node: Node) -> Result<Node> {
+        let table = Arc::new(SharedTable::new(node.plan));
+        let plan = self.scan_shared(&table)?;
+        Ok(Node { plan, ..node })
+    }
+
+    /// One reading of a shared relation, with its columns under their own names.
+    pub(super) fn scan_shared(&mut self, table: &Arc<SharedTable>) -> Result<LogicalPlan> {
+        let name = TableReference::bare(format!("shared{}", self.fresh()));
+        let exprs: Vec<DfExpr> = table
+            .schema
+            .fields()
+            .iter()
+            .map(|f| DfExpr::Column(Column::new(Some(name.clone()), f.name())).alias(f.name()))
+            .collect();
+        let source = provider_as_source(Arc::clone(table) as Arc<dyn TableProvider>);
+        LogicalPlanBuilder::scan(name, source, None)?.project(exprs)?.build()
+    }
 }
 
-/// Whether two evaluations give the same rows.
-fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
+/// Whether two evaluations give the same rows. Cautious: functions that might depend on the order of rows do not.
+pub(super) fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
     let mut repeatable = true;
     plan.apply(|p| {
-        repeatable &= !matches!(p, LogicalPlan::Limit(_) | LogicalPlan::Window(_) | LogicalPlan::Distinct(Distinct::On(_)));
+        repeatable &= match p {
+            LogicalPlan::Limit(_) | LogicalPlan::Window(_) | LogicalPlan::Distinct(Distinct::On(_)) => false,
+            LogicalPlan::Aggregate(a) => a.aggr_expr.iter().all(is_order_insensitive),
+            _ => true,
+        };
         Ok(if repeatable { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     })?;
     Ok(repeatable)
+}
+
+fn is_order_insensitive(aggregate: &DfExpr) -> bool {
+    match aggregate {
+        DfExpr::Alias(a) => is_order_insensitive(&a.expr),
+        DfExpr::AggregateFunction(f) => matches!(f.func.name(), "count" | "min" | "max" | "bool_and" | "bool_or" | "pg_sum" | "pg_moments" | "pg_max_payload" | "pg_min_payload"),
+        _ => false,
+    }
+}
+
+/// A plan as a table.
+pub(super) struct SharedTable {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    computed: Arc<Computed>,
+}
+
+/// What has become of the plan.
+#[derive(Default)]
+struct Computed {
+    physical: OnceCell<Arc<dyn ExecutionPlan>>,
+    rows: OnceCell<(Vec<RecordBatch>, MemoryReservation)>,
+}
+
+impl SharedTable {
+    pub fn new(plan: LogicalPlan) -> Self {
+        let schema = Arc::clone(plan.schema().inner());
+        Self { plan, schema, computed: Arc::default() }
+    }
+}
+
+impl std::fmt::Debug for SharedTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedTable").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for SharedTable {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _: &[DfExpr], _: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = self.computed.physical.get_or_try_init(|| state.create_physical_plan(&self.plan)).await?;
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
+        let partitions = state.config().target_partitions().max(1);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Arc::new(SharedExec { input: Arc::clone(input), computed: Arc::clone(&self.computed), projection: projection.cloned(), properties: Arc::new(properties) }))
+    }
+}
+
+/// Reads a shared relation; whoever comes first computes it.
+struct SharedExec {
+    input: Arc<dyn ExecutionPlan>,
+    computed: Arc<Computed>,
+    projection: Option<Vec<usize>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl std::fmt::Debug for SharedExec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedExec").field("input", &self.input).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for SharedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedExec: [{}]", displayable(self.input.as_ref()).one_line().to_string().trim())
+    }
+}
+
+impl ExecutionPlan for SharedExec {
+    fn name(&self) -> &'static str {
+        "SharedExec"
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    /// None: the input has been optimised by itself and is not of one reader alone.
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let (input, computed, projection) = (Arc::clone(&self.input), Arc::clone(&self.computed), self.projection.clone());
+        let partitions = self.properties.partitioning.partition_count();
+        let batches = futures::stream::once(async move {
+            let (rows, _) = computed.rows.get_or_try_init(|| compute(input, context)).await?;
+            let mine: Vec<RecordBatch> = rows.iter().skip(partition).step_by(partitions).cloned().collect();
+            Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(mine).map(move |batch| match &projection {
+                Some(columns) => Ok(batch.project(columns)?),
+                None => Ok(batch),
+            }))
+        })
+        .try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+}
+
+async fn compute(input: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Result<(Vec<RecordBatch>, MemoryReservation)> {
+    let reservation = MemoryConsumer::new("shared relation").register(context.memory_pool());
+    let mut stream = execute_stream(input, context)?;
+    let mut rows = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        reservation.try_grow(batch.get_array_memory_size())?;
+        rows.push(batch);
+    }
+    Ok((rows, reservation))
 }

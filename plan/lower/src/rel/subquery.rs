@@ -14,11 +14,13 @@ use crate::udf;
 use crate::value::{DScale, Value};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_datafusion_err, internal_err};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{Expr as DfExpr, ExprSchemable, JoinType, LogicalPlanBuilder, lit, when};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr as DfExpr, ExprSchemable, JoinType, LogicalPlanBuilder, ScalarFunctionArgs, lit, when,
+};
 use std::sync::Arc;
 use weir_plan::ir::{ColId, Expr, JoinKind, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::PgType;
@@ -34,7 +36,7 @@ impl Lowerer<'_> {
         Ok((taken(&mut node)?, out))
     }
 
-    fn replace(&mut self, node: &mut Option<Node>, e: &Expr) -> Result<Expr> {
+    pub(super) fn replace(&mut self, node: &mut Option<Node>, e: &Expr) -> Result<Expr> {
         if !has_subquery(e) {
             return Ok(e.clone());
         }
@@ -112,24 +114,23 @@ impl Lowerer<'_> {
     fn exists_mark(&mut self, node: Node, rel: &Rel) -> Result<(Node, Value)> {
         let Some(rel) = rows_only(rel) else { return Ok((node, Value::bool(lit(true)))) };
         let m = self.matching(node, rel)?;
-        let (node, mark) = self.mark(m, None)?;
+        let (node, mark) = self.mark(m.left, &m.right, m.on)?;
         Ok((node, Value::bool(mark)))
     }
 
     /// Adds a column that says whether a row has a match; it is never NULL.
-    fn mark(&mut self, m: Matching, also: Option<DfExpr>) -> Result<(Node, DfExpr)> {
-        let mut on = m.on;
-        on.extend(also);
+    fn mark(&mut self, left: Node, right: &Node, mut on: Vec<DfExpr>) -> Result<(Node, DfExpr)> {
         if on.is_empty() {
             on.push(lit(true));
         }
-        let mut exprs: Vec<DfExpr> = m.left.plan.schema().columns().into_iter().map(DfExpr::Column).collect();
-        let plan = LogicalPlanBuilder::from(m.left.plan).join_on(m.right.plan, JoinType::LeftMark, on)?.build()?;
+        let mut exprs: Vec<DfExpr> = left.plan.schema().columns().into_iter().map(DfExpr::Column).collect();
+        let plan = LogicalPlanBuilder::from(left.plan).join_on(right.plan.clone(), JoinType::LeftMark, on)?.build()?;
         let Some(mark) = plan.schema().columns().pop() else { return internal_err!("a mark join without a mark") };
         let name = format!("m{}", self.fresh());
-        exprs.push(DfExpr::Column(mark).alias(&name));
+        // A plain projection of the mark would be pushed below the join, where there is no mark.
+        exprs.push(udf::call("marked", "", DataType::Boolean, vec![DfExpr::Column(mark)], Arc::new(first_argument)).alias(&name));
         let plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
-        Ok((Node { plan, cols: m.left.cols, order: m.left.order, dom: m.left.dom }, column(name)))
+        Ok((Node { plan, cols: left.cols, order: left.order, dom: left.dom }, column(name)))
     }
 
     /// The comparisons of an outer row with a row of the subquery.
@@ -175,7 +176,7 @@ impl Lowerer<'_> {
         }
         if let ([c], true) = (comparisons, m.uncorrelated) {
             // A hash join finds the equal ones; the NULLs are counted.
-            let (m, counts) = self.with_counts(m, rel, c.column)?;
+            let (m, counts) = self.with_counts(m, c.column)?;
             let left = self.expr(&c.left, &Scope::of(&m.left))?.expr;
             let mut on = m.on;
             on.push(compared);
@@ -194,34 +195,32 @@ impl Lowerer<'_> {
         let m = self.matching(node, rel)?;
         let compared = self.compared(&m, &comparisons)?;
         let nullable = may_be_null(&compared, &m)?;
-        let uncorrelated = m.uncorrelated;
-        let decides = if any { compared.clone() } else { compared.is_false() };
+        let decides = if any { compared.clone() } else { compared.clone().is_false() };
+        let with = |on: &[DfExpr], e: DfExpr| on.iter().cloned().chain([e]).collect::<Vec<_>>();
         if !nullable {
-            let (node, mark) = self.mark(m, Some(decides))?;
+            let (node, mark) = self.mark(m.left, &m.right, with(&m.on, decides))?;
             return Ok((node, Value::bool(if any { mark } else { datafusion::logical_expr::not(mark) })));
         }
         let null = DfExpr::Literal(ScalarValue::Boolean(None), None);
-        if let ([c], true) = (comparisons.as_slice(), uncorrelated) {
-            let (m, counts) = self.with_counts(m, rel, c.column)?;
-            let (node, mark) = self.mark(m, Some(decides))?;
+        if let ([c], true) = (comparisons.as_slice(), m.uncorrelated) {
+            let (m, counts) = self.with_counts(m, c.column)?;
+            let (node, mark) = self.mark(m.left, &m.right, with(&m.on, decides))?;
             let left = self.expr(&c.left, &Scope::of(&node))?.expr;
             // Comparisons are strict.
             let unknown = counts.rows.clone().not_eq(lit(0i64)).and(left.is_null().or(counts.rows.not_eq(counts.non_null)));
             let value = when(mark, lit(any)).when(unknown, null).otherwise(lit(!any))?;
             return Ok((node, Value::bool(value)));
         }
-        let m = self.repeatable_right(m, rel)?;
-        let (node, mark) = self.mark(m, Some(decides))?;
-        let m = self.matching(node, rel)?;
-        let unknown = self.compared(&m, &comparisons)?.is_null();
-        let (node, unknown) = self.mark(m, Some(unknown))?;
+        let m = self.repeatable_right(m)?;
+        let (node, mark) = self.mark(m.left, &m.right, with(&m.on, decides))?;
+        let (node, unknown) = self.mark(node, &m.right, with(&m.on, compared.is_null()))?;
         let value = when(mark, lit(any)).when(unknown, null).otherwise(lit(!any))?;
         Ok((node, Value::bool(value)))
     }
 
     /// Joins the one row of (number of rows, number of values) of an uncorrelated subquery to the left side.
-    fn with_counts(&mut self, m: Matching, rel: &Rel, id: ColId) -> Result<(Matching, Counts)> {
-        let m = self.repeatable_right(m, rel)?;
+    fn with_counts(&mut self, m: Matching, id: ColId) -> Result<(Matching, Counts)> {
+        let m = self.repeatable_right(m)?;
         let value = m.right.get(id)?.expr.clone();
         let (rows, non_null) = (format!("n{}", self.fresh()), format!("n{}", self.fresh()));
         let counted = LogicalPlanBuilder::from(m.right.plan.clone())
@@ -300,7 +299,7 @@ struct Counts {
     non_null: DfExpr,
 }
 
-fn taken(node: &mut Option<Node>) -> Result<Node> {
+pub(super) fn taken(node: &mut Option<Node>) -> Result<Node> {
     match node.take() {
         Some(n) => Ok(n),
         None => internal_err!("a node was used twice"),
@@ -313,6 +312,10 @@ fn count(arg: DfExpr) -> DfExpr {
 
 fn first_value(arg: DfExpr) -> DfExpr {
     DfExpr::AggregateFunction(AggregateFunction::new_udf(first_value_udaf(), vec![arg], false, None, vec![], None))
+}
+
+fn first_argument(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    args.args.first().cloned().ok_or_else(|| internal_datafusion_err!("marked takes one argument"))
 }
 
 /// The value, or an error if the subquery had more than one row.

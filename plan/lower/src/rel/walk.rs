@@ -1,6 +1,6 @@
 //! Walks over the plan's expressions and relations.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use weir_plan::ir::{Aggregate, Bound, ColId, CteId, Expr, Join, Rel, SortKey, WindowCall};
 
 /// Calls `f` for an expression and all below it, without going into subqueries' relations.
@@ -108,8 +108,8 @@ pub(super) fn subquery_rel(e: &Expr) -> Option<&Rel> {
 pub(super) struct Columns {
     pub used: HashSet<ColId>,
     pub defined: HashSet<ColId>,
-    /// Common table expressions used, whose own columns are not counted.
-    pub ctes: HashSet<CteId>,
+    /// Common table expressions used, whose own columns are not counted: how often, and which of their columns.
+    pub ctes: HashMap<CteId, (usize, HashSet<ColId>)>,
 }
 
 impl Columns {
@@ -175,7 +175,9 @@ impl Columns {
             }
             Rel::SetOp(op) => self.defined.extend(op.columns.iter().map(|c| c.0)),
             Rel::CteRef { cte, columns } => {
-                self.ctes.insert(*cte);
+                let (uses, of) = self.ctes.entry(*cte).or_default();
+                *uses += 1;
+                of.extend(columns.iter().map(|c| c.1));
                 self.defined.extend(columns.iter().map(|c| c.0));
             }
         }

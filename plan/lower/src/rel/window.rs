@@ -104,10 +104,15 @@ impl Lowerer<'_> {
                 partition.push(group_key(&self.expr(e, &scope)?)?.expr);
             }
             let order_values = call.order_by.iter().map(|k| self.expr(&k.expr, &scope)).collect::<Result<Vec<_>>>()?;
+            let mut order = self.sort_exprs(&call.order_by, &scope)?;
+            let frame::LoweredFrame { frame, key } = self.frame(&call.frame, &call.order_by, &order_values)?;
+            if let (Some(key), [only]) = (key, order.as_mut_slice()) {
+                only.expr = key;
+            }
             let window = Window {
                 partition,
-                order: self.sort_exprs(&call.order_by, &scope)?,
-                frame: self.frame(&call.frame, &call.order_by, &order_values)?,
+                order,
+                frame,
                 filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| v.expr),
             };
             let args = self.exprs(&call.args, &scope)?;

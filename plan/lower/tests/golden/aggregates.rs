@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 use weir_lower::agg::{self, AggArgs};
 use weir_lower::error::to_error;
-use weir_lower::value::Value;
+use weir_lower::value::{DScale, Value};
 use weir_plan::ir::Collation;
 use weir_plan::types::{PgType, arrow_type};
 use weir_plan::{Error, Kind};
@@ -150,4 +150,38 @@ async fn undecided_order_is_refused() {
     let same = r#"{"f": 3538, "n": 2, "t": ["text", "text", "integer"], "rows": [["a", ",", "1"], ["a", ",", "1"]], "sort": [[2, false, false]], "direct": null, "distinct": false}"#;
     let answer = run(&serde_json::from_str(same).unwrap(), false).await;
     assert_eq!(answer, Ok(vec![ScalarValue::Utf8View(Some("a,a".into()))]));
+}
+
+/// Elements of a numeric array are text with their display scale; percentile_disc and mode keep the column's.
+#[tokio::test]
+async fn numerics_keep_their_display_scale() {
+    let ty = PgType::with_typmod(weir_plan::types::oid::NUMERIC, ((10 << 16) | 2) + 4);
+    let values: ArrayRef = Arc::new(arrow::array::Decimal128Array::from(vec![Some(150), Some(-25), None, Some(150)]).with_precision_and_scale(10, 2).unwrap());
+    let batch = RecordBatch::try_from_iter([("c0", values)]).unwrap();
+    let session = session(true);
+    let context = SessionContext::new();
+    for (func, ty_out, want) in [(2335, PgType::new(1231), "[-0.25, 1.50, 1.50, ]"), (3972, PgType::NUMERIC, "1.50"), (3984, PgType::NUMERIC, "1.50")] {
+        let direct = if func == 3972 { vec![Value::new(lit(0.9f64), DataType::Float64, PgType::FLOAT8)] } else { vec![] };
+        let value = Value::numeric(col("c0"), DataType::Decimal128(10, 2), ty, DScale::Static(2));
+        let args = AggArgs {
+            func,
+            direct,
+            args: vec![value],
+            distinct: false,
+            order_by: vec![SortExpr::new(col("c0"), true, false)],
+            windowed: false,
+            ty: ty_out,
+            collation: Collation::None,
+            session: &session,
+        };
+        let lowered = agg::lower(&args).unwrap();
+        let part = lowered.parts.into_iter().next().unwrap();
+        let call = Expr::AggregateFunction(AggregateFunction::new_udf(part.udf, part.args, part.distinct, None, part.order_by, None)).alias("p");
+        let finish = (lowered.finish)(vec![col("p")]).unwrap();
+        assert_eq!(finish.dscale.is_some(), func != 2335);
+        let frame = context.read_batch(batch.clone()).unwrap().aggregate(vec![], vec![call]).unwrap().select(vec![finish.expr.alias("r")]).unwrap();
+        let batches = frame.collect().await.unwrap();
+        let shown = arrow::util::display::array_value_to_string(batches[0].column(0), 0).unwrap();
+        assert_eq!(shown, want);
+    }
 }

@@ -4,6 +4,7 @@
 //! Postgres runs the query then. The files are made by the scripts beside them.
 
 mod aggregates;
+mod casts;
 mod rows;
 mod scalars;
 mod values;

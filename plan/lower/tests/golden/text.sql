@@ -62,6 +62,7 @@ select * from gold('decode(text,text)', '{text,text}', '[["","0aFF","0a f","0aG0
 select * from gold('to_hex(integer)', '{integer}', '[["0","255","-1","-2147483648",null]]');
 select * from gold('to_hex(bigint)', '{bigint}', '[["0","255","-1","-9223372036854775808",null]]');
 select * from gold('concat("any")', '{text,integer,boolean,character(3)}', '[["a",null],["1",null],["t","f",null],["x",null]]');
+select * from gold('concat("any")', '{double precision,date,text}', '[["0.1","-1e300",null],["2020-02-29","infinity",null],["x"]]');
 select * from gold('concat_ws(text,"any")', '{text,text,bigint,varchar,uuid}', '[[", ","",null],["a",null],["-5",null],["",null],["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",null]]');
 select * from gold('format(text,"any")', '{text,text,integer}', '[["","%s","%s|%s","%2$s %1$s","%%","%L","%L %L","%5s|%-5s|","%1$-4s.","%s%s%s","%","%x","%I","%1$s %s","é%3s"],["é","a''b","a\\b",null],["7",null]]');
 select * from gold('format(text)', '{text}', '[["","a%%b","%s",null]]');

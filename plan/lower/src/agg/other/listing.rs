@@ -4,6 +4,7 @@ use super::collect::{Finish, Spec, lists};
 use super::single;
 use crate::agg::{AggArgs, AggLowered};
 use crate::error::refused;
+use crate::func;
 use crate::value::Value;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewBuilder};
 use arrow::buffer::NullBuffer;
@@ -17,9 +18,11 @@ use weir_plan::types::{PgType, arrow_type, oid};
 
 pub(super) fn array_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
     let [arg] = args.args.as_slice() else { return Err(refused("array_agg wants one argument")) };
+    // The elements of a numeric array are held as text, which has their display scales.
+    let arg = if arg.ty.base == oid::NUMERIC { &func::via_text(arg, PgType::TEXT, args.session)? } else { arg };
     let result = arrow_type(&args.ty).ok_or_else(|| refused(format!("array_agg of values of type {}", arg.ty.oid)))?;
-    // The elements of a numeric array have their display scales with them, those of a bpchar array would lose their padding.
-    if matches!(arg.ty.base, oid::NUMERIC | oid::BPCHAR) || !matches!(&result, DataType::List(f) if f.data_type() == &arg.arrow) {
+    // The elements of a bpchar array would lose their padding.
+    if arg.ty.base == oid::BPCHAR || !matches!(&result, DataType::List(f) if f.data_type() == &arg.arrow) {
         return Err(refused(format!("array_agg of values of type {}", arg.ty.oid)));
     }
     let finish: Finish = Arc::new(|columns, bounds| {
@@ -28,7 +31,7 @@ pub(super) fn array_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
         let nulls = NullBuffer::from_iter(bounds.windows(2).map(|w| w.first() != w.last()));
         Ok(Arc::new(ListArray::try_new(field, offsets, values, Some(nulls))?))
     });
-    ordered(args, "array_agg", result, false, finish)
+    ordered(args, "array_agg", std::slice::from_ref(arg), result, false, finish)
 }
 
 pub(super) fn string_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
@@ -36,7 +39,7 @@ pub(super) fn string_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
     if value.arrow != DataType::Utf8View || delimiter.arrow != DataType::Utf8View {
         return Err(refused("string_agg of values that are not text"));
     }
-    ordered(args, "string_agg", DataType::Utf8View, true, Arc::new(join))
+    ordered(args, "string_agg", &args.args, DataType::Utf8View, true, Arc::new(join))
 }
 
 /// The delimiter of a row goes before its value, so that of a group's first row is not used.
@@ -73,13 +76,14 @@ fn has_plain_equality(ty: &PgType) -> bool {
     has_plain_order(ty) || matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::NAME | oid::ENUM)
 }
 
-fn ordered(args: &AggArgs<'_>, name: &'static str, result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
+/// `values`: the arguments as they are collected.
+fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
     if args.windowed {
         return Err(refused(format!("{name} as a window function")));
     }
     let exact = args.session.fidelity == Fidelity::Exact;
-    let n = args.args.len();
-    let mut exprs: Vec<Expr> = args.args.iter().map(|a| a.expr.clone()).collect();
+    let n = values.len();
+    let mut exprs: Vec<Expr> = values.iter().map(|a| a.expr.clone()).collect();
     let mut sort: Vec<(usize, SortOptions)> = Vec::new();
     for key in &args.order_by {
         sort.push((exprs.len(), SortOptions { descending: !key.asc, nulls_first: key.nulls_first }));

@@ -1,9 +1,10 @@
 //! concat, concat_ws, format, quoting, and text to and from arrays: functions that are not strict, or print values of any type.
 
-use super::lower_call::make;
+use super::lower_call::{make, with_args};
 use super::output::Printer;
 use super::rows::{Args, kernel};
 use crate::error::refused;
+use crate::func;
 use crate::udf::Kernel;
 use crate::value::{Call, Value};
 use arrow::array::{Array, ArrayRef, ListBuilder, StringViewBuilder};
@@ -12,6 +13,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use std::borrow::Cow;
 use std::sync::Arc;
+use weir_plan::types::PgType;
 
 mod format;
 
@@ -53,11 +55,21 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
 
 /// A text function over the printed forms of all arguments (`None` is NULL); it answers whether the result is not NULL.
 fn print_all(call: &Call<'_>, name: &'static str, f: fn(&[Option<Cow<'_, str>>], usize, &mut String) -> Result<bool>) -> Result<Value> {
-    let printers = call
-        .args
-        .iter()
-        .map(|a| Printer::of(&a.ty).ok_or_else(|| refused(format!("{name} of a value of type {}", a.ty.oid))))
-        .collect::<Result<Vec<_>>>()?;
+    let mut args = Vec::new();
+    let mut printers = Vec::new();
+    for a in &call.args {
+        match Printer::of(&a.ty) {
+            Some(p) => {
+                args.push(a.expr.clone());
+                printers.push(p);
+            }
+            // A cast to text is the output function, but for bool and bpchar, which are printed above.
+            None => {
+                args.push(func::via_text(a, PgType::TEXT, call.session)?.expr);
+                printers.push(Printer::Text);
+            }
+        }
+    }
     let key = format!("{printers:?}");
     let kernel: Kernel = Arc::new(move |call: &ScalarFunctionArgs| {
         let args = Args::new(call)?;
@@ -71,7 +83,7 @@ fn print_all(call: &Call<'_>, name: &'static str, f: fn(&[Option<Cow<'_, str>>],
         }
         args.finish(Arc::new(out.finish()))
     });
-    make(call, name, key, kernel)
+    with_args(call, name, key, args, kernel)
 }
 
 /// With `E` in front and backslashes doubled if there are any.
