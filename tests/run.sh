@@ -14,7 +14,7 @@ root=$PWD
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 : "${WEIR_QUERIES:=2500}"
-: "${WEIR_SEED:=$(date +%s)}"
+: "${WEIR_SEED:=20261121}"
 export CARGO_TARGET_DIR
 release=$CARGO_TARGET_DIR/release
 out=$WEIR_WORK/out

@@ -6,6 +6,7 @@ use crate::serve::Writer;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::TaskContext;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{FutureExt, StreamExt};
@@ -61,7 +62,15 @@ fn context(resources: &Resources) -> SessionContext {
     // It drops the group of NULL: `SELECT DISTINCT a ... ORDER BY a DESC LIMIT 3` lost a row.
     options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_existing_sort = true;
-    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::clone(&resources.env)).with_default_features().build();
+    // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
+    // turns sorts into top-k, stays.
+    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").collect();
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(&resources.env))
+        .with_default_features()
+        .with_physical_optimizer_rules(rules)
+        .build();
     SessionContext::new_with_state(state)
 }
 

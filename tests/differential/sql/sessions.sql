@@ -33,12 +33,15 @@ PREPARE star AS SELECT * FROM stamps;
 EXECUTE star;
 -- both
 SET timezone = 'Asia/Tokyo';
+-- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
 -- both
 SET extra_float_digits = 0;
+-- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
 -- both
 SET datestyle = 'SQL, MDY';
+-- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
 -- both
 RESET timezone;

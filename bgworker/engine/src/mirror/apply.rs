@@ -102,11 +102,13 @@ async fn find(
     }
     // How far the candidates for a key are used up, in the segment at hand.
     let mut used: HashMap<&Key, usize> = HashMap::new();
-    let leads: Vec<Option<i64>> = open.iter().map(|&i| layout.key.lead(&keys[i], &layout.schema)).collect();
-    let mut open: Vec<(usize, Option<i64>)> = open.into_iter().zip(leads).collect();
+    // (key, its first column if that is an integer, its hash)
+    let mut open: Vec<(usize, Option<i64>, u64)> =
+        open.into_iter().map(|i| (i, layout.key.lead(&keys[i], &layout.schema), indexes.hasher.hash(&keys[i]))).collect();
     for entry in finder.files.iter().flatten() {
-        let outside = |lead: &Option<i64>| matches!((lead, entry.range), (Some(lead), Some((min, max))) if !(min..=max).contains(lead));
-        let mut wanted: Vec<usize> = open.iter().filter(|(_, lead)| !outside(lead)).map(|(i, _)| *i).collect();
+        let outside = |lead: Option<i64>| matches!((lead, entry.range), (Some(lead), Some((min, max))) if !(min..=max).contains(&lead));
+        let absent = |hash: u64| entry.segment.filter.get().is_some_and(|filter| !filter.may_have(hash));
+        let mut wanted: Vec<usize> = open.iter().filter(|(_, lead, hash)| !outside(*lead) && !absent(*hash)).map(|(i, ..)| *i).collect();
         if wanted.is_empty() {
             continue;
         }
@@ -134,7 +136,7 @@ async fn find(
                 places[i] = next_match(rows_of(i), used.entry(&keys[i]).or_default(), matches).map(|row| (segment.uid, row));
             }
         }
-        open.retain(|(i, _)| places[*i].is_none());
+        open.retain(|(i, ..)| places[*i].is_none());
         if open.is_empty() {
             break;
         }

@@ -64,6 +64,10 @@ impl ChangedRows {
         self.rows.num_rows()
     }
 
+    pub fn bytes(&self) -> usize {
+        super::table::batch_bytes(&self.rows) + self.len()
+    }
+
     fn slice(&self, start: usize, len: usize) -> ChangedRows {
         ChangedRows {
             ops: self.ops.slice(start, len),
@@ -181,7 +185,7 @@ impl NetRows {
             }
         }
         if inserted {
-            self.bytes += filled.get_array_memory_size();
+            self.bytes += super::table::batch_bytes(&filled);
             self.batches.push(filled);
         }
         Ok(())

@@ -86,8 +86,48 @@ pub enum SegmentIndex {
     Hashes { hashes: Vec<u64>, rows: Vec<u32> },
 }
 
+/// Tells for most keys that a segment does not have them: a split-block Bloom filter. It is small enough to be kept for as long as the
+/// segment, so that a changed row is looked for in few of them.
+///
+/// Source: Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", 2007; the salts are those of Parquet.
+pub struct KeyFilter {
+    blocks: Vec<[u32; 8]>,
+}
+
+const FILTER_BITS_PER_KEY: usize = 12;
+const FILTER_SALTS: [u32; 8] = [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
+
+impl KeyFilter {
+    fn build(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        let mut filter = KeyFilter { blocks: vec![[0; 8]; (hashes.len() * FILTER_BITS_PER_KEY).div_ceil(256).max(1)] };
+        for hash in hashes {
+            let at = filter.block(hash);
+            for (word, bit) in filter.blocks[at].iter_mut().zip(bits(hash)) {
+                *word |= bit;
+            }
+        }
+        filter
+    }
+
+    /// `false`: the segment has no row with a key of this hash.
+    pub fn may_have(&self, hash: u64) -> bool {
+        self.blocks[self.block(hash)].iter().zip(bits(hash)).all(|(word, bit)| word & bit != 0)
+    }
+
+    fn block(&self, hash: u64) -> usize {
+        // A multiplication maps the upper half evenly to 0..len, without a division.
+        (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
+    }
+}
+
+fn bits(hash: u64) -> impl Iterator<Item = u32> {
+    let low = (hash & u64::from(u32::MAX)) as u32;
+    FILTER_SALTS.iter().map(move |salt| 1 << (low.wrapping_mul(*salt) >> 27))
+}
+
 impl SegmentIndex {
-    pub async fn build(segment: &Segment, hasher: &KeyHasher) -> Result<SegmentIndex> {
+    /// Reads all keys of a segment; gives it its filter on the way.
+    pub async fn build(segment: &Arc<Segment>, hasher: &KeyHasher) -> Result<SegmentIndex> {
         let codec = &segment.layout.key;
         let footer = segment.footer().await?;
         let mut ints = Vec::new();
@@ -99,7 +139,15 @@ impl SegmentIndex {
                 Keys::Rows(rows) => hashes.extend(rows.iter().map(|r| hasher.hash_bytes(r.data()))),
             }
         }
+        let (of, hasher) = (Arc::clone(segment), hasher.clone());
         let build = move || -> Result<SegmentIndex> {
+            of.filter.get_or_init(|| {
+                if hashes.is_empty() {
+                    KeyFilter::build(ints.iter().map(|i| hasher.hash(&Key::Int(*i))))
+                } else {
+                    KeyFilter::build(hashes.iter().copied())
+                }
+            });
             let too_many = |_| Error::internal("too many rows in a segment");
             Ok(if hashes.is_empty() {
                 if ints.is_sorted() {
@@ -166,7 +214,7 @@ impl IndexCache {
         Self { hasher: KeyHasher::default(), limit_bytes, state: Mutex::default() }
     }
 
-    pub async fn get(&self, segment: &Segment) -> Result<Arc<SegmentIndex>> {
+    pub async fn get(&self, segment: &Arc<Segment>) -> Result<Arc<SegmentIndex>> {
         {
             let mut state = self.state.lock();
             state.clock += 1;
@@ -196,5 +244,40 @@ impl IndexCache {
         if let Some((dropped, _)) = state.indexes.remove(&uid) {
             state.bytes -= dropped.bytes();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_has_what_it_was_built_from_and_little_else() {
+        let hasher = KeyHasher::default();
+        let hash = |i: i64| hasher.hash(&Key::Int(i));
+        for n in [0, 1, 1000, 100_000i64] {
+            let filter = KeyFilter::build((0..usize::try_from(n).expect("small")).map(|i| hash(i as i64)));
+            assert!((0..n).all(|i| filter.may_have(hash(i))));
+            let wrong = (n..n + 100_000).filter(|i| filter.may_have(hash(*i))).count();
+            assert!(wrong < 1500, "{wrong} of 100000 with {n} keys");
+        }
+    }
+
+    #[test]
+    fn equal_keys_come_one_at_a_time() {
+        let mut index = MemIndex::default();
+        for i in 0..100_000 {
+            assert!(index.push(Key::Int(i64::from(i % 2)), i != 5, false).expect("fits"));
+        }
+        let key = Key::Int(1);
+        let (mut row, mut found) = (None, Vec::new());
+        while let Some(next) = index.find(&key, row) {
+            found.push(next);
+            row = Some(next);
+        }
+        assert_eq!(found.len(), 49_999);
+        found.iter().for_each(|row| index.remove(*row));
+        assert_eq!(index.find(&key, None), None);
+        assert_eq!(index.find(&Key::Int(0), None), Some(99_998));
     }
 }

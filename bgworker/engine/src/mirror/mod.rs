@@ -183,8 +183,9 @@ impl Mirrors {
 
     /// Starts to follow a mirror, or takes it up again after a start. `lsn`: the decoding position.
     pub async fn load(&self, def: MirrorDef, lsn: Lsn) {
-        self.drop_mirror(def.relid).await;
         let (relid, generation) = (def.relid, def.generation);
+        // Files of an older generation are dead; those of this one are in use again.
+        self.detach(relid, |old| old != generation).await;
         if let Err(e) = self.try_load(def, lsn).await {
             self.waiting.lock().events.push(Event::Resync { relid, generation, reason: e.message });
         }
@@ -231,16 +232,20 @@ impl Mirrors {
 
     /// Forgets a mirror and deletes its files once no query reads them.
     pub async fn drop_mirror(&self, relid: u32) {
+        self.detach(relid, |_| true).await;
+    }
+
+    async fn detach(&self, relid: u32, delete_files: impl Fn(i64) -> bool) {
         let mut applier = self.applier.lock().await;
         let mirror = applier.mirrors.remove(&relid);
         let table = self.shared.write().tables.remove(&relid);
-        for (segment, _) in mirror.iter().flat_map(|m| m.durable.values()) {
+        let of_parts = table.iter().flat_map(|t| &t.parts).filter_map(|part| match &part.rows {
+            table::Rows::File(segment) => Some(segment),
+            table::Rows::Mem(_) => None,
+        });
+        for segment in mirror.iter().flat_map(|m| m.durable.values().map(|(segment, _)| segment)).chain(of_parts) {
             self.indexes.forget(segment.uid);
-            segment.doom();
-        }
-        for part in table.iter().flat_map(|t| &t.parts) {
-            if let table::Rows::File(segment) = &part.rows {
-                self.indexes.forget(segment.uid);
+            if delete_files(segment.layout.generation) {
                 segment.doom();
             }
         }
@@ -252,17 +257,24 @@ impl Mirrors {
         self.fail(&mut applier, relid, reason);
     }
 
-    /// Rows that a transaction changed; nothing is visible before its commit.
+    /// Rows that a transaction changed; nothing is visible before its commit. A batch that does not fit the mirror ends it.
     ///
     /// # Errors
-    /// A batch that does not fit the mirror.
+    /// None today.
     pub fn changes(&self, relid: u32, generation: i64, xid: u32, batch: RecordBatch, poisoned: &[i16]) -> Result<()> {
         let layout = match self.shared.read().tables.get(&relid) {
             Some(table) if table.layout.generation == generation && !matches!(table.status, Status::Invalid(_)) => Arc::clone(&table.layout),
             _ => return Ok(()),
         };
-        let bytes = batch.get_array_memory_size();
-        let op = Op::Rows(ChangedRows::read(&layout, &batch)?);
+        let changed = match ChangedRows::read(&layout, &batch) {
+            Ok(changed) => changed,
+            Err(e) => {
+                self.waiting.lock().failed.push((relid, generation, e.message));
+                return Ok(());
+            }
+        };
+        let bytes = changed.bytes();
+        let op = Op::Rows(changed);
         self.wait_for_commit(relid, generation, xid, op, bytes, poisoned);
         Ok(())
     }

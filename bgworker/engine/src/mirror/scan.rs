@@ -26,6 +26,7 @@ use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPush
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::collections::HashMap;
@@ -37,6 +38,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const MIN_MORSEL_ROWS: u32 = 1 << 15;
 /// With fewer row groups per partition than this, row groups are split.
 const MORSELS_PER_PARTITION: usize = 4;
+
+/// Footers that are read at once when a table is first scanned.
+const FOOTERS_AT_ONCE: usize = 16;
 
 fn external(e: weir_plan::Error) -> DataFusionError {
     DataFusionError::External(Box::new(e))
@@ -124,24 +128,27 @@ pub struct Source {
 
 impl Source {
     async fn open(view: Arc<TableView>) -> weir_plan::Result<Source> {
-        let mut footers = Vec::with_capacity(view.parts.len());
+        let footers: Vec<Option<Arc<Footer>>> = futures::stream::iter(view.parts.clone())
+            .map(|part| async move {
+                match &part.rows {
+                    RowsView::File(segment) => segment.footer().await.map(Some),
+                    RowsView::Mem(_) => Ok(None),
+                }
+            })
+            .buffered(FOOTERS_AT_ONCE)
+            .try_collect()
+            .await?;
         let mut units = Vec::new();
-        for (i, part) in view.parts.iter().enumerate() {
+        for (i, (part, footer)) in view.parts.iter().zip(&footers).enumerate() {
             let mut add = |group, start, rows| {
                 if part.deletes.count_in(start, rows) < rows {
                     units.push(Unit { part: i, group, start, rows });
                 }
             };
-            match &part.rows {
-                RowsView::File(segment) => {
-                    let footer = segment.footer().await?;
-                    footer.row_groups.iter().enumerate().for_each(|(g, group)| add(g, group.start, group.rows));
-                    footers.push(Some(footer));
-                }
-                RowsView::Mem(chunks) => {
-                    chunks.iter().enumerate().for_each(|(g, c)| add(g, c.start, u32::try_from(c.batch.num_rows()).unwrap_or(u32::MAX)));
-                    footers.push(None);
-                }
+            let groups = footer.iter().flat_map(|f| &f.row_groups);
+            groups.enumerate().for_each(|(g, group)| add(g, group.start, group.rows));
+            if let RowsView::Mem(chunks) = &part.rows {
+                chunks.iter().enumerate().for_each(|(g, c)| add(g, c.start, u32::try_from(c.batch.num_rows()).unwrap_or(u32::MAX)));
             }
         }
         Ok(Source { view, footers, units })
@@ -474,9 +481,6 @@ impl Work {
 }
 
 async fn read(segment: &Segment, group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
-    let mut arrays = Vec::with_capacity(columns.len());
-    for &column in columns {
-        arrays.push(segment.column(group, column).await.map_err(external)?);
-    }
-    Ok(arrays)
+    // What is not cached is fetched at the same time.
+    futures::future::try_join_all(columns.iter().map(|&column| segment.column(group, column))).await.map_err(external)
 }

@@ -5,6 +5,7 @@
 //! - Arrays come out in the types of the layout, whatever the file has.
 
 use super::cache::ColumnCache;
+use super::index::KeyFilter;
 use super::layout::{Layout, file_type};
 use super::stats::SegmentStats;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch};
@@ -16,11 +17,14 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{OnceCell, mpsc};
 use weir_plan::manifest::SegmentMeta;
 use weir_plan::{Error, Result};
+
+/// Read from the end of a file at once; the footers of most segments are smaller.
+const FOOTER_HINT_BYTES: usize = 64 << 10;
 
 /// What all segments share.
 pub struct Io {
@@ -106,6 +110,8 @@ pub struct Segment {
     pub layout: Arc<Layout>,
     io: Arc<Io>,
     footer: OnceCell<Arc<Footer>>,
+    /// Known once the segment's keys have been read.
+    pub filter: OnceLock<KeyFilter>,
     doomed: AtomicBool,
 }
 
@@ -128,6 +134,7 @@ impl Segment {
             layout: Arc::clone(layout),
             io: Arc::clone(io),
             footer: OnceCell::new(),
+            filter: OnceLock::new(),
             doomed: AtomicBool::new(false),
         }))
     }
@@ -138,7 +145,7 @@ impl Segment {
     }
 
     fn reader(&self) -> ParquetObjectReader {
-        ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path)).with_file_size(self.size_bytes)
+        ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path)).with_file_size(self.size_bytes).with_footer_size_hint(FOOTER_HINT_BYTES)
     }
 
     /// Something is wrong with the file itself: the mirror has to be copied again.

@@ -115,9 +115,29 @@ pub fn compact(batch: RecordBatch) -> Result<RecordBatch> {
     RecordBatch::try_new(batch.schema(), columns.collect()).map_err(|e| Error::internal(e.to_string()))
 }
 
-/// Bytes that the rows take, without what buffers hold beyond them.
-fn batch_bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_array_memory_size())).sum()
+/// Bytes that the rows take, without what buffers hold beyond them. (Columns of a message share one buffer, and a slice has its whole.)
+pub fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|c| array_bytes(c.as_ref())).sum()
+}
+
+fn array_bytes(array: &dyn Array) -> usize {
+    // A view has its length in the lowest four bytes, and up to 12 bytes of value beside it.
+    let views = |views: &[u128]| views.iter().map(|v| (v & u128::from(u32::MAX)) as usize).map(|len| if len > 12 { 16 + len } else { 16 }).sum::<usize>();
+    let values = match array.data_type() {
+        DataType::Utf8View => views(array.as_string_view().views()),
+        DataType::BinaryView => views(array.as_binary_view().views()),
+        DataType::Boolean => array.len().div_ceil(8),
+        DataType::FixedSizeBinary(n) => array.len() * usize::try_from(*n).unwrap_or(0),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let offsets = list.value_offsets();
+            let (first, last) = (offsets.first().copied().unwrap_or(0), offsets.last().copied().unwrap_or(0));
+            let (first, last) = (usize::try_from(first).unwrap_or(0), usize::try_from(last).unwrap_or(0));
+            array_bytes(list.values().slice(first, last - first).as_ref()) + array.len() * 4
+        }
+        other => array.len() * other.primitive_width().unwrap_or(16),
+    };
+    values + array.nulls().map_or(0, |n| n.len().div_ceil(8))
 }
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! An aggregate is lowered in two steps: a node whose columns are the parts of the aggregates ([`RawAggregate`]), then a projection
 //! that makes the values. In between, the node may be joined to rows that have no group, which get the values over nothing.
 
-use super::expr::Scope;
+use super::expr::{Scope, is_true};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical, same_values};
 use super::Lowerer;
@@ -298,7 +298,8 @@ impl Lowerer<'_> {
             collation: Collation::None,
             session: self.session,
         };
-        let filter = c.filter.as_ref().map(|f| self.expr(f, scope)).transpose()?.map(|v| v.expr);
+        // DataFusion's count takes a NULL for true where the bit below it is set.
+        let filter = c.filter.as_ref().map(|f| self.expr(f, scope)).transpose()?.map(|v| is_true(v.expr));
         let lowered = agg::lower(&args)?;
         let mut parts = Vec::new();
         for p in lowered.parts {

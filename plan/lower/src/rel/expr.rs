@@ -8,7 +8,7 @@ use crate::value::{Call, Value};
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, InList};
-use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, ExprSchemable, Operator, lit, when};
+use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, ExprSchemable, Operator, binary_expr, lit, when};
 use weir_plan::ir::{BoolTest, ColId, Collation, Expr};
 use weir_plan::types::{PgType, arrow_type, oid};
 
@@ -83,12 +83,12 @@ impl Lowerer<'_> {
             Expr::BoolTest { test, arg } => {
                 let e = self.expr(arg, scope)?.expr;
                 Ok(Value::bool(match test {
-                    BoolTest::IsTrue => e.is_true(),
-                    BoolTest::IsNotTrue => e.is_not_true(),
-                    BoolTest::IsFalse => e.is_false(),
-                    BoolTest::IsNotFalse => e.is_not_false(),
-                    BoolTest::IsUnknown => e.is_unknown(),
-                    BoolTest::IsNotUnknown => e.is_not_unknown(),
+                    BoolTest::IsTrue => is_true(e),
+                    BoolTest::IsNotTrue => binary_expr(e, Operator::IsDistinctFrom, lit(true)),
+                    BoolTest::IsFalse => binary_expr(e, Operator::IsNotDistinctFrom, lit(false)),
+                    BoolTest::IsNotFalse => binary_expr(e, Operator::IsDistinctFrom, lit(false)),
+                    BoolTest::IsUnknown => e.is_null(),
+                    BoolTest::IsNotUnknown => e.is_not_null(),
                 }))
             }
             Expr::Case { whens, otherwise, ty } => self.case(whens, otherwise.as_deref(), *ty, scope),
@@ -203,7 +203,13 @@ impl Lowerer<'_> {
     }
 }
 
-/// NOT, on equalities as `<>` so that the optimiser knows them.
+/// `IS TRUE`, spelled as DataFusion computes it: its own IS TRUE is nullable when physical and not when logical, which its planner
+/// refuses below an aggregate.
+pub(super) fn is_true(expr: DfExpr) -> DfExpr {
+    binary_expr(expr, Operator::IsNotDistinctFrom, lit(true))
+}
+
+/// NOT, on IN lists as NOT IN so that the optimiser knows them.
 fn negated(expr: DfExpr) -> DfExpr {
     match expr {
         DfExpr::InList(InList { expr, list, negated }) => DfExpr::InList(InList { expr, list, negated: !negated }),

@@ -2,7 +2,7 @@
 //!
 //! All functions of one partition and order go into one node of DataFusion, so that they see ties in one order, as in Postgres.
 
-use super::expr::{Scope, branches};
+use super::expr::{Scope, branches, is_true};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical};
 use super::{Lowerer, frame};
@@ -113,7 +113,7 @@ impl Lowerer<'_> {
                 partition,
                 order,
                 frame,
-                filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| v.expr),
+                filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| is_true(v.expr)),
             };
             let args = self.exprs(&call.args, &scope)?;
             pending.push((*id, call.ty, self.window_call(call, args, &window, &mut windows)?));

@@ -249,18 +249,18 @@ pub fn text(dice: &mut Dice, scope: &Scope, depth: u32) -> String {
         12 => format!("reverse({t})"),
         13 => format!("concat({t}, {}, {s})", leaf(dice, scope, Ty::Small)),
         14 => format!("md5({t})"),
-        15 => format!("{}::text", expr(dice, scope, Ty::Small, depth - 1)),
-        16 => format!("{}::text", leaf(dice, scope, Ty::Fixed)),
+        15 => format!("({})::text", expr(dice, scope, Ty::Small, depth - 1)),
+        16 => format!("({})::text", leaf(dice, scope, Ty::Fixed)),
         17 => format!("split_part({t}, '.', {})", dice.pick(&["1", "2", "-1"])),
         18 => format!("initcap({t})"),
         19 => format!("repeat({s}, {})", dice.between(0, 3)),
         20 => format!("translate({t}, 'abc', 'xy')"),
-        21 => format!("{}::text", leaf(dice, scope, Ty::Int8)),
+        21 => format!("({})::text", leaf(dice, scope, Ty::Int8)),
         22 => format!("to_char({}, 'YYYY-MM-DD')", leaf(dice, scope, Ty::Date)),
         23 => format!("concat_ws('-', {t}, {s})"),
-        24 => format!("{}::text", leaf(dice, scope, Ty::Char)),
+        24 => format!("({})::text", leaf(dice, scope, Ty::Char)),
         25 => format!("substring({t} from {} for {size})", dice.between(1, 4)),
-        _ => format!("{}::text", leaf(dice, scope, Ty::Bool)),
+        _ => format!("({})::text", leaf(dice, scope, Ty::Bool)),
     }
 }
 
@@ -362,7 +362,7 @@ fn comparison(dice: &mut Dice, scope: &Scope, depth: u32) -> String {
         }
     };
     let operator = if matches!(left, Ty::Bool) { *dice.pick(&[&"=", &"<>"]) } else { *dice.pick(&[&"=", &"<>", &"<", &"<=", &">", &">="]) };
-    format!("({} {operator} {})", expr(dice, scope, left, depth), leaf(dice, scope, right))
+    format!("(({}) {operator} ({}))", expr(dice, scope, left, depth), leaf(dice, scope, right))
 }
 
 /// An expression that may raise an error on some row: overflow, division by zero, a bad cast, a domain.

@@ -92,7 +92,8 @@ pub fn interval(s: Span, out: &mut String) {
     for (value, unit) in [(s.months / 12, "year"), (s.months % 12, "mon"), (s.days, "day")] {
         if value != 0 {
             let sign = if after_negative && value > 0 { "+" } else { "" };
-            put!(out, "{}{sign}{value} {unit}{}", if first { "" } else { " " }, if value == 1 { "" } else { "s" });
+            let (gap, plural) = (if first { "" } else { " " }, if value == 1 { "" } else { "s" });
+            put!(out, "{gap}{sign}{value} {unit}{plural}");
             first = false;
             // Only the next part shows its sign.
             after_negative = value < 0;

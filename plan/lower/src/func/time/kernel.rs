@@ -35,7 +35,7 @@ impl Span {
         Ok(IntervalMonthDayNano { months: self.months, days: self.days, nanoseconds })
     }
 
-    /// The Arrow form of parts that may be too wide for Postgres's own type.
+    /// An interval of parts that may be too wide for Postgres's own type.
     pub fn checked(months: i64, days: i64, micros: i128) -> Result<Span> {
         Ok(Span {
             months: i32::try_from(months).map_err(|_| interval_out_of_range())?,
@@ -104,8 +104,7 @@ pub fn binary<A: ArrowPrimitiveType, B: ArrowPrimitiveType, O: ArrowPrimitiveTyp
         let (a_scalar, a) = primitive::<A>(arg(args, 0)?)?;
         let (b_scalar, b) = primitive::<B>(arg(args, 1)?)?;
         let rows = if a_scalar { b.len() } else { a.len() };
-        let none = |scalar: bool, nulls: bool| scalar && nulls;
-        if none(a_scalar, a.null_count() > 0) || none(b_scalar, b.null_count() > 0) {
+        if (a_scalar && a.null_count() > 0) || (b_scalar && b.null_count() > 0) {
             return finish(a_scalar && b_scalar, &out, PrimitiveArray::<O>::new_null(rows));
         }
         let result = match (a_scalar, b_scalar) {

@@ -33,10 +33,10 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
             })
         }
         3464 => make("pg_make_interval", String::new(), 7, rows::<IntervalMonthDayNanoType>(o, 6, Some(6), |n, s| interval(n, s)?.arrow())),
-        1308 | 1304 | 2041 => overlaps(call, [false, false]),
-        1309 | 1305 | 2042 => overlaps(call, [true, true]),
-        1310 | 1306 | 2043 => overlaps(call, [false, true]),
-        1311 | 1307 | 2044 => overlaps(call, [true, false]),
+        1308 | 1304 | 2041 => overlaps(call, (false, false)),
+        1309 | 1305 | 2042 => overlaps(call, (true, true)),
+        1310 | 1306 | 2043 => overlaps(call, (false, true)),
+        1311 | 1307 | 2044 => overlaps(call, (true, false)),
         _ => return None,
     })
 }
@@ -131,8 +131,8 @@ fn interval(fields: &[i64], seconds: f64) -> Result<Span> {
     Span::checked(years * 12 + months, weeks * 7 + days, micros).map_err(|_| refused("make_interval out of range"))
 }
 
-/// `(a, b) OVERLAPS (c, d)`; `lengths` says which second elements are intervals to be added to the first.
-fn overlaps(call: &Call<'_>, lengths: [bool; 2]) -> Result<Value> {
+/// `(a, b) OVERLAPS (c, d)`; a period may be given by its length, an interval to add to its start.
+fn overlaps(call: &Call<'_>, (first_length, second_length): (bool, bool)) -> Result<Value> {
     let value = |i: usize| call.args.get(i).ok_or_else(|| internal_datafusion_err!("OVERLAPS without its arguments"));
     let end = |start: usize, add: bool| -> Result<Value> {
         let (from, to) = (value(start)?, value(start + 1)?);
@@ -148,7 +148,7 @@ fn overlaps(call: &Call<'_>, lengths: [bool; 2]) -> Result<Value> {
         let sum = Call { func, args: vec![from.clone(), to.clone()], ty: from.ty, collation: call.collation, session: call.session };
         arith::lower(&sum).unwrap_or_else(|| Err(internal_datafusion_err!("no addition")))
     };
-    let args = vec![value(0)?.expr.clone(), end(0, lengths[0])?.expr, value(2)?.expr.clone(), end(2, lengths[1])?.expr];
+    let args = vec![value(0)?.expr.clone(), end(0, first_length)?.expr, value(2)?.expr.clone(), end(2, second_length)?.expr];
     let kernel = over_arrays(|arrays| {
         let columns = arrays.iter().map(|a| cast::as_i64(a)).collect::<Result<Vec<_>>>()?;
         let [a, b, c, d] = columns.as_slice() else { return Err(internal_datafusion_err!("OVERLAPS without its arguments")) };

@@ -178,14 +178,14 @@ fn answers_are_those_of_postgres() {
             if matches!(case.oid, 1159 | 2069) {
                 zone_by_row(case, ty, &session, &mut wrong);
             }
-            let args_two = (case.oid != 0 && args.len() == 2 && case.args[1].0 != "text" && case.args[0].0 != "text").then_some(());
+            let is_pair = case.oid != 0 && args.len() == 2 && case.args.iter().all(|(t, _)| *t != "text");
             let values = args.into_iter().zip(&case.args).map(|(s, (t, _))| Value::new(lit(s.clone()), s.data_type(), pg_type(t))).collect();
             let result = lower(case.oid, values, ty, &session).and_then(|v| {
                 let array = evaluate(&v.expr, &nothing)?;
                 assert_eq!(array.data_type(), &v.arrow, "{}", case.line);
                 Ok(golden(ty, v.dscale.as_ref(), &array, 0))
             });
-            if args_two.is_some() {
+            if is_pair {
                 mixed(case, ty, &session, &mut wrong);
             }
             match (&result, case.expected) {
