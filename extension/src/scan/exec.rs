@@ -284,11 +284,11 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
         text(es, c"Engine", settings::engine_name());
         if !(*body).fallback.is_null() {
             text(es, c"Run by Postgres", &(*body).fallback_reason);
-        } else if (*body).shown_lsn != 0 {
+        } else if (*body).shown_lsn != 0 && (*es).summary {
             text(es, c"Snapshot LSN", &format!("{:X}/{:X}", (*body).shown_lsn >> 32, (*body).shown_lsn & 0xffff_ffff));
         }
         let asking = if (*body).leaf.is_null() { body } else { (*(*body).leaf).body };
-        if (*es).analyze {
+        if (*es).analyze && (*es).timing {
             if let Some(metrics) = (*asking).run.as_ref().and_then(|r| r.metrics.as_ref()) {
                 text(es, c"Engine Time", &format!("{:.3} ms", metrics.elapsed_us as f64 / 1000.0));
             }

@@ -33,6 +33,13 @@ thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     /// The table whose change is being converted, for the report of an error.
     static CURRENT: Cell<u32> = const { Cell::new(0) };
+    /// The transaction being replayed, for the same.
+    static REPLAYED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The transaction during whose replay an error was raised, or 0.
+pub fn current_transaction() -> u32 {
+    REPLAYED.get()
 }
 
 /// The table whose change raised an error, or 0.
@@ -171,6 +178,7 @@ impl Capture {
 
     fn begin(&mut self, xid: u32) {
         timetravel::enter_past();
+        REPLAYED.set(xid);
         self.xid = xid;
         self.touched.clear();
     }
@@ -180,6 +188,7 @@ impl Capture {
             self.flush(relid)?;
         }
         self.transactions += 1;
+        REPLAYED.set(0);
         self.send(&ToEngineControl::Commit { xid: self.xid, commit_lsn, end_lsn, commit_time_us });
         Ok(())
     }

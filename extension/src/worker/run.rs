@@ -38,6 +38,9 @@ const BUSY_FOR: Duration = Duration::from_secs(3);
 /// Time for decoding before messages are looked at again.
 const DECODE_BUDGET: Duration = Duration::from_millis(50);
 
+/// Failures further apart than this have nothing to do with each other.
+const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
 /// How long after a failure to create the slot the next attempt comes.
 const SLOT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -109,6 +112,9 @@ fn become_sole(database: pg_sys::Oid) -> Option<paths::Sole> {
 /// An error while decoding a table's change would come again after a restart: the next worker has to know.
 fn note_failure(database: pg_sys::Oid, message: &str) {
     let count = read_failure(database).map_or(0, |f| f.count) + 1;
+    if capture::current_transaction() != 0 {
+        pgrx::log!("pg_weir: the error was raised while transaction {} was decoded", capture::current_transaction());
+    }
     let text = format!("{} {count} {message}", capture::current_table());
     let _ = paths::write_file(&paths::failure_file(database), text.as_bytes());
 }
@@ -151,6 +157,8 @@ struct Worker {
     position_file: Option<File>,
     /// Whether there may be a slot to drop when nothing is mirrored.
     slot_may_exist: bool,
+    /// The note of an earlier failure is forgotten once this worker has lived for a while.
+    remembers_failure: bool,
 }
 
 impl Worker {
@@ -172,6 +180,7 @@ impl Worker {
             catalog_due: now,
             position_file: File::create(paths::position_file(database)).ok(),
             slot_may_exist: true,
+            remembers_failure: true,
         }
     }
 
@@ -189,6 +198,10 @@ impl Worker {
             }
             let paused = self.decode()?;
             self.watch_copies()?;
+            if self.remembers_failure && self.started.elapsed() > HEALTHY_AFTER {
+                self.remembers_failure = false;
+                let _ = std::fs::remove_file(paths::failure_file(self.database));
+            }
             if !paused {
                 self.wait();
             }

@@ -27,7 +27,7 @@ SELECT routed, reason FROM weir.last_route();
 ROLLBACK;
 SELECT sum(v) FROM fresh;
 -- any: whatever is applied, also where the isolation level forbids more
-SET weir.freshness = any;
+SET weir.freshness = 'any';
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM fresh;
 SELECT routed FROM weir.last_route();

@@ -117,6 +117,12 @@ fn checked_128(v: Option<i128>) -> (i128, bool) {
     }
 }
 
+/// Factors of 64 bits, the usual case, need no check: their product has less than 39 digits.
+#[inline]
+fn product_128(l: i128, r: i128) -> (i128, bool) {
+    if i128::from(l as i64) == l && i128::from(r as i64) == r { (l.wrapping_mul(r), false) } else { checked_128(l.checked_mul(r)) }
+}
+
 fn multiply(l: &Value, r: &Value) -> Result<Value> {
     let ((p1, s1), (p2, s2)) = (parts(&l.arrow)?, parts(&r.arrow)?);
     let dscale = sum_scale(l, r).ok_or_else(lacks_scale)?;
@@ -137,7 +143,7 @@ fn multiply(l: &Value, r: &Value) -> Result<Value> {
                 if proven {
                     kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, &result_, |l, r| (l.wrapping_mul(r), false), why)
                 } else {
-                    kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, &result_, |l, r| checked_128(l.checked_mul(r)), why)
+                    kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, &result_, product_128, why)
                 }
             });
             udf::call("pg_numeric_mul", key, result.clone(), vec![l.expr.clone(), r.expr.clone()], kernel)
