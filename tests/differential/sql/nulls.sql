@@ -63,7 +63,6 @@ SELECT id, a FROM n1 ORDER BY a NULLS FIRST, id DESC;
 SELECT id, a FROM n1 ORDER BY a DESC NULLS LAST, id LIMIT 4;
 -- ordered
 SELECT id, f FROM n1 ORDER BY f, id;
--- expect: postgres (Physical plan does not support)
 SELECT id, lag(a) OVER (ORDER BY id), lead(a, 2) OVER (ORDER BY id), lead(a, 2, -1) OVER (ORDER BY id), lag(t, 0) OVER (ORDER BY id) FROM n1;
 SELECT id, lag(a, NULL) OVER (ORDER BY id), lead(a, -1) OVER (ORDER BY id) FROM n1;
 SELECT id, first_value(a) OVER (ORDER BY id), last_value(a) OVER (ORDER BY id), nth_value(a, 3) OVER (ORDER BY id) FROM n1;

@@ -59,7 +59,6 @@ SELECT DISTINCT ON (client_id) client_id, basket_id, placed_at, status FROM bask
 SELECT s.name, top.sku, top.sold FROM store s CROSS JOIN LATERAL (SELECT l.sku, sum(l.qty) AS sold FROM basket b JOIN line l USING (basket_id) WHERE b.store_id = s.store_id GROUP BY l.sku ORDER BY sold DESC, l.sku LIMIT 3) top ORDER BY s.name, top.sold DESC, top.sku;
 SELECT b.basket_id, b.placed_at, lag(b.placed_at) OVER w AS previous, b.placed_at - lag(b.placed_at) OVER w AS gap FROM basket b WHERE client_id < 30 WINDOW w AS (PARTITION BY client_id ORDER BY placed_at, basket_id);
 -- ordered
--- expect: postgres (Physical plan does not support)
 SELECT day, n, sum(n) OVER (ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) AS week, avg(n) OVER (ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) AS mean FROM (SELECT placed_at::date AS day, count(*) AS n FROM basket GROUP BY 1) x ORDER BY day;
 -- ordered
 SELECT sku, revenue, sum(revenue) OVER (ORDER BY revenue DESC, sku) AS running, round(100 * sum(revenue) OVER (ORDER BY revenue DESC, sku) / sum(revenue) OVER (), 2) AS pct FROM (SELECT sku, sum(qty * unit_price) AS revenue FROM line GROUP BY sku) x ORDER BY revenue DESC, sku;

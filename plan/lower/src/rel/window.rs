@@ -56,6 +56,14 @@ impl Windows {
         let call = over(fun, args, window.partition.clone(), window.order.clone(), frame, filter);
         self.next += 1;
         let name = format!("w{}", self.next);
+        // One window function twice in a node makes DataFusion move it into a projection, which it then cannot plan.
+        let known = self.groups.iter().flat_map(|g| &g.calls).find_map(|c| match c {
+            DfExpr::Alias(a) if *a.expr == call => Some(a.name.clone()),
+            _ => None,
+        });
+        if let Some(known) = known {
+            return column(known);
+        }
         let call = call.alias(&name);
         match self.groups.iter_mut().find(|g| g.partition == window.partition && g.order == window.order) {
             Some(group) => group.calls.push(call),
@@ -104,11 +112,8 @@ impl Lowerer<'_> {
                 partition.push(group_key(&self.expr(e, &scope)?)?.expr);
             }
             let order_values = call.order_by.iter().map(|k| self.expr(&k.expr, &scope)).collect::<Result<Vec<_>>>()?;
-            let mut order = self.sort_exprs(&call.order_by, &scope)?;
-            let frame::LoweredFrame { frame, key } = self.frame(&call.frame, &call.order_by, &order_values)?;
-            if let (Some(key), [only]) = (key, order.as_mut_slice()) {
-                only.expr = key;
-            }
+            let order = self.sort_exprs(&call.order_by, &scope)?;
+            let frame = self.frame(&call.frame, &call.order_by, &order_values)?;
             let window = Window {
                 partition,
                 order,
