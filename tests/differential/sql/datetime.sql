@@ -119,6 +119,7 @@ SELECT id, d FROM dt ORDER BY d DESC, id;
 SELECT id, ts FROM dt ORDER BY ts NULLS FIRST, id LIMIT 5;
 -- ordered
 SELECT id, tz, t FROM dt ORDER BY t, id;
+-- expect: postgres (a RANGE frame with an offset)
 SELECT id, d, count(*) OVER (ORDER BY d RANGE BETWEEN '1 year' PRECEDING AND CURRENT ROW) FROM dt WHERE id NOT IN (7, 8);
 SELECT id, greatest(d, date '2000-01-01'), least(ts, timestamp '2000-01-01'), coalesce(d, '2000-01-01') FROM dt;
 -- expect: postgres (column "ts" holds a value that the mirror cannot hold exactly)

@@ -74,7 +74,9 @@ SELECT id, sum(salary) OVER (ORDER BY hired), avg(salary) OVER (ORDER BY hired, 
 SELECT id, sum(amount) OVER (PARTITION BY emp ORDER BY day, id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING), min(amount) OVER (PARTITION BY emp ORDER BY id ROWS BETWEEN 2 FOLLOWING AND UNBOUNDED FOLLOWING) FROM sale;
 SELECT id, first_value(id) OVER w, last_value(id) OVER w, nth_value(id, 2) OVER w FROM emp WINDOW w AS (PARTITION BY dept ORDER BY hired, id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING);
 SELECT id, lag(salary, 1, 0.00) OVER (ORDER BY id), lead(name) OVER (PARTITION BY dept ORDER BY id), lag(hired, 2) OVER (ORDER BY id DESC) FROM emp;
+-- expect: postgres (a RANGE frame with an offset)
 SELECT id, sum(qty) OVER (ORDER BY day RANGE BETWEEN '7 days' PRECEDING AND CURRENT ROW) FROM sale;
+-- expect: postgres (a RANGE frame with an offset)
 SELECT id, count(*) OVER (ORDER BY qty RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM sale;
 -- expect: any
 SELECT id, sum(qty) OVER (ORDER BY qty GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW), count(*) OVER (ORDER BY qty GROUPS 2 PRECEDING) FROM sale;
