@@ -23,11 +23,17 @@ report() { # ok | "not ok", what
 query() { pg_query $cluster $db "$1"; }
 
 stop_load() {
-    if [ -n "$load" ]; then
-        kill "$load" 2>/dev/null || true
-        wait "$load" 2>/dev/null || true
-        load=
-    fi
+    [ -z "$load" ] || { kill "$load" 2>/dev/null && wait "$load" 2>/dev/null; } || true
+    load=
+    # pgbench may outlive the shell that started it; what it has begun must be over before both sides are compared.
+    local end=$((SECONDS + 60)) left
+    while [ $SECONDS -lt $end ]; do
+        pkill -x pgbench 2>/dev/null || true
+        left=$(query "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgbench'" 2>/dev/null) || return 0
+        [ "$left" = 0 ] && return 0
+        sleep 0.3
+    done
+    echo "pgbench does not stop" >&2
 }
 
 cleanup() {
@@ -165,8 +171,9 @@ done
 # The engine dies with its worker: nothing is left after a stop.
 engine=$(engine_pid || true)
 pg_stop $cluster
-sleep 0.5
-if [ -n "$engine" ] && kill -0 "$engine" 2>/dev/null; then
+sleep 2
+# A zombie that nobody reaps is dead too.
+if [ -n "$engine" ] && [ -e "/proc/$engine" ] && ! grep -q '^State:.Z' "/proc/$engine/status"; then
     report "not ok" "the engine outlives the server"
 else
     report ok "no engine is left after the server stopped"
