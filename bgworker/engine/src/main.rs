@@ -10,12 +10,19 @@
 mod control;
 mod mirror;
 mod output;
+mod pool;
+mod prepared;
 mod query;
 mod resources;
 mod serve;
 
+use mimalloc::MiMalloc;
 use std::path::PathBuf;
 use weir_plan::protocol::ToEngineControl;
+
+/// Planning and vectorised execution allocate all the time, from all threads.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The command line: `weir-engine --dir DIR --control-fd N`.
 struct Args {

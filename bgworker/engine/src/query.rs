@@ -1,14 +1,12 @@
 //! One query: lowered over a pinned snapshot, planned, executed on the query runtime, streamed to the backend.
 
 use crate::output::Output;
+use crate::prepared::Planned;
 use crate::resources::Resources;
 use crate::serve::Writer;
 use datafusion::common::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::TaskContext;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_plan::{displayable, execute_stream};
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -54,40 +52,14 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-fn context(resources: &Resources) -> SessionContext {
-    let mut config = SessionConfig::new().with_target_partitions(resources.threads).with_information_schema(false);
-    let options = config.options_mut();
-    // Postgres resolved every type; nothing may be changed silently.
-    options.execution.collect_statistics = false;
-    // It drops the group of NULL: `SELECT DISTINCT a ... ORDER BY a DESC LIMIT 3` lost a row.
-    options.optimizer.enable_topk_aggregation = false;
-    options.optimizer.prefer_existing_sort = true;
-    // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
-    // turns sorts into top-k, stays.
-    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").collect();
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(Arc::clone(&resources.env))
-        .with_default_features()
-        .with_physical_optimizer_rules(rules)
-        .build();
-    SessionContext::new_with_state(state)
-}
-
-struct Planned {
-    physical: Arc<dyn ExecutionPlan>,
-    columns: Vec<(u32, Option<u32>)>,
-    snapshot_lsn: Lsn,
-    task: Arc<TaskContext>,
-}
-
-async fn plan(resources: &Resources, plan: &Plan, params: Option<&[Scalar]>) -> Result<Planned> {
-    let ctx = context(resources);
+async fn plan(resources: &Resources, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>) -> Result<Planned> {
     let snapshot = resources.mirrors.snapshot();
+    if let Some(planned) = resources.prepared.take(bytes).filter(|p| snapshot.has(&p.tables)) {
+        return Ok(Planned { snapshot_lsn: snapshot.lsn(), ..planned });
+    }
     let lowered = weir_lower::lower_plan(plan, params, &snapshot).map_err(|e| to_error(&e))?;
-    let state = ctx.state();
-    let physical = state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
-    Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), task: ctx.task_ctx() })
+    let physical = resources.state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
+    Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), tables: snapshot.used() })
 }
 
 /// Checks that the engine can answer the plan; with `explain`, the physical plan as text.
@@ -96,11 +68,13 @@ pub async fn prepare(resources: &Resources, bytes: &[u8], explain: bool) -> Resu
     if !decoded.params.is_empty() {
         // Without the values of its parameters a plan cannot become physical; what that would refuse falls back when it runs.
         let lowered = weir_lower::lower_plan(&decoded, None, &resources.mirrors.snapshot()).map_err(|e| to_error(&e))?;
-        let optimised = context(resources).state().optimize(&lowered.plan).map_err(|e| to_error(&e))?;
+        let optimised = resources.state.optimize(&lowered.plan).map_err(|e| to_error(&e))?;
         return Ok(explain.then(|| optimised.display_indent().to_string()));
     }
-    let planned = plan(resources, &decoded, None).await?;
-    Ok(explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string()))
+    let planned = plan(resources, bytes, &decoded, None).await?;
+    let text = explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string());
+    resources.prepared.keep(bytes.to_vec(), planned);
+    Ok(text)
 }
 
 /// What the query task hands to the connection.
@@ -148,10 +122,10 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
 
 async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sender: mpsc::Sender<Piece>) -> Result<u64> {
     let fail = |e: DataFusionError| to_error(&e);
-    let planned = plan(&resources, &Plan::decode(&bytes)?, Some(&params)).await?;
+    let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params)).await?;
     let (mut output, schema) = Output::start(&planned.physical.schema())?;
     let gone = |_| Error::new(weir_plan::Kind::Cancelled, "the backend went away");
-    let mut stream = execute_stream(Arc::clone(&planned.physical), planned.task).map_err(fail)?;
+    let mut stream = execute_stream(Arc::clone(&planned.physical), resources.state.task_ctx()).map_err(fail)?;
     // The first batch is awaited before anything is promised: an error before it lets the query run in Postgres.
     let mut next = stream.next().await.transpose().map_err(fail)?;
     let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };

@@ -6,6 +6,7 @@
 
 use crate::query;
 use crate::resources::Resources;
+use datafusion::execution::memory_pool::MemoryPool;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;

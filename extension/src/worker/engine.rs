@@ -118,6 +118,9 @@ fn spawn(database: pg_sys::Oid) -> io::Result<Engine> {
         .arg(paths::database_dir(database))
         .arg("--control-fd")
         .arg(CONTROL_FD.to_string())
+        // Its allocator keeps freed pages for a second, and asks for huge ones: a query's hash tables are the next query's.
+        .env("MIMALLOC_PURGE_DELAY", "1000")
+        .env("MIMALLOC_ALLOW_LARGE_OS_PAGES", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .process_group(0);

@@ -32,7 +32,7 @@ mod table;
 mod tests;
 mod write;
 
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, TableViews};
 
 use arrow::array::RecordBatch;
 use changes::{ChangedRows, NetRows, Op, TableChanges};

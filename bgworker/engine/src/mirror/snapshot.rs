@@ -4,6 +4,7 @@ use super::scan::MirrorTable;
 use super::table::{Shared, Status, TableView};
 use datafusion::catalog::TableProvider;
 use datafusion::error::{DataFusionError, Result};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_lower::rel::TableSource;
@@ -16,7 +17,12 @@ use weir_plan::types::arrow_type;
 pub struct Snapshot {
     tables: HashMap<u32, weir_plan::Result<Arc<TableView>>>,
     lsn: Lsn,
+    /// What plans got from it.
+    used: Mutex<TableViews>,
 }
+
+/// The content of some mirrors, each with its table.
+pub type TableViews = Vec<(u32, Arc<TableView>)>;
 
 fn refused(message: String) -> DataFusionError {
     DataFusionError::External(Box::new(Error::refused(message)))
@@ -25,12 +31,22 @@ fn refused(message: String) -> DataFusionError {
 impl Snapshot {
     pub(super) fn take(shared: &Shared) -> Self {
         let tables = shared.tables.iter().map(|(&relid, table)| (relid, table.view())).collect();
-        Snapshot { tables, lsn: shared.decoded }
+        Snapshot { tables, lsn: shared.decoded, used: Mutex::default() }
     }
 
     /// Every commit that begins before this position is contained.
     pub fn lsn(&self) -> Lsn {
         self.lsn
+    }
+
+    /// The mirrors that were read from it so far.
+    pub fn used(&self) -> TableViews {
+        self.used.lock().clone()
+    }
+
+    /// Whether the mirrors have this very content here too.
+    pub fn has(&self, views: &TableViews) -> bool {
+        views.iter().all(|(relid, view)| matches!(self.tables.get(relid), Some(Ok(here)) if Arc::ptr_eq(here, view)))
     }
 
     /// The content of a mirror.
@@ -69,6 +85,7 @@ impl TableSource for Snapshot {
                 columns.push(at);
             }
         }
+        self.used.lock().push((relid, Arc::clone(view)));
         Ok(Arc::new(MirrorTable::new(Arc::clone(view), &columns)))
     }
 }

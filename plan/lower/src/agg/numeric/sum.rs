@@ -31,27 +31,30 @@ struct Sum {
 
 /// A type that sums are made in.
 trait Total: ArrowPrimitiveType<Native: Eq + Hash> + Send + Sync + std::fmt::Debug {
-    /// Whether the sum is within the result type.
-    fn fits(v: Self::Native, result: &DataType) -> Result<()>;
+    /// Whether the sums are within the result type.
+    fn fit(sums: &[Self::Native], result: &DataType) -> Result<()>;
 }
 
 impl Total for Int64Type {
-    fn fits(_: i64, _: &DataType) -> Result<()> {
+    fn fit(_: &[i64], _: &DataType) -> Result<()> {
         Ok(())
     }
 }
 
 impl Total for Decimal128Type {
-    fn fits(v: i128, result: &DataType) -> Result<()> {
+    fn fit(sums: &[i128], result: &DataType) -> Result<()> {
         let (p, _) = parts(result)?;
-        if i256::from_i128(v).wrapping_abs() < pow10(p as u32) { Ok(()) } else { Err(too_large()) }
+        // 10^38 is the largest power below 2^127.
+        let Some(bound) = 10u128.checked_pow(p as u32) else { return Ok(()) };
+        if sums.iter().all(|v| v.unsigned_abs() < bound) { Ok(()) } else { Err(too_large()) }
     }
 }
 
 impl Total for Decimal256Type {
-    fn fits(v: i256, result: &DataType) -> Result<()> {
+    fn fit(sums: &[i256], result: &DataType) -> Result<()> {
         let (p, _) = parts(result)?;
-        if v.wrapping_abs() < pow10(p as u32) { Ok(()) } else { Err(too_large()) }
+        let bound = pow10(p as u32);
+        if sums.iter().all(|v| v.wrapping_abs() < bound) { Ok(()) } else { Err(too_large()) }
     }
 }
 
@@ -232,7 +235,7 @@ impl<I: Summand<O>, O: Total> Accumulator for One<I, O> {
         if self.count == 0 {
             return ScalarValue::try_from(&self.result);
         }
-        O::fits(self.sum, &self.result)?;
+        O::fit(&[self.sum], &self.result)?;
         ScalarValue::new_primitive::<O>(Some(self.sum), &self.result)
     }
 
@@ -357,9 +360,7 @@ impl<I: Summand<O>, O: Total> GroupsAccumulator for Groups<I, O> {
         }
         let sums = emit.take_needed(&mut self.sums);
         let seen = emit.take_needed(&mut self.seen);
-        for v in &sums {
-            O::fits(*v, &self.result)?;
-        }
+        O::fit(&sums, &self.result)?;
         let nulls = Some(NullBuffer::from(seen)).filter(|n| n.null_count() > 0);
         Ok(Arc::new(PrimitiveArray::<O>::try_new(sums.into(), nulls)?.with_data_type(self.result.clone())))
     }
