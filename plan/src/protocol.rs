@@ -148,8 +148,9 @@ pub enum ToEngineControl {
     },
     /// All rows so far are gone (TRUNCATE), in order with the changes of this transaction.
     Truncate { relid: u32, generation: i64, xid: u32 },
-    /// The changes of `xid` become visible together. Sent for every decoded transaction with changes, also of tables that are not mirrored.
-    Commit { xid: u32, commit_lsn: Lsn, end_lsn: Lsn, commit_time_us: i64 },
+    /// These transactions committed, in this order at these positions; their changes, all sent under the xid of the first, become visible
+    /// together. Sent for every decoded transaction with changes, also of tables that are not mirrored.
+    Commit { transactions: Vec<(u32, Lsn)>, end_lsn: Lsn, commit_time_us: i64 },
     /// The transaction's changes are to be forgotten.
     Abort { xid: u32 },
     /// The mirror can't be followed any further; the worker will load a new generation.

@@ -125,7 +125,7 @@ async fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
             mirrors.changes(relid, generation, xid, arrow_ipc::from_bytes(ipc)?, &poisoned)?;
         }
         ToEngineControl::Truncate { relid, generation, xid } => mirrors.truncate(relid, generation, xid)?,
-        ToEngineControl::Commit { xid, commit_lsn, end_lsn, .. } => report(mirrors.commit(xid, commit_lsn, end_lsn).await, resources),
+        ToEngineControl::Commit { transactions, end_lsn, .. } => report(mirrors.commit(&transactions, end_lsn).await, resources),
         ToEngineControl::Abort { xid } => mirrors.abort(xid),
         ToEngineControl::Invalidate { relid, reason } => mirrors.invalidate(relid, &reason).await,
         ToEngineControl::CaughtUp { lsn, time_us } => report(mirrors.caught_up(lsn, time_us).await, resources),

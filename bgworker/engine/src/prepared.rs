@@ -1,13 +1,13 @@
 //! Plans between their preparation and their execution.
 //!
 //! A backend has each query prepared while it plans it and, most often, executed at once. Planning takes the engine longer than many
-//! queries run, so the plan that preparation made is executed if the mirrors it reads are still the same.
+//! queries run, so the plan that preparation made is the one executed, over the content that is fresh then.
 //!
 //! Invariants:
 //! - A plan is executed once: nodes hold what their execution learnt.
 //! - What is kept here pins the segments and the delta of its snapshot, so it is dropped soon, used or not.
 
-use crate::mirror::TableViews;
+use crate::mirror::Bindings;
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -26,8 +26,8 @@ pub struct Planned {
     /// The output: value column and scale column, by place.
     pub columns: Vec<(u32, Option<u32>)>,
     pub snapshot_lsn: Lsn,
-    /// The content that it reads.
-    pub tables: TableViews,
+    /// Its scans.
+    pub bindings: Bindings,
 }
 
 #[derive(Default)]

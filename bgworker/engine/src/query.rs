@@ -54,12 +54,14 @@ impl<T> Drop for AbortOnDrop<T> {
 
 async fn plan(resources: &Resources, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>) -> Result<Planned> {
     let snapshot = resources.mirrors.snapshot();
-    if let Some(planned) = resources.prepared.take(bytes).filter(|p| snapshot.has(&p.tables)) {
+    if let Some(planned) = resources.prepared.take(bytes)
+        && snapshot.rebind(&planned.bindings).await?
+    {
         return Ok(Planned { snapshot_lsn: snapshot.lsn(), ..planned });
     }
     let lowered = weir_lower::lower_plan(plan, params, &snapshot).map_err(|e| to_error(&e))?;
     let physical = resources.state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
-    Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), tables: snapshot.used() })
+    Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), bindings: snapshot.bindings() })
 }
 
 /// Checks that the engine can answer the plan; with `explain`, the physical plan as text.

@@ -188,7 +188,20 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
         };
         set_column(cx, rti, attno, column);
     }
+    let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
+    cx.values_read += rows(relid) * widths;
     Ok(Rel::Scan(Scan { source: Source::Mirror { relid: relid.to_u32(), generation: mirror.generation }, name, columns }))
+}
+
+/// Rows of a relation at its last ANALYZE or VACUUM; 0 if there was none.
+unsafe fn rows(relid: pg_sys::Oid) -> f64 {
+    let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relid));
+    if tuple.is_null() {
+        return 0.0;
+    }
+    let rows = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>()).reltuples;
+    pg_sys::ReleaseSysCache(tuple);
+    f64::from(rows).max(0.0)
 }
 
 unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInfo, attno: i16) -> Result<ScanColumn> {

@@ -68,6 +68,8 @@ pub struct Translated {
     /// the standard plan if that fails.
     pub params_may_fail: bool,
     pub top: Top,
+    /// Values that the engine's scans read if nothing is pruned, by the statistics of `pg_class`; a value of variable length counts twice.
+    pub values_read: f64,
 }
 
 /// What Postgres does above the engine.
@@ -133,6 +135,7 @@ struct Cx<'a> {
     case_args: Vec<*mut pg_sys::Node>,
     /// While the expressions of a VALUES item are translated: the index of its level, whose columns are then outer columns (LATERAL).
     lateral_level: Option<usize>,
+    values_read: f64,
 }
 
 impl Cx<'_> {
@@ -181,6 +184,7 @@ pub unsafe fn translate(
         levels: Vec::new(),
         case_args: Vec::new(),
         lateral_level: None,
+        values_read: 0.0,
     };
     let (root, top) = top::top_query(&mut cx, query)?;
     let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
@@ -189,5 +193,6 @@ pub unsafe fn translate(
         params: cx.params,
         params_may_fail: cx.params_may_fail,
         top,
+        values_read: cx.values_read,
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariants:
 //! - Called for whole transactions in commit order; what a transaction changed is sent before its `Commit`.
+//! - Transactions of one run of the decoder share their messages if no table is being copied: a batch for each table and transaction
+//!   would cost more than the rows in it. A copy needs to know each transaction's changes, as its snapshot may contain them.
 //! - A change whose table no longer has the shape its mirror was made for is never converted: the mirror is invalidated instead.
 //! - Nothing here reads the present catalog: the callbacks run under a historic snapshot.
 
@@ -16,7 +18,7 @@ use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use weir_plan::manifest::{Key, MirrorDef};
+use weir_plan::manifest::{Key, MirrorDef, MirrorState};
 use weir_plan::protocol::{ToEngineControl, op};
 use weir_plan::{Error, Result, arrow_ipc};
 
@@ -58,8 +60,13 @@ pub struct Lost {
 /// What is captured, and the transaction at hand.
 pub struct Capture {
     tracked: HashMap<u32, Tracked>,
-    /// Tables with rows of this transaction that are not sent yet, in the order of their first change.
+    /// Tables with rows that are not sent yet, in the order of their first change.
     touched: Vec<u32>,
+    /// Committed transactions that the next `Commit` is for, with the positions of their commits.
+    group: Vec<(u32, u64)>,
+    group_rows: usize,
+    /// End and time of the last commit in the group.
+    group_end: (u64, i64),
     xid: u32,
     lost: Vec<Lost>,
     values: Vec<pg_sys::Datum>,
@@ -78,6 +85,8 @@ struct Tracked {
     /// Made at the first change, in its transaction.
     chunk: Option<Chunk>,
     dead: bool,
+    /// Its copy, if there was one, is complete and committed.
+    following: bool,
 }
 
 /// Rows of one table that are not sent yet.
@@ -128,6 +137,9 @@ impl Capture {
         Self {
             tracked: HashMap::new(),
             touched: Vec::new(),
+            group: Vec::new(),
+            group_rows: 0,
+            group_end: (0, 0),
             xid: 0,
             lost: Vec::new(),
             values: Vec::new(),
@@ -143,7 +155,15 @@ impl Capture {
     /// Captures changes of this table from the next transaction on.
     pub fn track(&mut self, def: MirrorDef) {
         VERIFIED.with_borrow_mut(|v| v.remove(&def.relid));
-        self.tracked.insert(def.relid, Tracked { def, chunk: None, dead: false });
+        let following = def.state == MirrorState::Active;
+        self.tracked.insert(def.relid, Tracked { def, chunk: None, dead: false, following });
+    }
+
+    /// The copy of a table has become part of its mirror.
+    pub fn copied(&mut self, relid: u32, generation: i64) {
+        if let Some(tracked) = self.tracked.get_mut(&relid).filter(|t| t.def.generation == generation) {
+            tracked.following = true;
+        }
     }
 
     pub fn untrack(&mut self, relid: u32) {
@@ -180,26 +200,47 @@ impl Capture {
         timetravel::enter_past();
         REPLAYED.set(xid);
         self.xid = xid;
-        self.touched.clear();
     }
 
     fn commit(&mut self, commit_lsn: u64, end_lsn: u64, commit_time_us: i64) -> Result<()> {
+        self.transactions += 1;
+        REPLAYED.set(0);
+        self.group.push((self.xid, commit_lsn));
+        self.group_end = (end_lsn, commit_time_us);
+        if self.group_rows >= MAX_CHUNK_ROWS || self.tracked.values().any(|t| !t.following && !t.dead) {
+            self.end_group()?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the transactions since the last call changed, and that they committed.
+    pub fn end_group(&mut self) -> Result<()> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
         for relid in std::mem::take(&mut self.touched) {
             self.flush(relid)?;
         }
-        self.transactions += 1;
-        REPLAYED.set(0);
-        self.send(&ToEngineControl::Commit { xid: self.xid, commit_lsn, end_lsn, commit_time_us });
+        self.group_rows = 0;
+        let (end_lsn, commit_time_us) = self.group_end;
+        let transactions = std::mem::take(&mut self.group);
+        self.send(&ToEngineControl::Commit { transactions, end_lsn, commit_time_us });
         Ok(())
+    }
+
+    /// The transaction under which the engine keeps what it is sent until the next `Commit`.
+    fn group_xid(&self) -> u32 {
+        self.group.first().map_or(self.xid, |(xid, _)| *xid)
     }
 
     /// Sends the rows of a table that are not sent yet.
     fn flush(&mut self, relid: u32) -> Result<()> {
+        let xid = self.group_xid();
         let Some(tracked) = self.tracked.get_mut(&relid) else { return Ok(()) };
         let Some(chunk) = tracked.chunk.as_mut().filter(|c| !c.ops.is_empty()) else { return Ok(()) };
         let ipc = arrow_ipc::to_bytes(&chunk.finish()?)?;
         let poisoned = chunk.rows.take_poisoned();
-        let message = ToEngineControl::Changes { relid, generation: tracked.def.generation, xid: self.xid, ipc, poisoned };
+        let message = ToEngineControl::Changes { relid, generation: tracked.def.generation, xid, ipc, poisoned };
         if !tracked.dead {
             self.send(&message);
         }
@@ -233,6 +274,7 @@ impl Capture {
             _ => return Ok(()),
         }
         CURRENT.set(relid);
+        self.group_rows += 1;
         // SAFETY: as promised by the caller.
         let done = unsafe {
             match self.verify(rel, relid) {
@@ -386,7 +428,7 @@ impl Capture {
     fn truncate(&mut self, relid: u32) -> Result<()> {
         let Some(generation) = self.tracked.get(&relid).filter(|t| !t.dead).map(|t| t.def.generation) else { return Ok(()) };
         self.flush(relid)?;
-        self.send(&ToEngineControl::Truncate { relid, generation, xid: self.xid });
+        self.send(&ToEngineControl::Truncate { relid, generation, xid: self.group_xid() });
         Ok(())
     }
 }

@@ -179,7 +179,7 @@ impl Decoder {
     /// WAL that can't be read.
     pub fn run(&mut self, link: &mut Link, target: Lsn, budget: Duration) -> Result<Progress> {
         self.capture().set_link(link);
-        let progress = self.decode(target, budget);
+        let progress = self.decode(target, budget).and_then(|progress| self.capture().end_group().map(|()| progress));
         self.capture().set_link(std::ptr::null_mut());
         progress
     }

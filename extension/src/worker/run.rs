@@ -301,10 +301,13 @@ impl Worker {
                 return Ok(());
             }
             let ok = outcome == Outcome::Committed;
-            if let Some(Manifest { token, slot_lsn, .. }) = self.manifests.pop_front() {
+            if let Some(Manifest { token, slot_lsn, changes }) = self.manifests.pop_front() {
                 self.send(&ToEngineControl::ManifestCommitted { token, ok });
                 if let (true, Some(decoder)) = (ok, &mut self.decoder) {
                     decoder.confirm(slot_lsn);
+                    for change in changes.iter().filter(|c| c.state == MirrorState::Active) {
+                        decoder.capture().copied(change.relid, change.generation);
+                    }
                 }
             }
         }

@@ -68,4 +68,9 @@ SET statement_timeout = '1ms';
 SELECT count(*) FROM p1 a, p1 b, p1 c WHERE a.n + b.n > c.n;
 RESET statement_timeout;
 SELECT count(*) FROM p1;
+-- what EXPLAIN had prepared is executed over the content of later
+EXPLAIN (COSTS OFF) SELECT sum(id), count(*) FROM p1;
+DELETE FROM p1 WHERE id > 10;
+SELECT sum(id), count(*) FROM p1;
+SELECT routed FROM weir.last_route();
 DROP TABLE p1, p2, p3, made;

@@ -32,7 +32,8 @@ mod table;
 mod tests;
 mod write;
 
-pub use snapshot::{Snapshot, TableViews};
+pub use scan::Bindings;
+pub use snapshot::Snapshot;
 
 use arrow::array::RecordBatch;
 use changes::{ChangedRows, NetRows, Op, TableChanges};
@@ -312,8 +313,10 @@ impl Mirrors {
         }
     }
 
-    /// Makes all changes of a transaction visible together.
-    pub async fn commit(&self, xid: u32, commit_lsn: Lsn, end_lsn: Lsn) -> Vec<Event> {
+    /// Makes all changes of some transactions (xid and position of the commit, in order) visible together. What they changed was announced
+    /// under the xid of the first. While a table is being copied there is one at a time.
+    pub async fn commit(&self, transactions: &[(u32, Lsn)], end_lsn: Lsn) -> Vec<Event> {
+        let (Some(&(xid, first_lsn)), Some(&(_, commit_lsn))) = (transactions.first(), transactions.last()) else { return Vec::new() };
         let transaction = {
             let mut waiting = self.waiting.lock();
             let transaction = waiting.transactions.remove(&xid).unwrap_or_default();
@@ -322,7 +325,9 @@ impl Mirrors {
         };
         let mut applier = self.applier.lock().await;
         let mut events = self.overdue_events(&mut applier);
-        applier.recent.note(xid, commit_lsn);
+        for &(xid, lsn) in transactions {
+            applier.recent.note(xid, lsn);
+        }
         let mut prepared = Vec::with_capacity(transaction.len());
         for (relid, changes) in transaction {
             let Some(mirror) = applier.mirrors.get_mut(&relid) else { continue };
@@ -340,7 +345,7 @@ impl Mirrors {
             for p in prepared {
                 let relid = p.relid;
                 let (Some(mirror), Some(table)) = (applier.mirrors.get_mut(&relid), shared.tables.get_mut(&relid)) else { continue };
-                if let Err(e) = self.apply_to(p, mirror, table, commit_lsn) {
+                if let Err(e) = self.apply_to(p, mirror, table, first_lsn) {
                     inexact.push((relid, e.message));
                 }
             }
@@ -378,9 +383,9 @@ impl Mirrors {
         Ok(prepared)
     }
 
-    fn apply_to(&self, prepared: apply::Prepared, mirror: &mut Mirror, table: &mut Table, commit_lsn: Lsn) -> Result<()> {
+    fn apply_to(&self, prepared: apply::Prepared, mirror: &mut Mirror, table: &mut Table, first_lsn: Lsn) -> Result<()> {
         if !prepared.is_empty() || !prepared.poisoned.is_empty() {
-            mirror.dirty.get_or_insert_with(|| Dirty { lsn: commit_lsn, since: Instant::now() });
+            mirror.dirty.get_or_insert_with(|| Dirty { lsn: first_lsn, since: Instant::now() });
         }
         apply::apply(prepared, &mut mirror.finder, table, &mirror.layout.key, &self.io)?;
         let delta = mirror.finder.active.and_then(|uid| table.part(uid));

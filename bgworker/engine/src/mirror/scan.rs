@@ -5,6 +5,7 @@
 //!   plan that is executed again gets another queue.
 //! - Batches are slices of what the cache or the delta holds; nothing is copied unless rows are deleted.
 //! - Filters only save work: whoever pushed one down still applies it.
+//! - A plan does not depend on the content it was made over: statistics are estimates, and the content may be exchanged before execution.
 
 use super::prune::Pruner;
 use super::segment::{Footer, Segment};
@@ -49,7 +50,10 @@ fn external(e: weir_plan::Error) -> DataFusionError {
 /// Some columns of a mirror at one point in the commit order.
 #[derive(Debug)]
 pub struct MirrorTable {
+    relid: u32,
     view: Arc<TableView>,
+    /// Where its scans are noted.
+    bindings: Bindings,
     schema: SchemaRef,
     /// The physical column of each field of `schema`.
     physical: Vec<usize>,
@@ -57,7 +61,7 @@ pub struct MirrorTable {
 
 impl MirrorTable {
     /// `columns`: places in the definition; their scale columns come along.
-    pub fn new(view: Arc<TableView>, columns: &[usize]) -> Self {
+    pub fn new(relid: u32, view: Arc<TableView>, columns: &[usize], bindings: Bindings) -> Self {
         let mut fields: Vec<Field> = Vec::new();
         let mut physical = Vec::new();
         for &column in columns {
@@ -67,7 +71,7 @@ impl MirrorTable {
                 physical.push(at);
             }
         }
-        Self { view, schema: Arc::new(Schema::new(fields)), physical }
+        Self { relid, view, bindings, schema: Arc::new(Schema::new(fields)), physical }
     }
 }
 
@@ -101,8 +105,66 @@ impl TableProvider for MirrorTable {
             None => (Arc::clone(&self.schema), self.physical.clone()),
             Some(p) => (Arc::new(self.schema.project(p)?), p.iter().filter_map(|&i| self.physical.get(i).copied()).collect()),
         };
-        let source = Source::open(Arc::clone(&self.view)).await.map_err(external)?;
-        Ok(Arc::new(MirrorScan::new(Arc::new(source), schema, physical, state.config().target_partitions())))
+        let partitions = state.config().target_partitions();
+        let binding = Binding::open(self.relid, Arc::clone(&self.view), partitions).await.map_err(external)?;
+        self.bindings.lock().push(Arc::clone(&binding));
+        Ok(Arc::new(MirrorScan::new(binding, schema, physical, partitions)))
+    }
+}
+
+/// The scans of a plan, also of those parts that the plan's tree does not show.
+pub type Bindings = Arc<Mutex<Vec<Arc<Binding>>>>;
+
+/// What a scan reads. Shared by all copies of the plan's node; exchanged only while the plan does not run.
+#[derive(Debug)]
+pub struct Binding {
+    pub relid: u32,
+    partitions: usize,
+    opened: Mutex<Arc<Opened>>,
+}
+
+struct Opened {
+    source: Source,
+    morsels: Vec<Morsel>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.morsels.len(), self.source.view.layout.name)
+    }
+}
+
+impl Opened {
+    async fn new(view: Arc<TableView>, partitions: usize) -> weir_plan::Result<Arc<Opened>> {
+        let source = Source::open(view).await?;
+        let morsels = morsels(&source.units, partitions);
+        Ok(Arc::new(Opened { source, morsels }))
+    }
+}
+
+impl Binding {
+    async fn open(relid: u32, view: Arc<TableView>, partitions: usize) -> weir_plan::Result<Arc<Binding>> {
+        let opened = Opened::new(view, partitions).await?;
+        Ok(Arc::new(Binding { relid, partitions, opened: Mutex::new(opened) }))
+    }
+
+    fn get(&self) -> Arc<Opened> {
+        Arc::clone(&self.opened.lock())
+    }
+
+    /// What is read now.
+    pub fn view(&self) -> Arc<TableView> {
+        Arc::clone(&self.opened.lock().source.view)
+    }
+
+    /// Reads this from now on: the same table, of the same layout and with the same columns usable.
+    ///
+    /// # Errors
+    /// A segment whose footer can't be read.
+    pub async fn rebind(&self, view: Arc<TableView>) -> weir_plan::Result<()> {
+        let opened = Opened::new(view, self.partitions).await?;
+        *self.opened.lock() = opened;
+        Ok(())
     }
 }
 
@@ -154,11 +216,11 @@ impl Source {
         Ok(Source { view, footers, units })
     }
 
-    /// Exact where it costs nothing; ranges are never exact, since deleted rows count in them.
+    /// Estimates, never exact: DataFusion would answer from exact ones while it plans, and the plan may be executed over later content.
     fn statistics(&self, schema: &Schema, physical: &[usize]) -> Statistics {
         let rows = usize::try_from(self.view.live_rows).unwrap_or(usize::MAX);
         let mut statistics = Statistics::new_unknown(schema);
-        statistics.num_rows = Precision::Exact(rows);
+        statistics.num_rows = Precision::Inexact(rows);
         let mut bytes = 0usize;
         for (column, &physical) in statistics.column_statistics.iter_mut().zip(physical) {
             *column = self.column_statistics(physical);
@@ -173,9 +235,7 @@ impl Source {
     fn column_statistics(&self, physical: usize) -> ColumnStatistics {
         let mut statistics = ColumnStatistics::new_unknown();
         let mut nulls = Some(0u64);
-        let mut untouched = true;
         for (part, footer) in self.view.parts.iter().zip(&self.footers) {
-            untouched &= part.deletes.count() == 0;
             match (&part.rows, footer) {
                 (RowsView::Mem(chunks), _) => {
                     let here: usize = chunks.iter().map(|c| c.batch.column(physical).null_count()).sum();
@@ -199,7 +259,7 @@ impl Source {
             }
         }
         if let Some(nulls) = nulls.and_then(|n| usize::try_from(n).ok()) {
-            statistics.null_count = if untouched { Precision::Exact(nulls) } else { Precision::Inexact(nulls) };
+            statistics.null_count = Precision::Inexact(nulls);
         }
         statistics
     }
@@ -213,7 +273,7 @@ struct Morsel {
     rows: u32,
 }
 
-fn morsels(units: &[Unit], partitions: usize) -> Arc<[Morsel]> {
+fn morsels(units: &[Unit], partitions: usize) -> Vec<Morsel> {
     let total: u64 = units.iter().map(|u| u64::from(u.rows)).sum();
     let most = if units.len() >= partitions * MORSELS_PER_PARTITION {
         u32::MAX
@@ -230,7 +290,7 @@ fn morsels(units: &[Unit], partitions: usize) -> Arc<[Morsel]> {
             offset += rows;
         }
     }
-    morsels.into()
+    morsels
 }
 
 /// Executions of one plan node. The n-th execution of each partition shares the n-th queue.
@@ -241,13 +301,12 @@ struct Executions {
 }
 
 pub struct MirrorScan {
-    source: Arc<Source>,
+    binding: Arc<Binding>,
     physical: Arc<[usize]>,
     schema: SchemaRef,
     partitions: usize,
     predicates: Vec<Arc<dyn PhysicalExpr>>,
     pruner: Arc<Pruner>,
-    morsels: Arc<[Morsel]>,
     executions: Mutex<Executions>,
     properties: Arc<PlanProperties>,
     statistics: Arc<Statistics>,
@@ -255,24 +314,23 @@ pub struct MirrorScan {
 }
 
 impl MirrorScan {
-    fn new(source: Arc<Source>, schema: SchemaRef, physical: Vec<usize>, partitions: usize) -> Self {
-        let morsels = morsels(&source.units, partitions);
-        let partitions = partitions.min(morsels.len()).max(1);
+    fn new(binding: Arc<Binding>, schema: SchemaRef, physical: Vec<usize>, partitions: usize) -> Self {
+        let opened = binding.get();
+        let partitions = partitions.min(opened.morsels.len()).max(1);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        let statistics = Arc::new(source.statistics(&schema, &physical));
+        let statistics = Arc::new(opened.source.statistics(&schema, &physical));
         Self {
-            source,
+            binding,
             physical: physical.into(),
             schema,
             partitions,
             predicates: Vec::new(),
             pruner: Arc::default(),
-            morsels,
             executions: Mutex::default(),
             properties: Arc::new(properties),
             statistics,
@@ -283,13 +341,12 @@ impl MirrorScan {
     /// The same scan, not executed yet.
     fn fresh(&self) -> Self {
         Self {
-            source: Arc::clone(&self.source),
+            binding: Arc::clone(&self.binding),
             physical: Arc::clone(&self.physical),
             schema: Arc::clone(&self.schema),
             partitions: self.partitions,
             predicates: self.predicates.clone(),
             pruner: Arc::default(),
-            morsels: Arc::clone(&self.morsels),
             executions: Mutex::default(),
             properties: Arc::clone(&self.properties),
             statistics: Arc::clone(&self.statistics),
@@ -300,15 +357,16 @@ impl MirrorScan {
 
 impl fmt::Debug for MirrorScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MirrorScan of {}", self.source.view.layout.name)
+        write!(f, "MirrorScan of {}", self.binding.view().layout.name)
     }
 }
 
 impl DisplayAs for MirrorScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layout = &self.source.view.layout;
+        let opened = self.binding.get();
+        let layout = &opened.source.view.layout;
         let names = self.physical.iter().map(|&p| layout.schema.field(p).name().as_str()).collect::<Vec<_>>().join(", ");
-        write!(f, "MirrorScan: {} [{names}], row groups={}", layout.name, self.source.units.len())?;
+        write!(f, "MirrorScan: {} [{names}], row groups={}", layout.name, opened.source.units.len())?;
         if !self.predicates.is_empty() {
             let predicates = self.predicates.iter().map(ToString::to_string).collect::<Vec<_>>().join(" AND ");
             write!(f, ", prune={predicates}")?;
@@ -355,12 +413,11 @@ impl ExecutionPlan for MirrorScan {
         };
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let work = Work {
-            source: Arc::clone(&self.source),
+            opened: self.binding.get(),
             physical: Arc::clone(&self.physical),
             schema: Arc::clone(&self.schema),
             predicates: self.predicates.clone(),
             pruner: Arc::clone(&self.pruner),
-            morsels: Arc::clone(&self.morsels),
             queue,
             batch_rows: u32::try_from(context.session_config().batch_size()).unwrap_or(8192).max(1),
             current: None,
@@ -418,12 +475,11 @@ struct Current {
 
 /// What one partition does.
 struct Work {
-    source: Arc<Source>,
+    opened: Arc<Opened>,
     physical: Arc<[usize]>,
     schema: SchemaRef,
     predicates: Vec<Arc<dyn PhysicalExpr>>,
     pruner: Arc<Pruner>,
-    morsels: Arc<[Morsel]>,
     queue: Arc<AtomicUsize>,
     batch_rows: u32,
     current: Option<Current>,
@@ -444,7 +500,7 @@ impl Work {
             let columns = current.columns.iter().map(|c| c.slice(offset as usize, rows as usize)).collect();
             let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
             let first = current.start + offset;
-            let deletes = &self.source.view.parts[current.part].deletes;
+            let deletes = &self.opened.source.view.parts[current.part].deletes;
             let keep = deletes.keep(first, rows);
             if current.next >= current.end {
                 self.current = None;
@@ -461,16 +517,16 @@ impl Work {
     /// Opens the next unit that has to be read; `false` if there is none.
     async fn open(&mut self) -> Result<bool> {
         loop {
-            let Some(morsel) = self.morsels.get(self.queue.fetch_add(1, Ordering::Relaxed)).copied() else { return Ok(false) };
-            let keep = self.pruner.keep(&self.predicates, &self.schema, &self.physical, &self.source);
+            let Some(morsel) = self.opened.morsels.get(self.queue.fetch_add(1, Ordering::Relaxed)).copied() else { return Ok(false) };
+            let keep = self.pruner.keep(&self.predicates, &self.schema, &self.physical, &self.opened.source);
             if keep.is_some_and(|k| !k[morsel.unit]) {
                 if morsel.offset == 0 {
                     self.pruned.add(1);
                 }
                 continue;
             }
-            let unit = self.source.units[morsel.unit];
-            let columns = match &self.source.view.parts[unit.part].rows {
+            let unit = self.opened.source.units[morsel.unit];
+            let columns = match &self.opened.source.view.parts[unit.part].rows {
                 RowsView::File(segment) => read(segment, unit.group, &self.physical).await?,
                 RowsView::Mem(chunks) => self.physical.iter().map(|&c| Arc::clone(chunks[unit.group].batch.column(c))).collect(),
             };

@@ -1,10 +1,9 @@
 //! A consistent view of all mirrors, and the tables that a plan gets from it.
 
-use super::scan::MirrorTable;
+use super::scan::{Bindings, MirrorTable};
 use super::table::{Shared, Status, TableView};
 use datafusion::catalog::TableProvider;
 use datafusion::error::{DataFusionError, Result};
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_lower::rel::TableSource;
@@ -17,12 +16,9 @@ use weir_plan::types::arrow_type;
 pub struct Snapshot {
     tables: HashMap<u32, weir_plan::Result<Arc<TableView>>>,
     lsn: Lsn,
-    /// What plans got from it.
-    used: Mutex<TableViews>,
+    /// The scans of plans made over it.
+    bindings: Bindings,
 }
-
-/// The content of some mirrors, each with its table.
-pub type TableViews = Vec<(u32, Arc<TableView>)>;
 
 fn refused(message: String) -> DataFusionError {
     DataFusionError::External(Box::new(Error::refused(message)))
@@ -31,7 +27,7 @@ fn refused(message: String) -> DataFusionError {
 impl Snapshot {
     pub(super) fn take(shared: &Shared) -> Self {
         let tables = shared.tables.iter().map(|(&relid, table)| (relid, table.view())).collect();
-        Snapshot { tables, lsn: shared.decoded, used: Mutex::default() }
+        Snapshot { tables, lsn: shared.decoded, bindings: Bindings::default() }
     }
 
     /// Every commit that begins before this position is contained.
@@ -39,14 +35,32 @@ impl Snapshot {
         self.lsn
     }
 
-    /// The mirrors that were read from it so far.
-    pub fn used(&self) -> TableViews {
-        self.used.lock().clone()
+    /// The scans of the plans made over it so far.
+    pub fn bindings(&self) -> Bindings {
+        Arc::clone(&self.bindings)
     }
 
-    /// Whether the mirrors have this very content here too.
-    pub fn has(&self, views: &TableViews) -> bool {
-        views.iter().all(|(relid, view)| matches!(self.tables.get(relid), Some(Ok(here)) if Arc::ptr_eq(here, view)))
+    /// Lets the scans of a plan that was made over an earlier snapshot read this one. `false`: it has to be made again.
+    ///
+    /// # Errors
+    /// A segment that can't be read.
+    pub async fn rebind(&self, bindings: &Bindings) -> weir_plan::Result<bool> {
+        let scans = bindings.lock().clone();
+        for scan in scans {
+            let (old, new) = match self.tables.get(&scan.relid) {
+                Some(Ok(new)) => (scan.view(), new),
+                _ => return Ok(false),
+            };
+            if Arc::ptr_eq(&old, new) {
+                continue;
+            }
+            let usable = matches!(&new.status, Status::Active { from } if *from <= self.lsn);
+            if !usable || !Arc::ptr_eq(&old.layout, &new.layout) || old.poisoned != new.poisoned {
+                return Ok(false);
+            }
+            scan.rebind(Arc::clone(new)).await?;
+        }
+        Ok(true)
     }
 
     /// The content of a mirror.
@@ -85,7 +99,6 @@ impl TableSource for Snapshot {
                 columns.push(at);
             }
         }
-        self.used.lock().push((relid, Arc::clone(view)));
-        Ok(Arc::new(MirrorTable::new(Arc::clone(view), &columns)))
+        Ok(Arc::new(MirrorTable::new(relid, Arc::clone(view), &columns, self.bindings())))
     }
 }

@@ -61,7 +61,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         for batch in tables[0].messages(&insert(1), &mut rng) {
             mirrors.changes(10, 1, 5, batch.expect("rows"), &[]).expect("fits");
         }
-        mirrors.commit(5, 100, 200).await;
+        mirrors.commit(&[(5, 100)], 200).await;
         mirrors.caught_up(200, 1).await;
         let proposal = mirrors.flush(true).await.expect("writes").expect("something");
         let change = proposal.changes[0].clone();
@@ -75,7 +75,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         for batch in tables[0].messages(&insert(2), &mut rng) {
             again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");
         }
-        again.commit(6, 200, 300).await;
+        again.commit(&[(6, 200)], 300).await;
         assert_eq!(again.status()[0].live_rows, 2);
     });
 }
@@ -91,7 +91,7 @@ fn a_mirror_that_lost_a_segment_is_copied_again() {
         mirrors.load(def.clone(), 100).await;
         assert_eq!(mirrors.caught_up(101, 1).await, vec![]);
         let ctx = datafusion::prelude::SessionContext::new();
-        let provider = scan::MirrorTable::new(mirrors.snapshot().view(10).expect("a mirror"), &[0]);
+        let provider = scan::MirrorTable::new(10, mirrors.snapshot().view(10).expect("a mirror"), &[0], Bindings::default());
         assert!(ctx.read_table(Arc::new(provider)).expect("a table").collect().await.is_err());
         assert!(matches!(mirrors.caught_up(102, 1).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
         assert!(matches!(mirrors.snapshot().view(10).expect("a mirror").status, Status::Invalid(_)));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mirror::flush::{Limits, ManifestProposal};
-use crate::mirror::scan::MirrorTable;
+use crate::mirror::scan::{Bindings, MirrorTable};
 use crate::mirror::table::Status;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::memory::InMemory;
@@ -204,7 +204,7 @@ impl Trace {
                     }
                 }
             }
-            let events = self.mirrors.commit(transaction.xid, transaction.commit_lsn, transaction.end_lsn).await;
+            let events = self.mirrors.commit(&[(transaction.xid, transaction.commit_lsn)], transaction.end_lsn).await;
             assert_eq!(events, vec![], "seed {}", self.seed);
             self.decoding = self.decoding.max(transaction.end_lsn);
             self.decoded += 1;
@@ -400,7 +400,7 @@ impl Trace {
 async fn read(table: &Relation, snapshot: &Snapshot, partitions: usize, batch_rows: usize) -> Vec<Row> {
     let view = snapshot.view(table.relid).expect("a mirror");
     let columns: Vec<usize> = (0..table.columns.len()).collect();
-    let provider = MirrorTable::new(Arc::clone(&view), &columns);
+    let provider = MirrorTable::new(0, Arc::clone(&view), &columns, Bindings::default());
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch_rows));
     let batches = ctx.read_table(Arc::new(provider)).expect("a table").collect().await.expect("reads");
     let mut rows: Vec<Row> = batches.iter().flat_map(|b| table.rows(&view.layout, b)).collect();
