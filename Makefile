@@ -30,6 +30,7 @@ build: setup ## build the extension and weir-engine (PG=15 by default)
 tools: setup
 	$(CARGO) build --release --locked -p weir_bench
 	$(CARGO) build --release --locked -p weir_differential
+	$(CARGO) build --release --locked -p weir_e2e
 
 install: build ## install into the Postgres of pg_config
 	$(WITH_PG) scripts/install.sh "$(RELEASE)"

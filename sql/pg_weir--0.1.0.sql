@@ -149,7 +149,8 @@ CREATE VIEW weir.memory AS
 SELECT (j ->> 'memory_used_bytes')::int8 AS used_bytes,
        (j ->> 'memory_limit_bytes')::int8 AS limit_bytes,
        (j ->> 'cache_used_bytes')::int8 AS cache_bytes,
-       (j ->> 'running_queries')::int4 AS running_queries
+       (j ->> 'running_queries')::int4 AS running_queries,
+       (j ->> 'waiting_queries')::int4 AS waiting_queries
   FROM weir._status() AS j
  WHERE j IS NOT NULL;
 

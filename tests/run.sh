@@ -18,7 +18,7 @@ root=$PWD
 export CARGO_TARGET_DIR
 release=$CARGO_TARGET_DIR/release
 out=$WEIR_WORK/out
-all_stages=(lock unit regress differential isolation readme crash)
+all_stages=(lock unit regress differential isolation readme faults crash)
 
 passed=0
 failed=0
@@ -176,6 +176,18 @@ stage_readme() {
         tail -n 20 "$log"
         count readme 0 1
     fi
+}
+
+# Cancel, kill, exhaust: what one query does must not reach another.
+stage_faults() {
+    local log=$out/faults.log ok bad
+    database weir_faults "ENCODING 'UTF8' LOCALE 'C'" || return 1
+    "$release/weir-faults" --conn "host=$(pg_sock test) port=$WEIR_PORT user=postgres dbname=weir_faults" 2>&1 | tee "$log" || true
+    ok=$(sed -n 's/^faults: \([0-9]*\) passed.*/\1/p' "$log")
+    bad=$(sed -n 's/^faults: .* passed, \([0-9]*\) failed$/\1/p' "$log")
+    # A program that did not reach its last line has failed, whatever it printed.
+    count faults "${ok:-0}" "${bad:-1}"
+    pg_query test postgres "DROP DATABASE weir_faults WITH (FORCE)"
 }
 
 stage_crash() {

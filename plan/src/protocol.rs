@@ -93,6 +93,8 @@ pub struct EngineStatus {
     pub memory_limit_bytes: u64,
     pub cache_used_bytes: u64,
     pub running_queries: u32,
+    /// In the queue behind them.
+    pub waiting_queries: u32,
     pub mirrors: Vec<MirrorStatus>,
 }
 

@@ -86,7 +86,11 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
     let mut frames = FrameReader::default();
     let mut buffer = vec![0; 1 << 18];
     let result = 'all: loop {
-        let n = match reader.read(&mut buffer).await {
+        let read = tokio::select! {
+            read = reader.read(&mut buffer) => read,
+            () = resources.finished.notified() => break Ok(()),
+        };
+        let n = match read {
             Ok(0) => break Ok(()),
             Ok(n) => n,
             Err(e) => break Err(io_error(e)),
@@ -115,10 +119,18 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
     result
 }
 
-async fn handle(message: ToEngineControl, resources: &Resources) -> Result<()> {
+async fn handle(message: ToEngineControl, resources: &Arc<Resources>) -> Result<()> {
     let mirrors = &resources.mirrors;
     match message {
-        ToEngineControl::Configure(settings) => resources.reconfigure(settings),
+        ToEngineControl::Configure(settings) => {
+            if resources.reconfigure(settings)? {
+                let resources = Arc::clone(resources);
+                tokio::spawn(async move {
+                    resources.drain().await;
+                    resources.finished.notify_one();
+                });
+            }
+        }
         ToEngineControl::Load { mirror, lsn } => mirrors.load(*mirror, lsn).await,
         ToEngineControl::Drop { relid } => mirrors.drop_mirror(relid).await,
         ToEngineControl::Changes { relid, generation, xid, ipc, poisoned } => {
@@ -147,7 +159,7 @@ pub fn report(events: Vec<Event>, resources: &Resources) {
 async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>>) {
     let mut token = 0u64;
     // Once the worker reports progress it has sent every mirror there is. A bucket may be shared with others, so nothing is deleted there.
-    if resources.mirrors.progress().changed().await.is_ok() && !resources.settings.storage.contains("://") {
+    if resources.mirrors.progress().changed().await.is_ok() && !resources.settings().storage.contains("://") {
         match resources.mirrors.collect_orphans().await {
             Ok(0) => {}
             Ok(n) => tracing::info!("deleting {n} segments that no mirror uses"),

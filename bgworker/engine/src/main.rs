@@ -10,6 +10,7 @@
 mod control;
 mod mirror;
 mod output;
+mod physical;
 mod pool;
 mod prepared;
 mod query;
@@ -70,10 +71,17 @@ fn run() -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| format!("could not start the runtime: {e}"))?;
+    let queries = resources::query_runtime(&settings).map_err(|e| e.to_string())?;
     let result = io.block_on(async {
-        let resources = resources::Resources::new(&args.dir, settings).await.map_err(|e| e.to_string())?;
-        serve::run(&args.dir, resources, stream).await.map_err(|e| e.to_string())
+        let resources = resources::Resources::new(&args.dir, settings, queries.handle().clone()).await.map_err(describe)?;
+        serve::run(&args.dir, resources, stream).await.map_err(describe)
     });
+    // Neither waits for what still runs: the worker that wanted the answers is gone.
+    queries.shutdown_background();
     io.shutdown_background();
     result
+}
+
+fn describe(e: weir_plan::Error) -> String {
+    [Some(e.message), e.detail, e.hint].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

@@ -1,136 +1,313 @@
-//! The memory of all queries together.
+//! Memory: one limit for all queries and the cache of decoded columns.
 //!
-//! DataFusion's fair pool gives each operator that can spill an even share from the start: a query with ten of them spills while nine
-//! tenths of the memory are free. Its greedy pool lets the first operator take all, and joins, which cannot spill, fail. Here an operator
-//! takes what it needs while enough is free, and keeps to its even share when it is not.
-//!
-//! Invariant: `try_grow` never takes the sum over the limit. (`grow`, which must not fail, may.)
+//! Invariants:
+//! - What queries hold and what the cache may hold is never more than the limit. Where queries need more, the cache gives way, down to a
+//!   floor, and gets its place back afterwards.
+//! - A consumer that can spill may hold at most as much as stays free: one alone gets half, two get a third each, and whoever comes later
+//!   finds room. (Equal shares of the whole, as DataFusion's own pool deals them out, make queries spill, or fail, while most of the memory
+//!   is free; first come, first served leaves nothing to joins, which cannot spill.)
+//! - What a consumer held when it was refused more it may take again, and for the merge of what it spilled more than that, even over the
+//!   limit by half: DataFusion takes the buffers that a run's strings share for as many copies as the run has batches.
 
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, human_readable_size};
 use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The part of the limit that may be taken without regard to shares, as a fraction.
-const FREE_FOR_ALL: (usize, usize) = (3, 4);
+/// The part of the limit that only small holdings and those that spill may use: one in this many.
+const RESERVE_PART: usize = 8;
 
-#[derive(Debug)]
-pub struct ElasticPool {
+/// A holding up to this part of the limit is small.
+const SMALL_PART: usize = 64;
+
+/// The cache keeps this part of its place whatever queries need.
+const CACHE_FLOOR_PART: usize = 4;
+
+/// The cache gives way in steps of this part of the limit, so that it is not asked for every batch.
+const CACHE_STEP_PART: usize = 32;
+
+/// What gives way to queries.
+pub trait Cache: Send + Sync {
+    /// Sets how many bytes it may hold, and drops what is more.
+    fn set_limit(&self, bytes: u64);
+}
+
+/// Shared by all queries.
+pub struct SharedPool {
+    cache: Arc<dyn Cache>,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Default)]
 struct State {
     limit: usize,
-    /// Consumers that can spill.
-    spillers: usize,
-    spillable: usize,
-    unspillable: usize,
+    cache_wish: usize,
+    /// What the cache may hold now.
+    cache_limit: usize,
+    reserved: usize,
+    consumers: HashMap<usize, Holding>,
 }
 
-impl ElasticPool {
-    pub fn new(limit: usize) -> Self {
-        Self { state: Mutex::new(State { limit, spillers: 0, spillable: 0, unspillable: 0 }) }
-    }
-
-    /// Takes effect for what is asked for from now on.
-    pub fn set_limit(&self, limit: usize) {
-        self.state.lock().limit = limit;
-    }
+#[derive(Debug, Default, Clone, Copy)]
+struct Holding {
+    bytes: usize,
+    /// How much it would have held when it was last refused.
+    refused: usize,
 }
 
 impl State {
-    /// Whether a consumer that holds `held` bytes may have `additional` more.
-    fn allows(&self, can_spill: bool, held: usize, additional: usize) -> bool {
-        let total = self.spillable.saturating_add(self.unspillable).saturating_add(additional);
-        if total > self.limit {
-            return false;
-        }
-        let (part, of) = FREE_FOR_ALL;
-        let share = || self.limit.saturating_sub(self.unspillable) / self.spillers.max(1);
-        !can_spill || total <= self.limit / of * part || held.saturating_add(additional) <= share()
+    /// The most that queries may hold.
+    fn for_queries(&self) -> usize {
+        self.limit - self.cache_wish / CACHE_FLOOR_PART
     }
 
-    fn held(&mut self, can_spill: bool) -> &mut usize {
-        if can_spill { &mut self.spillable } else { &mut self.unspillable }
+    fn may_grow(&self, holding: Holding, additional: usize, can_spill: bool) -> bool {
+        let most = self.for_queries();
+        let (own, all) = (holding.bytes.saturating_add(additional), self.reserved.saturating_add(additional));
+        // A merge asks for a few large pieces, where what grows with its input asks for many small ones.
+        if additional >= holding.refused / 8 && own <= holding.refused.saturating_mul(4) && all <= most + most / 2 {
+            return true;
+        }
+        if all > most {
+            return false;
+        }
+        let unreserved = most - most / RESERVE_PART;
+        let small = own <= most / SMALL_PART;
+        if can_spill { small || own <= holding.refused || own <= unreserved.saturating_sub(all) } else { small || all <= unreserved }
+    }
+
+    fn add(&mut self, id: usize, bytes: usize) {
+        self.reserved += bytes;
+        self.consumers.entry(id).or_default().bytes += bytes;
+    }
+
+    fn remove(&mut self, id: usize, bytes: usize) {
+        self.reserved = self.reserved.saturating_sub(bytes);
+        if let Some(holding) = self.consumers.get_mut(&id) {
+            holding.bytes = holding.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// What the cache may hold beside the queries; `None` if that is as it was.
+    fn new_cache_limit(&mut self) -> Option<u64> {
+        let free = self.limit.saturating_sub(self.reserved);
+        let step = self.limit / CACHE_STEP_PART;
+        let limit = if free >= self.cache_wish {
+            self.cache_wish
+        } else if free < self.cache_limit {
+            free.saturating_sub(step).max(self.cache_wish / CACHE_FLOOR_PART)
+        } else {
+            // It gets its place back when there is enough for all of it, or it would be squeezed again at once.
+            self.cache_limit
+        };
+        (std::mem::replace(&mut self.cache_limit, limit) != limit).then_some(limit as u64)
     }
 }
 
-impl MemoryPool for ElasticPool {
-    fn register(&self, consumer: &MemoryConsumer) {
-        self.state.lock().spillers += usize::from(consumer.can_spill());
+impl SharedPool {
+    pub fn new(limit_bytes: u64, cache_limit_bytes: u64, cache: Arc<dyn Cache>) -> Arc<SharedPool> {
+        let pool = SharedPool { cache, state: Mutex::default() };
+        pool.set_limits(limit_bytes, cache_limit_bytes);
+        Arc::new(pool)
+    }
+
+    /// Sets the limit for all together and the cache's part of it.
+    pub fn set_limits(&self, limit_bytes: u64, cache_limit_bytes: u64) {
+        let mut state = self.state.lock();
+        state.limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+        state.cache_wish = usize::try_from(cache_limit_bytes).unwrap_or(usize::MAX).min(state.limit);
+        state.cache_limit = state.cache_wish;
+        state.new_cache_limit();
+        self.cache.set_limit(state.cache_limit as u64);
+    }
+
+    pub fn reserved(&self) -> usize {
+        self.state.lock().reserved
+    }
+
+    fn tell_cache(&self, state: &mut State) {
+        if let Some(limit) = state.new_cache_limit() {
+            self.cache.set_limit(limit);
+        }
+    }
+
+    fn grow(&self, consumer: &MemoryConsumer, additional: usize) {
+        let mut state = self.state.lock();
+        state.add(consumer.id(), additional);
+        self.tell_cache(&mut state);
+    }
+
+    fn try_grow(&self, consumer: &MemoryConsumer, additional: usize) -> Result<()> {
+        let mut state = self.state.lock();
+        let holding = state.consumers.get(&consumer.id()).copied().unwrap_or_default();
+        if !state.may_grow(holding, additional, consumer.can_spill()) {
+            state.consumers.entry(consumer.id()).or_default().refused = holding.bytes.saturating_add(additional);
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{} holds {} and needs {} more; all queries hold {} of {}",
+                consumer.name(),
+                human_readable_size(holding.bytes),
+                human_readable_size(additional),
+                human_readable_size(state.reserved),
+                human_readable_size(state.for_queries()),
+            )));
+        }
+        state.add(consumer.id(), additional);
+        self.tell_cache(&mut state);
+        Ok(())
+    }
+
+    fn shrink(&self, consumer: &MemoryConsumer, bytes: usize) {
+        let mut state = self.state.lock();
+        state.remove(consumer.id(), bytes);
+        self.tell_cache(&mut state);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         let mut state = self.state.lock();
-        state.spillers = state.spillers.saturating_sub(usize::from(consumer.can_spill()));
+        if let Some(holding) = state.consumers.remove(&consumer.id()) {
+            state.reserved = state.reserved.saturating_sub(holding.bytes);
+        }
+        self.tell_cache(&mut state);
+    }
+}
+
+/// One query's view of the pool: knows what this query holds and held at most.
+pub struct QueryPool {
+    shared: Arc<SharedPool>,
+    reserved: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl QueryPool {
+    pub fn new(shared: Arc<SharedPool>) -> Arc<QueryPool> {
+        Arc::new(QueryPool { shared, reserved: AtomicUsize::new(0), peak: AtomicUsize::new(0) })
+    }
+
+    pub fn peak_bytes(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed) as u64
+    }
+
+    fn note(&self, additional: usize) {
+        let now = self.reserved.fetch_add(additional, Ordering::Relaxed) + additional;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for QueryPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryPool").field("reserved", &self.reserved).field("peak", &self.peak).finish_non_exhaustive()
+    }
+}
+
+impl MemoryPool for QueryPool {
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.shared.unregister(consumer);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        *self.state.lock().held(reservation.consumer().can_spill()) += additional;
+        self.shared.grow(reservation.consumer(), additional);
+        self.note(additional);
     }
 
-    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let mut state = self.state.lock();
-        let held = state.held(reservation.consumer().can_spill());
-        *held = held.saturating_sub(shrink);
+    fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
+        self.shared.shrink(reservation.consumer(), bytes);
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let can_spill = reservation.consumer().can_spill();
-        let mut state = self.state.lock();
-        if !state.allows(can_spill, reservation.size(), additional) {
-            let free = state.limit.saturating_sub(state.spillable + state.unspillable);
-            return Err(DataFusionError::ResourcesExhausted(format!(
-                "{} holds {} bytes and needs {additional} more; {free} of {} bytes are free",
-                reservation.consumer().name(),
-                reservation.size(),
-                state.limit
-            )));
-        }
-        *state.held(can_spill) += additional;
+        self.shared.try_grow(reservation.consumer(), additional)?;
+        self.note(additional);
         Ok(())
     }
 
     fn reserved(&self) -> usize {
-        let state = self.state.lock();
-        state.spillable + state.unspillable
+        self.reserved.load(Ordering::Relaxed)
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.state.lock().limit)
+        MemoryLimit::Finite(self.shared.state.lock().for_queries())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
 
-    fn consumers(pool: &Arc<ElasticPool>, spillers: usize) -> Vec<MemoryReservation> {
-        let pool: Arc<dyn MemoryPool> = Arc::<ElasticPool>::clone(pool);
-        let spilling = (0..spillers).map(|i| MemoryConsumer::new(format!("s{i}")).with_can_spill(true));
-        spilling.chain([MemoryConsumer::new("join")]).map(|c| c.register(&pool)).collect()
+    #[derive(Default)]
+    struct Limit(AtomicU64);
+
+    impl Cache for Limit {
+        fn set_limit(&self, bytes: u64) {
+            self.0.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    const MB: usize = 1 << 20;
+
+    fn pool(limit: usize, cache: usize) -> (Arc<QueryPool>, Arc<Limit>) {
+        let told = Arc::new(Limit::default());
+        (QueryPool::new(SharedPool::new(limit as u64, cache as u64, Arc::clone(&told) as Arc<dyn Cache>)), told)
+    }
+
+    fn consumer(pool: &Arc<QueryPool>, spills: bool) -> MemoryReservation {
+        let pool: Arc<dyn MemoryPool> = Arc::clone(pool) as Arc<dyn MemoryPool>;
+        MemoryConsumer::new("test").with_can_spill(spills).register(&pool)
+    }
+
+    fn fill(reservation: &MemoryReservation) -> usize {
+        while reservation.try_grow(MB).is_ok() {}
+        reservation.size()
     }
 
     #[test]
-    fn one_of_many_may_use_what_is_free() {
-        let pool = Arc::new(ElasticPool::new(1000));
-        let c = consumers(&pool, 10);
-        assert!(c[0].try_grow(700).is_ok());
-        assert!(c[0].try_grow(100).is_err(), "beyond three quarters only the even share counts");
-        assert!(c[1].try_grow(100).is_ok(), "which another one still has");
-        assert!(c[10].try_grow(200).is_ok(), "who cannot spill may take the rest");
-        assert!(c[10].try_grow(1).is_err());
-        c[0].shrink(700);
-        assert_eq!(pool.reserved(), 300);
+    fn a_spilling_consumer_alone_gets_half_and_leaves_room() {
+        let (pool, _) = pool(800 * MB, 0);
+        let first = consumer(&pool, true);
+        let _idle: Vec<_> = (0..20).map(|_| consumer(&pool, true)).collect();
+        assert!(fill(&first) >= 350 * MB, "{}", first.size());
+        let second = consumer(&pool, true);
+        assert!(fill(&second) > 100 * MB);
+        assert!(fill(&consumer(&pool, false)) > 50 * MB);
     }
 
     #[test]
-    fn limit_changes_apply() {
-        let pool = Arc::new(ElasticPool::new(100));
-        let c = consumers(&pool, 1);
-        assert!(c[0].try_grow(101).is_err());
-        pool.set_limit(1000);
-        assert!(c[0].try_grow(101).is_ok());
+    fn who_was_refused_may_sort_what_it_spills() {
+        let (pool, _) = pool(100 * MB, 0);
+        let one = consumer(&pool, true);
+        let size = fill(&one);
+        let other = consumer(&pool, true);
+        fill(&other);
+        one.resize(0);
+        assert!(one.try_grow(size).is_ok());
+    }
+
+    #[test]
+    fn small_needs_are_met_even_when_others_took_all_they_could() {
+        let (pool, _) = pool(1024 * MB, 0);
+        let hog = consumer(&pool, false);
+        assert!(fill(&hog) > 800 * MB);
+        for spills in [true, false] {
+            assert!(consumer(&pool, spills).try_grow(10 * MB).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_cache_gives_way_and_gets_its_place_back() {
+        let (pool, cache) = pool(1000 * MB, 500 * MB);
+        let told = |cache: &Limit| cache.0.load(Ordering::Relaxed) as usize;
+        assert_eq!(told(&cache), 500 * MB);
+        let hash = consumer(&pool, false);
+        assert!(hash.try_grow(400 * MB).is_ok());
+        assert_eq!(told(&cache), 500 * MB);
+        let size = fill(&hash);
+        assert!(size > 700 * MB && size + told(&cache) <= 1000 * MB, "{size}");
+        assert!(told(&cache) >= 125 * MB);
+        drop(hash);
+        assert_eq!(told(&cache), 500 * MB);
+        assert_eq!(pool.reserved(), 0);
+        assert_eq!(pool.peak_bytes() as usize, size);
     }
 }

@@ -1,24 +1,24 @@
 //! One query: lowered over a pinned snapshot, planned, executed on the query runtime, streamed to the backend.
 
 use crate::output::Output;
+use crate::physical::{Stop, runnable};
 use crate::prepared::Planned;
 use crate::resources::Resources;
 use crate::serve::Writer;
 use datafusion::common::DataFusionError;
-use datafusion::execution::memory_pool::MemoryPool;
-use datafusion::physical_plan::{displayable, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use weir_lower::error::to_error;
 use weir_plan::ir::{Plan, Scalar};
 use weir_plan::manifest::Lsn;
 use weir_plan::protocol::{FromEngine, Metrics};
-use weir_plan::{Error, Result};
+use weir_plan::{Error, Kind, Result};
 
 /// Answers that may wait for the backend to read; more would only cost memory.
 const QUEUED_ANSWERS: usize = 4;
@@ -88,10 +88,21 @@ enum Piece {
 /// Executes and streams; the caller sends the final answer.
 pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, writer: &mut Writer) -> Result<Metrics> {
     let started = Instant::now();
-    let _place = Arc::clone(&resources.queue).acquire_owned().await.map_err(|_| Error::internal("the engine is shutting down"))?;
-    let _running = Running::new(resources);
+    if resources.is_draining() {
+        return Err(Error::refused("the engine is about to start anew"));
+    }
+    let place = wait_for_place(resources).await?;
     let (sender, mut pieces) = mpsc::channel(QUEUED_ANSWERS);
-    let work = guarded(resources, run(Arc::clone(resources), bytes, params, sender));
+    let stop = Stop::default();
+    let _stop = stop.when_dropped();
+    let work = guarded(resources, {
+        // They end with the work itself, not with who waits for it: what was cancelled may take a moment to stop.
+        let (resources, running) = (Arc::clone(resources), Running::new(resources));
+        async move {
+            let _held = (place, running);
+            run(resources, bytes, params, sender, stop).await
+        }
+    });
     tokio::pin!(work);
     let mut rows = 0;
     let mut finished = None;
@@ -109,25 +120,54 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
             result = &mut work, if finished.is_none() => finished = Some(result),
         }
     }
-    let peak = match finished {
+    let used = match finished {
         Some(result) => result?,
         None => work.await?,
     };
     Ok(Metrics {
         rows,
         elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        peak_memory_bytes: peak,
-        spilled_bytes: 0,
+        peak_memory_bytes: used.peak_memory_bytes,
+        spilled_bytes: used.spilled_bytes,
         explain: None,
     })
 }
 
-async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sender: mpsc::Sender<Piece>) -> Result<u64> {
-    let fail = |e: DataFusionError| to_error(&e);
+/// Waits in the queue. Who does not wait any longer leaves it.
+async fn wait_for_place(resources: &Resources) -> Result<OwnedSemaphorePermit> {
+    struct Waiting<'a>(&'a Resources);
+    impl Drop for Waiting<'_> {
+        fn drop(&mut self) {
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    resources.waiting.fetch_add(1, Ordering::Relaxed);
+    let _waiting = Waiting(resources);
+    Arc::clone(&resources.queue).acquire_owned().await.map_err(|_| Error::internal("the engine is shutting down"))
+}
+
+/// What a query took.
+struct Used {
+    peak_memory_bytes: u64,
+    spilled_bytes: u64,
+}
+
+fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
+    let own = plan.metrics().and_then(|m| m.spilled_bytes()).unwrap_or(0) as u64;
+    own + plan.children().into_iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
+}
+
+async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
+    let fail = |e: DataFusionError| match to_error(&e) {
+        e if e.kind == Kind::OutOfMemory => e.with_hint("Raise weir.memory_limit or weir.temp_limit."),
+        e => e,
+    };
     let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params)).await?;
-    let (mut output, schema) = Output::start(&planned.physical.schema())?;
-    let gone = |_| Error::new(weir_plan::Kind::Cancelled, "the backend went away");
-    let mut stream = execute_stream(Arc::clone(&planned.physical), resources.state.task_ctx()).map_err(fail)?;
+    let physical = runnable(planned.physical, &stop).map_err(fail)?;
+    let (mut output, schema) = Output::start(&physical.schema())?;
+    let gone = |_| Error::new(Kind::Cancelled, "the backend went away");
+    let (task, pool) = resources.task();
+    let mut stream = execute_stream(Arc::clone(&physical), task).map_err(fail)?;
     // The first batch is awaited before anything is promised: an error before it lets the query run in Postgres.
     let mut next = stream.next().await.transpose().map_err(fail)?;
     let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };
@@ -138,20 +178,20 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sen
         }
         next = stream.next().await.transpose().map_err(fail)?;
     }
-    Ok(resources.pool.reserved() as u64)
+    Ok(Used { peak_memory_bytes: pool.peak_bytes(), spilled_bytes: spilled_bytes(physical.as_ref()) })
 }
 
 /// Counts a running query.
-struct Running<'a>(&'a Resources);
+struct Running(Arc<Resources>);
 
-impl<'a> Running<'a> {
-    fn new(resources: &'a Resources) -> Self {
+impl Running {
+    fn new(resources: &Arc<Resources>) -> Self {
         resources.running.fetch_add(1, Ordering::Relaxed);
-        Running(resources)
+        Running(Arc::clone(resources))
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
     }

@@ -2,24 +2,34 @@
 
 use crate::control::Wishes;
 use crate::mirror::Mirrors;
-use crate::pool::ElasticPool;
+use crate::pool::{Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use weir_plan::protocol::{EngineSettings, FromEngineControl};
 use weir_plan::{Error, Result};
 
+/// The least memory that queries have, whatever the settings say.
+const MIN_MEMORY_BYTES: u64 = 32 << 20;
+
+/// How long running queries may go on when a changed setting needs a new engine.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Stack of a thread that runs queries: plans are trees, and what walks them recurses. Only what is used is real memory.
+const QUERY_STACK_BYTES: usize = 16 << 20;
+
 pub struct Resources {
-    pub settings: EngineSettings,
+    settings: parking_lot::Mutex<EngineSettings>,
     pub mirrors: Arc<Mirrors>,
     pub wishes: Wishes,
     /// Taken once by the control loop.
@@ -27,11 +37,60 @@ pub struct Resources {
     /// What every query is planned with.
     pub state: SessionState,
     pub prepared: Arc<Prepared>,
-    pub pool: Arc<ElasticPool>,
+    env: parking_lot::Mutex<Arc<RuntimeEnv>>,
+    pub pool: Arc<SharedPool>,
     /// First come, first served.
     pub queue: Arc<Semaphore>,
-    pub queries: tokio::runtime::Runtime,
+    /// Places in the queue.
+    places: parking_lot::Mutex<usize>,
+    /// Only a handle: who drops the last reference may be a task, and a runtime must not be dropped by one.
+    pub queries: tokio::runtime::Handle,
     pub running: AtomicU32,
+    pub waiting: AtomicU32,
+    /// The engine ends as soon as nothing runs.
+    draining: AtomicBool,
+    /// Told when draining is over.
+    pub finished: tokio::sync::Notify,
+    spill: std::path::PathBuf,
+}
+
+/// The runtime of the queries. It belongs to `main`.
+///
+/// # Errors
+/// Threads cannot be started.
+pub fn query_runtime(settings: &EngineSettings) -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(thread_count(settings))
+        .thread_name("weir-query")
+        .thread_stack_size(QUERY_STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::internal(format!("could not start the query runtime: {e}")))
+}
+
+fn thread_count(settings: &EngineSettings) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    if settings.threads == 0 { cores } else { settings.threads as usize }
+}
+
+fn place_count(settings: &EngineSettings) -> usize {
+    if settings.max_concurrent_queries == 0 { thread_count(settings) * 4 } else { settings.max_concurrent_queries as usize }
+}
+
+fn limits(settings: &EngineSettings) -> (u64, u64) {
+    (settings.memory_limit_bytes.max(MIN_MEMORY_BYTES), settings.cache_limit_bytes)
+}
+
+/// What operators need beside memory: files, within the limit of the disk space for all queries together.
+fn environment(spill: &Path, settings: &EngineSettings) -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(
+            DiskManagerBuilder::default()
+                .with_mode(DiskManagerMode::Directories(vec![spill.to_owned()]))
+                .with_max_temp_directory_size(settings.temp_limit_bytes),
+        )
+        .build_arc()
+        .map_err(|e| Error::internal(e.to_string()))
 }
 
 impl Resources {
@@ -39,56 +98,83 @@ impl Resources {
     ///
     /// # Errors
     /// An unusable storage location or spill directory.
-    pub async fn new(dir: &Path, settings: EngineSettings) -> Result<Arc<Resources>> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = if settings.threads == 0 { cores } else { settings.threads as usize };
-        let concurrent = if settings.max_concurrent_queries == 0 { threads * 4 } else { settings.max_concurrent_queries as usize };
+    pub async fn new(dir: &Path, settings: EngineSettings, queries: tokio::runtime::Handle) -> Result<Arc<Resources>> {
         let (store, prefix) = crate::mirror::storage::open(dir, &settings)?;
-        let pool = Arc::new(ElasticPool::new(query_bytes(&settings)));
         let spill = dir.join("tmp");
         let _ = std::fs::remove_dir_all(&spill);
         std::fs::create_dir_all(&spill).map_err(|e| Error::internal(format!("could not create directory \"{}\": {e}", spill.display())))?;
-        let env = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::<ElasticPool>::clone(&pool) as Arc<dyn MemoryPool>)
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default()
-                    .with_mode(DiskManagerMode::Directories(vec![spill]))
-                    .with_max_temp_directory_size(settings.temp_limit_bytes),
-            )
-            .build_arc()
-            .map_err(|e| Error::internal(e.to_string()))?;
-        let queries = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("weir-query")
-            .enable_all()
-            .build()
-            .map_err(|e| Error::internal(format!("could not start the query runtime: {e}")))?;
+        let env = environment(&spill, &settings)?;
         let (wishes, wish_queue) = Wishes::channel();
+        let mirrors = Mirrors::new(store, prefix, settings.cache_limit_bytes);
+        let (limit, cache) = limits(&settings);
+        let places = place_count(&settings);
         Ok(Arc::new(Resources {
-            mirrors: Mirrors::new(store, prefix, settings.cache_limit_bytes),
-
-            settings,
+            state: session_state(thread_count(&settings), Arc::clone(&env)),
+            prepared: Arc::default(),
+            pool: SharedPool::new(limit, cache, Arc::clone(&mirrors) as Arc<dyn Cache>),
+            mirrors,
+            settings: parking_lot::Mutex::new(settings),
             wishes,
             wish_queue: parking_lot::Mutex::new(Some(wish_queue)),
-            state: session_state(threads, env),
-            prepared: Arc::default(),
-            pool,
-            queue: Arc::new(Semaphore::new(concurrent)),
+            env: parking_lot::Mutex::new(env),
+            queue: Arc::new(Semaphore::new(places)),
+            places: parking_lot::Mutex::new(places),
             queries,
             running: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            draining: AtomicBool::new(false),
+            finished: tokio::sync::Notify::new(),
+            spill,
         }))
     }
 
-    /// Settings that can change while the engine runs; the worker restarts it for the others.
-    pub fn reconfigure(&self, settings: EngineSettings) {
-        self.mirrors.set_cache_limit(settings.cache_limit_bytes);
-        self.pool.set_limit(query_bytes(&settings));
+    /// What one query runs with: its own account of the shared memory.
+    pub fn task(&self) -> (Arc<TaskContext>, Arc<QueryPool>) {
+        let pool = QueryPool::new(Arc::clone(&self.pool));
+        let env = RuntimeEnv { memory_pool: Arc::clone(&pool) as Arc<_>, ..self.env.lock().as_ref().clone() };
+        // A physical plan holds its functions itself; none is looked up by name.
+        let (session, config) = (self.state.session_id().to_owned(), self.state.config().clone());
+        (Arc::new(TaskContext::new(None, session, config, HashMap::new(), HashMap::new(), HashMap::new(), Arc::new(env))), pool)
     }
-}
 
-/// The cache is part of the limit; what it may take is not given to queries.
-fn query_bytes(settings: &EngineSettings) -> usize {
-    usize::try_from(settings.memory_limit_bytes.saturating_sub(settings.cache_limit_bytes).max(16 << 20)).unwrap_or(usize::MAX)
+    pub fn settings(&self) -> EngineSettings {
+        self.settings.lock().clone()
+    }
+
+    /// Whether no query may start any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Follows changed settings. `true`: some of them need a new engine, and this one is to end by [`Resources::drain`].
+    ///
+    /// # Errors
+    /// The spill directory cannot be used.
+    pub fn reconfigure(&self, new: EngineSettings) -> Result<bool> {
+        let old = std::mem::replace(&mut *self.settings.lock(), new.clone());
+        let (limit, cache) = limits(&new);
+        self.pool.set_limits(limit, cache);
+        if old.temp_limit_bytes != new.temp_limit_bytes {
+            *self.env.lock() = environment(&self.spill, &new)?;
+        }
+        let mut places = self.places.lock();
+        let wanted = place_count(&new);
+        if wanted > *places {
+            self.queue.add_permits(wanted - *places);
+            *places = wanted;
+        }
+        // Fewer places, other threads, another storage: those who run keep what they have.
+        Ok(wanted < *places || old.threads != new.threads || old.storage != new.storage || old.storage_options != new.storage_options)
+    }
+
+    /// Lets what runs come to its end. Queries that come meanwhile run in Postgres.
+    pub async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while self.running.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// Nothing is looked up by name in it: plans arrive with their functions resolved, so none are registered.
@@ -104,4 +190,59 @@ fn session_state(threads: usize, env: Arc<RuntimeEnv>) -> SessionState {
     // turns sorts into top-k, stays.
     let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").collect();
     SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_physical_optimizer_rules(rules).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plan::Kind;
+
+    fn settings() -> EngineSettings {
+        EngineSettings {
+            memory_limit_bytes: 64 << 20,
+            cache_limit_bytes: 16 << 20,
+            temp_limit_bytes: 0,
+            threads: 1,
+            max_concurrent_queries: 1,
+            storage: String::new(),
+            storage_options: vec![],
+        }
+    }
+
+    async fn resources(name: &str) -> (Arc<Resources>, std::path::PathBuf) {
+        let dir = std::env::temp_dir().join(format!("weir_resources_{name}_{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("creates");
+        (Resources::new(&dir, settings(), tokio::runtime::Handle::current()).await.expect("resources"), dir)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_an_error_of_one_query() {
+        let (resources, dir) = resources("panic").await;
+        let broken = crate::query::guarded(&resources, async { if resources_are_there() { panic!("broken invariant") } else { Ok(1) } }).await;
+        let error = broken.expect_err("panicked");
+        assert_eq!((error.kind, error.detail.as_deref()), (Kind::Internal, Some("broken invariant")));
+        assert_eq!(crate::query::guarded(&resources, async { Ok(2) }).await, Ok(2));
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    fn resources_are_there() -> bool {
+        std::env::args().count() > 0
+    }
+
+    #[tokio::test]
+    async fn settings_that_need_a_new_engine_are_told_from_others() {
+        let (resources, dir) = resources("settings").await;
+        let with = |change: &dyn Fn(&mut EngineSettings)| {
+            let mut new = settings();
+            change(&mut new);
+            new
+        };
+        assert_eq!(resources.reconfigure(with(&|s| s.memory_limit_bytes = 128 << 20)), Ok(false));
+        assert_eq!(resources.reconfigure(with(&|s| s.temp_limit_bytes = 1 << 20)), Ok(false));
+        assert_eq!(resources.reconfigure(with(&|s| s.max_concurrent_queries = 3)), Ok(false));
+        assert_eq!(resources.queue.available_permits(), 3);
+        assert_eq!(resources.reconfigure(with(&|s| s.threads = 2)), Ok(true));
+        assert_eq!(resources.reconfigure(with(&|s| s.storage = "s3://bucket".into())), Ok(true));
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
 }

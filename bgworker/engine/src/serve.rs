@@ -6,7 +6,6 @@
 
 use crate::query;
 use crate::resources::Resources;
-use datafusion::execution::memory_pool::MemoryPool;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -182,9 +181,10 @@ impl Connection {
         let r = &self.resources;
         EngineStatus {
             memory_used_bytes: r.pool.reserved() as u64,
-            memory_limit_bytes: r.settings.memory_limit_bytes,
+            memory_limit_bytes: r.settings().memory_limit_bytes,
             cache_used_bytes: r.mirrors.cache_used_bytes(),
             running_queries: r.running.load(Ordering::Relaxed),
+            waiting_queries: r.waiting.load(Ordering::Relaxed),
             mirrors: r.mirrors.status(),
         }
     }

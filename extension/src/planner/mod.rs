@@ -4,6 +4,7 @@
 //! - The standard planner always runs: it takes the locks, and its plan is what runs if the engine does not.
 //! - A statement without mirrored tables leaves after a look at its range tables.
 
+use crate::worker::raw;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::RefCell;
@@ -25,37 +26,39 @@ pub fn install() {
     }
 }
 
-#[pg_guard]
+/// Not guarded: an error that passes through a guard of pgrx loses its cursor position, its context and the names of what it is about. So
+/// nothing here may own anything while the next planner runs.
 unsafe extern "C-unwind" fn planner(
     parse: *mut pg_sys::Query,
     query_string: *const std::ffi::c_char,
     cursor_options: i32,
     bound_params: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    // SAFETY: Postgres passes a valid analysed query.
-    let candidate = unsafe { route::consider(parse) };
-    // SAFETY: the arguments are those we were called with.
-    let standard = unsafe { next_planner(parse, query_string, cursor_options, bound_params) };
-    match candidate {
-        // SAFETY: the copy was made before the planner changed the query.
-        Some(copy) => unsafe { route::decide(copy, standard, cursor_options, bound_params) },
-        None => standard,
+    // SAFETY: Postgres passes a valid analysed query, and the arguments are those we were called with.
+    unsafe {
+        let copy = consider(parse);
+        let next = PREVIOUS.unwrap_or(raw::standard_planner);
+        let standard = next(parse, query_string, cursor_options, bound_params);
+        if copy.is_null() { standard } else { decide(copy, standard, cursor_options, bound_params) }
     }
 }
 
-unsafe fn next_planner(
-    parse: *mut pg_sys::Query,
-    query_string: *const std::ffi::c_char,
+/// A copy of the query if it may be routed, else null.
+#[pg_guard]
+unsafe extern "C-unwind" fn consider(parse: *mut pg_sys::Query) -> *mut pg_sys::Query {
+    // SAFETY: as passed.
+    unsafe { route::consider(parse) }.unwrap_or(std::ptr::null_mut())
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn decide(
+    copy: *mut pg_sys::Query,
+    standard: *mut pg_sys::PlannedStmt,
     cursor_options: i32,
     bound_params: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    // SAFETY: a previous hook is a bare function pointer, so it is called under the guard that turns its errors into ours.
-    unsafe {
-        match PREVIOUS {
-            Some(previous) => pg_sys::ffi::pg_guard_ffi_boundary(|| previous(parse, query_string, cursor_options, bound_params)),
-            None => pg_sys::standard_planner(parse, query_string, cursor_options, bound_params),
-        }
-    }
+    // SAFETY: the copy was made before the planner changed the query.
+    unsafe { route::decide(copy, standard, cursor_options, bound_params) }
 }
 
 /// What became of this session's last statement that touched a user table.

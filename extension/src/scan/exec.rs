@@ -3,6 +3,7 @@
 use super::run::{self, Run};
 use super::{EXEC_METHODS, Mode, Private};
 use crate::client::{Client, unexpected};
+use crate::worker::raw;
 use crate::{error, planner, settings};
 use pgrx::PgTryBuilder;
 use pgrx::memcxt::PgMemoryContexts;
@@ -100,25 +101,42 @@ unsafe fn find_leaf(mut ps: *mut pg_sys::PlanState) -> *mut State {
     ps.cast()
 }
 
-#[pg_guard]
+/// Not guarded, so that errors of the standard plan keep their context and the names of what they are about: nothing here may own anything.
 pub unsafe extern "C-unwind" fn exec(node: *mut pg_sys::CustomScanState) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: begun before.
     unsafe {
         let state = node.cast::<State>();
         let body = (*state).body;
         if !(*body).started && (*body).private.mode != Mode::Leaf {
-            start(state);
+            start_guarded(state);
         }
         if !(*body).fallback.is_null() {
-            let slot = pg_sys::ExecProcNode((*body).fallback);
+            let slot = exec_node((*body).fallback);
             let done = slot.is_null() || u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0;
             return if done || (*body).junk_filter.is_null() { slot } else { pg_sys::ExecFilterJunk((*body).junk_filter, slot) };
         }
         if (*body).private.mode == Mode::Root {
-            return pg_sys::ExecProcNode((*body).chain);
+            return exec_node((*body).chain);
         }
-        pg_sys::ExecScan(&raw mut (*node).ss, Some(next), Some(recheck))
+        raw::ExecScan(&raw mut (*node).ss, Some(next), Some(recheck))
     }
+}
+
+/// The next row of a node. Source: `ExecProcNode` in `executor.h`.
+unsafe fn exec_node(node: *mut pg_sys::PlanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: an initialised node.
+    unsafe {
+        if !(*node).chgParam.is_null() {
+            pg_sys::ExecReScan(node);
+        }
+        (*node).ExecProcNode.map_or(std::ptr::null_mut(), |exec| exec(node))
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn start_guarded(state: *mut State) {
+    // SAFETY: begun before.
+    unsafe { start(state) };
 }
 
 /// Starts the engine's part, or the standard plan if that cannot be.
@@ -288,9 +306,16 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
             text(es, c"Snapshot LSN", &format!("{:X}/{:X}", (*body).shown_lsn >> 32, (*body).shown_lsn & 0xffff_ffff));
         }
         let asking = if (*body).leaf.is_null() { body } else { (*(*body).leaf).body };
-        if (*es).analyze && (*es).timing {
-            if let Some(metrics) = (*asking).run.as_ref().and_then(|r| r.metrics.as_ref()) {
+        if let Some(metrics) = (*asking).run.as_ref().and_then(|r| r.metrics.as_ref()).filter(|_| (*es).analyze) {
+            if (*es).timing {
                 text(es, c"Engine Time", &format!("{:.3} ms", metrics.elapsed_us as f64 / 1000.0));
+            }
+            // As Postgres hides what differs from run to run where costs are hidden.
+            if (*es).costs {
+                text(es, c"Engine Memory", &format!("{} kB", metrics.peak_memory_bytes.div_ceil(1024)));
+            }
+            if metrics.spilled_bytes > 0 {
+                text(es, c"Engine Spilled", &format!("{} kB", metrics.spilled_bytes.div_ceil(1024)));
             }
         }
         if (*es).verbose {

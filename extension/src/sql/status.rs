@@ -15,6 +15,7 @@ pub fn status(_: &Arguments) -> Option<pg_sys::Datum> {
         "memory_limit_bytes": status.memory_limit_bytes,
         "cache_used_bytes": status.cache_used_bytes,
         "running_queries": status.running_queries,
+        "waiting_queries": status.waiting_queries,
         "mirrors": status.mirrors.iter().map(|m| json!({
             "relid": m.relid,
             "generation": m.generation,

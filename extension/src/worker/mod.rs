@@ -16,7 +16,7 @@ mod launcher;
 mod link;
 pub mod paths;
 mod process;
-mod raw;
+pub mod raw;
 mod run;
 mod slot;
 mod sync;

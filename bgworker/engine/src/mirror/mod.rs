@@ -146,6 +146,12 @@ pub struct Mirrors {
     garbage: tokio::sync::Mutex<mpsc::UnboundedReceiver<Path>>,
 }
 
+impl crate::pool::Cache for Mirrors {
+    fn set_limit(&self, bytes: u64) {
+        self.io.cache.set_limit(bytes);
+    }
+}
+
 impl Mirrors {
     /// No mirror yet; segments are below `prefix` of the store.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64) -> Arc<Self> {
@@ -167,10 +173,6 @@ impl Mirrors {
             flushing: Arc::default(),
             garbage: tokio::sync::Mutex::new(garbage),
         })
-    }
-
-    pub fn set_cache_limit(&self, bytes: u64) {
-        self.io.cache.set_limit(bytes);
     }
 
     pub fn cache_used_bytes(&self) -> u64 {

@@ -1,0 +1,155 @@
+//! Memory, disk and places: bounded, and fairly dealt out.
+
+use crate::Check;
+use crate::server::{Outcome, Server, describe, sqlstate};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// As many groups as rows, with wide keys: more than the memory of the checks.
+const MANY_GROUPS: &str = "SELECT count(*), sum(n), min(t), max(t) FROM (SELECT t, v, count(*) AS n FROM big GROUP BY t, v) AS s";
+const BIG_SORT: &str = "SELECT count(*), min(r), max(r) FROM (SELECT row_number() OVER (ORDER BY v DESC, id) AS r, t FROM big) AS s WHERE t > 'a'";
+
+pub fn checks() -> Vec<Check> {
+    vec![
+        ("a million groups fit under the default settings".into(), Box::new(fits_by_default)),
+        ("what exceeds weir.memory_limit spills, and the answer is the same".into(), Box::new(spills)),
+        ("what exceeds weir.temp_limit ends with 53200".into(), Box::new(disk_ends)),
+        ("queries beyond weir.max_concurrent_queries wait in order".into(), Box::new(waits_in_order)),
+        ("a cancelled query leaves the queue".into(), Box::new(leaves_the_queue)),
+    ]
+}
+
+fn same_as_postgres(server: &Server, sql: &str) -> Outcome {
+    let mut session = server.connect_routed()?;
+    let engine = server.text(&mut session, sql)?;
+    server.must_be_routed(&mut session)?;
+    server.batch(&mut session, "SET weir.route = off")?;
+    let postgres = server.text(&mut session, sql)?;
+    if engine == postgres { Ok(()) } else { Err(format!("{sql}: the engine says {engine}, Postgres says {postgres}")) }
+}
+
+/// A number of EXPLAIN ANALYZE in kilobytes.
+fn figure(server: &Server, sql: &str, label: &str) -> Outcome<u64> {
+    let mut session = server.connect_routed()?;
+    let plan = server.text(&mut session, &format!("EXPLAIN (ANALYZE, TIMING OFF) {sql}"))?;
+    let line = plan.lines().find_map(|line| line.trim().strip_prefix(label)?.strip_prefix(": "));
+    line.and_then(|value| value.strip_suffix(" kB")?.parse().ok()).ok_or_else(|| format!("no \"{label}\" in {plan}"))
+}
+
+fn fits_by_default(server: &Server) -> Outcome {
+    same_as_postgres(server, MANY_GROUPS)?;
+    let memory = figure(server, MANY_GROUPS, "Engine Memory")?;
+    if memory < 10_000 { Err(format!("a million groups in {memory} kB cannot be")) } else { Ok(()) }
+}
+
+fn spills(server: &Server) -> Outcome {
+    server.with_settings(&[("weir.memory_limit", "80MB"), ("weir.cache_limit", "16MB")], || {
+        for sql in [MANY_GROUPS, BIG_SORT] {
+            same_as_postgres(server, sql)?;
+            let memory = figure(server, sql, "Engine Memory")?;
+            if memory > 80 << 10 {
+                return Err(format!("{sql}: {memory} kB of memory"));
+            }
+            figure(server, sql, "Engine Spilled")?;
+        }
+        Ok(())
+    })
+}
+
+fn disk_ends(server: &Server) -> Outcome {
+    let settings = [("weir.memory_limit", "80MB"), ("weir.cache_limit", "16MB"), ("weir.temp_limit", "1MB")];
+    server.with_settings(&settings, || {
+        let mut session = server.connect_routed()?;
+        for sql in [MANY_GROUPS, BIG_SORT] {
+            match session.query(sql, &[]) {
+                Err(e) if sqlstate(&e) == "53200" => {}
+                Err(e) => return Err(format!("{sql}: {}", describe(&e))),
+                Ok(_) => return Err(format!("{sql} came to its end")),
+            }
+        }
+        let count: i64 = server.value(&mut session, "", "SELECT count(*) FROM big")?;
+        server.must_be_routed(&mut session)?;
+        if count == i64::from(crate::ROWS) { Ok(()) } else { Err(format!("{count} rows")) }
+    })
+}
+
+const ENDLESS: &str = "SELECT count(*) FROM big a JOIN big b ON a.v < b.v AND a.t > b.t";
+
+/// Runs the endless query in a session of its own until it is cancelled.
+fn occupy(server: &Server) -> Outcome<(i32, thread::JoinHandle<String>)> {
+    let mut session = server.connect_routed()?;
+    let pid = server.pid(&mut session)?;
+    let handle = thread::spawn(move || session.query(ENDLESS, &[]).map_or_else(|e| sqlstate(&e), |_| "none".into()));
+    Ok((pid, handle))
+}
+
+fn cancel(server: &Server, pid: i32) -> Outcome {
+    let mut client = server.connect()?;
+    server.batch(&mut client, &format!("SELECT pg_cancel_backend({pid})"))
+}
+
+fn waits_in_order(server: &Server) -> Outcome {
+    server.with_settings(&[("weir.max_concurrent_queries", "1")], || {
+        server.wait_for("an engine with one place", || has_one_place(server))?;
+        let (pid, running) = occupy(server)?;
+        server.wait_for_queries(1, 0)?;
+        let order: Arc<Mutex<Vec<i32>>> = Arc::default();
+        let mut waiting = Vec::new();
+        for n in 0..5 {
+            let mut session = server.connect_routed()?;
+            let order = Arc::clone(&order);
+            waiting.push(thread::spawn(move || {
+                // Long enough that the next one cannot overtake by chance.
+                let result = session.query("SELECT count(DISTINCT t) FROM big WHERE v < 300", &[]).map(|_| ()).map_err(|e| describe(&e));
+                if let Ok(mut order) = order.lock() {
+                    order.push(n);
+                }
+                result
+            }));
+            server.wait_for_queries(1, n + 1)?;
+        }
+        cancel(server, pid)?;
+        let _ = running.join();
+        for session in waiting {
+            session.join().map_err(|_| "a session's thread panicked".to_owned())??;
+        }
+        let order = order.lock().map_err(|e| e.to_string())?;
+        if *order == [0, 1, 2, 3, 4] { Ok(()) } else { Err(format!("they ended in the order {order:?}")) }
+    })
+}
+
+/// Two queries at a time show how many places there are.
+fn has_one_place(server: &Server) -> Outcome<bool> {
+    let (first, one) = occupy(server)?;
+    let (second, other) = occupy(server)?;
+    let mut seen = (0, 0);
+    for _ in 0..400 {
+        seen = server.queries()?;
+        if seen.0 + seen.1 == 2 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    cancel(server, second)?;
+    cancel(server, first)?;
+    let _ = (one.join(), other.join());
+    server.is_quiet()?;
+    Ok(seen == (1, 1))
+}
+
+fn leaves_the_queue(server: &Server) -> Outcome {
+    server.with_settings(&[("weir.max_concurrent_queries", "1")], || {
+        server.wait_for("an engine with one place", || has_one_place(server))?;
+        let (first, one) = occupy(server)?;
+        server.wait_for_queries(1, 0)?;
+        let (second, other) = occupy(server)?;
+        server.wait_for_queries(1, 1)?;
+        cancel(server, second)?;
+        let told = other.join().map_err(|_| "a session's thread panicked".to_owned())?;
+        server.wait_for_queries(1, 0)?;
+        cancel(server, first)?;
+        let _ = one.join();
+        if told == "57014" { Ok(()) } else { Err(format!("the one that waited was told {told}")) }
+    })
+}
