@@ -6,8 +6,9 @@
 //! - A consumer that can spill may hold at most as much as stays free: one alone gets half, two get a third each, and whoever comes later
 //!   finds room. (Equal shares of the whole, as DataFusion's own pool deals them out, make queries spill, or fail, while most of the memory
 //!   is free; first come, first served leaves nothing to joins, which cannot spill.)
-//! - What a consumer held when it was refused more it may take again, and for the merge of what it spilled more than that, even over the
-//!   limit by half: DataFusion takes the buffers that a run's strings share for as many copies as the run has batches.
+//! - What a consumer held when it was refused more it may take again. To write what it spills, and to merge it, it may take more, even
+//!   over the limit: these steps cannot do with less, and what they ask for is far more than they take, because DataFusion counts the
+//!   buffers that the strings of a run share once for each of its batches.
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, human_readable_size};
@@ -20,13 +21,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const RESERVE_PART: usize = 8;
 
 /// A holding up to this part of the limit is small.
-const SMALL_PART: usize = 64;
+pub const SMALL_PART: usize = 64;
 
 /// The cache keeps this part of its place whatever queries need.
 const CACHE_FLOOR_PART: usize = 4;
 
 /// The cache gives way in steps of this part of the limit, so that it is not asked for every batch.
 const CACHE_STEP_PART: usize = 32;
+
+/// How DataFusion names what merges for a sort.
+const SORT_MERGE: &str = "ExternalSorterMerge";
 
 /// What gives way to queries.
 pub trait Cache: Send + Sync {
@@ -53,8 +57,17 @@ struct State {
 #[derive(Debug, Default, Clone, Copy)]
 struct Holding {
     bytes: usize,
+    /// The part of them that was granted for spilling, whatever others hold, and that is not held against them.
+    beyond: usize,
     /// How much it would have held when it was last refused.
     refused: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grant {
+    Within,
+    Beyond,
+    Refused,
 }
 
 impl State {
@@ -63,19 +76,32 @@ impl State {
         self.limit - self.cache_wish / CACHE_FLOOR_PART
     }
 
-    fn may_grow(&self, holding: Holding, additional: usize, can_spill: bool) -> bool {
+    /// `reserved`: what the reservation that is to grow holds, which may be one of several of its consumer.
+    fn grant(&self, holding: Holding, reserved: usize, additional: usize, can_spill: bool) -> Grant {
         let most = self.for_queries();
         let (own, all) = (holding.bytes.saturating_add(additional), self.reserved.saturating_add(additional));
-        // A merge asks for a few large pieces, where what grows with its input asks for many small ones.
-        if additional >= holding.refused / 8 && own <= holding.refused.saturating_mul(4) && all <= most + most / 2 {
-            return true;
-        }
-        if all > most {
-            return false;
-        }
         let unreserved = most - most / RESERVE_PART;
-        let small = own <= most / SMALL_PART;
-        if can_spill { small || own <= holding.refused || own <= unreserved.saturating_sub(all) } else { small || all <= unreserved }
+        let within = if own <= most / SMALL_PART {
+            all <= most + most / 2
+        } else if can_spill {
+            all <= most && (own <= holding.refused || own <= unreserved.saturating_sub(all))
+        } else {
+            all <= most
+        };
+        if within {
+            return Grant::Within;
+        }
+        if holding.refused > 0 {
+            // A merge of spilled runs has a reservation beside its operator's; without room for two runs it cannot go on.
+            if reserved < holding.bytes && reserved <= additional.saturating_mul(2) {
+                return Grant::Beyond;
+            }
+            // Who has just let go of what it held sorts it, to write it.
+            if holding.bytes <= holding.refused / 8 && own <= holding.refused.saturating_mul(4) {
+                return Grant::Beyond;
+            }
+        }
+        Grant::Refused
     }
 
     fn add(&mut self, id: usize, bytes: usize) {
@@ -84,10 +110,11 @@ impl State {
     }
 
     fn remove(&mut self, id: usize, bytes: usize) {
-        self.reserved = self.reserved.saturating_sub(bytes);
-        if let Some(holding) = self.consumers.get_mut(&id) {
-            holding.bytes = holding.bytes.saturating_sub(bytes);
-        }
+        let Some(holding) = self.consumers.get_mut(&id) else { return };
+        let beyond = bytes.min(holding.beyond);
+        holding.beyond -= beyond;
+        holding.bytes = holding.bytes.saturating_sub(bytes);
+        self.reserved = self.reserved.saturating_sub(bytes - beyond);
     }
 
     /// What the cache may hold beside the queries; `None` if that is as it was.
@@ -139,10 +166,17 @@ impl SharedPool {
         self.tell_cache(&mut state);
     }
 
-    fn try_grow(&self, consumer: &MemoryConsumer, additional: usize) -> Result<()> {
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let consumer = reservation.consumer();
         let mut state = self.state.lock();
         let holding = state.consumers.get(&consumer.id()).copied().unwrap_or_default();
-        if !state.may_grow(holding, additional, consumer.can_spill()) {
+        // The merge of a sort is how it lets go of memory; it is bounded by what the sort holds.
+        let finishes = consumer.name().starts_with(SORT_MERGE);
+        let grant = match state.grant(holding, reservation.size(), additional, consumer.can_spill()) {
+            Grant::Refused if finishes => Grant::Beyond,
+            grant => grant,
+        };
+        if grant == Grant::Refused {
             state.consumers.entry(consumer.id()).or_default().refused = holding.bytes.saturating_add(additional);
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "{} holds {} and needs {} more; all queries hold {} of {}",
@@ -153,8 +187,14 @@ impl SharedPool {
                 human_readable_size(state.for_queries()),
             )));
         }
-        state.add(consumer.id(), additional);
-        self.tell_cache(&mut state);
+        if grant == Grant::Beyond {
+            let holding = state.consumers.entry(consumer.id()).or_default();
+            holding.bytes += additional;
+            holding.beyond += additional;
+        } else {
+            state.add(consumer.id(), additional);
+            self.tell_cache(&mut state);
+        }
         Ok(())
     }
 
@@ -167,7 +207,7 @@ impl SharedPool {
     fn unregister(&self, consumer: &MemoryConsumer) {
         let mut state = self.state.lock();
         if let Some(holding) = state.consumers.remove(&consumer.id()) {
-            state.reserved = state.reserved.saturating_sub(holding.bytes);
+            state.reserved = state.reserved.saturating_sub(holding.bytes.saturating_sub(holding.beyond));
         }
         self.tell_cache(&mut state);
     }
@@ -217,7 +257,7 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.shared.try_grow(reservation.consumer(), additional)?;
+        self.shared.try_grow(reservation, additional)?;
         self.note(additional);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::control::Wishes;
 use crate::mirror::Mirrors;
-use crate::pool::{Cache, QueryPool, SharedPool};
+use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -109,7 +109,7 @@ impl Resources {
         let (limit, cache) = limits(&settings);
         let places = place_count(&settings);
         Ok(Arc::new(Resources {
-            state: session_state(thread_count(&settings), Arc::clone(&env)),
+            state: session_state(&settings, Arc::clone(&env)),
             prepared: Arc::default(),
             pool: SharedPool::new(limit, cache, Arc::clone(&mirrors) as Arc<dyn Cache>),
             mirrors,
@@ -178,14 +178,17 @@ impl Resources {
 }
 
 /// Nothing is looked up by name in it: plans arrive with their functions resolved, so none are registered.
-fn session_state(threads: usize, env: Arc<RuntimeEnv>) -> SessionState {
-    let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(false);
+fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionState {
+    let mut config = SessionConfig::new().with_target_partitions(thread_count(settings)).with_information_schema(false);
     let options = config.options_mut();
     // Postgres resolved every type; nothing may be changed silently.
     options.execution.collect_statistics = false;
     // It drops the group of NULL: `SELECT DISTINCT a ... ORDER BY a DESC LIMIT 3` lost a row.
     options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_existing_sort = true;
+    // What a sort keeps for merging what it spilled has to be there even when memory is short.
+    let memory = usize::try_from(limits(settings).0).unwrap_or(usize::MAX);
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / pool::SMALL_PART / 2);
     // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
     // turns sorts into top-k, stays.
     let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").collect();

@@ -59,6 +59,7 @@ struct Ending {
     rows: u64,
     at: Instant,
     sqlstate: String,
+    closed: bool,
     message: String,
 }
 
@@ -108,6 +109,7 @@ fn stop_in(server: &Server, stage: Stage, how: How) -> Outcome {
             rows,
             at: Instant::now(),
             sqlstate: error.as_ref().map(sqlstate).unwrap_or_default(),
+            closed: session.is_closed(),
             message: error.as_ref().map_or("it came to its end".to_owned(), describe),
         }
     });
@@ -127,7 +129,9 @@ fn stop_in(server: &Server, stage: Stage, how: How) -> Outcome {
     };
     let ending = reader.join().map_err(|_| "the session's thread panicked".to_owned())?;
     let expected = if matches!(how, How::Terminate) { "57P01" } else { "57014" };
-    if ending.sqlstate != expected {
+    // A server that ends a session in the middle of writing to it does not say why.
+    let silent = stage == Stage::Streaming && matches!(how, How::Terminate) && ending.closed;
+    if ending.sqlstate != expected && !silent {
         return Err(format!("the session was told: {}", ending.message));
     }
     if stage == Stage::Streaming && ending.rows == 0 {

@@ -32,8 +32,11 @@ impl Server {
         server.connect().map(|_| server)
     }
 
+    /// Nothing here takes longer than the time-out: what hangs is an error, and not the end of the run.
     pub fn connect(&self) -> Outcome<Client> {
-        Client::connect(&self.conn, NoTls).map_err(|e| format!("could not connect: {}", describe(&e)))
+        let mut client = Client::connect(&self.conn, NoTls).map_err(|e| format!("could not connect: {}", describe(&e)))?;
+        self.batch(&mut client, "SET statement_timeout = '60s'")?;
+        Ok(client)
     }
 
     /// A session whose queries are answered by the engine.
