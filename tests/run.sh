@@ -18,7 +18,7 @@ root=$PWD
 export CARGO_TARGET_DIR
 release=$CARGO_TARGET_DIR/release
 out=$WEIR_WORK/out
-all_stages=(lock unit regress differential isolation readme faults crash)
+all_stages=(lock unit regress differential isolation readme faults s3 crash)
 
 passed=0
 failed=0
@@ -35,6 +35,7 @@ count() { # stage, passed, failed
 stop_servers() {
     pg_stop test
     pg_stop crash
+    pg_stop s3
 }
 trap stop_servers EXIT
 trap 'exit 130' INT TERM
@@ -188,6 +189,15 @@ stage_faults() {
     # A program that did not reach its last line has failed, whatever it printed.
     count faults "${ok:-0}" "${bad:-1}"
     pg_query test postgres "DROP DATABASE weir_faults WITH (FORCE)"
+}
+
+stage_s3() {
+    local log=$out/s3.log ok bad
+    tests/s3/run.sh 2>&1 | tee "$log" || true
+    ok=$(grep -c '^ok ' "$log" || true)
+    bad=$(grep -c '^not ok ' "$log" || true)
+    grep -q '^s3 test done$' "$log" || bad=$((bad + 1))
+    count s3 "$ok" "$bad"
 }
 
 stage_crash() {

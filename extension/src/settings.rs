@@ -243,7 +243,9 @@ fn define_engine_settings() {
         c"Endpoint and credentials of weir.storage.",
         c"key=value pairs separated by white space.",
         &STORAGE_OPTIONS,
-        GucContext::Sighup,
+        // The server writes a setting that a reload changes into its log, and this one holds a secret.
+        // SAFETY: a plain read at library load.
+        if unsafe { pg_sys::process_shared_preload_libraries_in_progress } { GucContext::Postmaster } else { GucContext::Sighup },
         GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL,
     );
 }

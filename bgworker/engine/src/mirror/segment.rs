@@ -259,6 +259,9 @@ pub async fn collect_garbage(io: &Io, garbage: &mut mpsc::UnboundedReceiver<Path
             && !matches!(e, object_store::Error::NotFound { .. })
         {
             tracing::warn!("could not delete segment {path}: {e}");
+            // The storage may answer another time; what comes behind waits for it, too.
+            let _ = io.garbage.send(path);
+            return;
         }
     }
 }
