@@ -171,6 +171,30 @@ ALTER EVENT TRIGGER pg_weir_ddl_command_end ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_weir_table_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_weir_sql_drop ENABLE ALWAYS;
 
+-- Remote engines. A validator is not told its wrapper: the engine is in its name.
+CREATE FUNCTION weir.fdw_handler() RETURNS fdw_handler
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_handler';
+CREATE FUNCTION weir.mysql_validator(text[], oid) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
+CREATE FOREIGN DATA WRAPPER weir_mysql HANDLER weir.fdw_handler VALIDATOR weir.mysql_validator;
+
+CREATE FUNCTION weir._engines() RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'weir_engines';
+
+CREATE VIEW weir.engines AS
+SELECT e ->> 'name' AS name,
+       e ->> 'wrapper' AS wrapper,
+       e ->> 'title' AS title,
+       e ->> 'format' AS result_format,
+       (e ->> 'push')::bool AS can_push,
+       (e ->> 'write')::bool AS can_write,
+       (e ->> 'cancel')::bool AS can_cancel,
+       (e ->> 'count')::bool AS can_count,
+       e -> 'options' AS options,
+       e AS descriptor
+  FROM jsonb_array_elements(weir._engines()) AS e;
+GRANT SELECT ON weir.engines TO PUBLIC;
+
 REVOKE ALL ON FUNCTION weir._start_worker(), weir._ddl_command_end(), weir._table_rewrite(), weir._sql_drop() FROM PUBLIC;
 GRANT USAGE ON SCHEMA weir TO PUBLIC;
 GRANT SELECT ON weir.mirrors, weir.progress, weir.memory TO PUBLIC;

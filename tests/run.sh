@@ -18,7 +18,7 @@ root=$PWD
 export CARGO_TARGET_DIR
 release=$CARGO_TARGET_DIR/release
 out=$WEIR_WORK/out
-all_stages=(lock unit regress differential isolation readme faults s3 crash)
+all_stages=(lock unit regress differential isolation readme faults s3 remote crash)
 
 passed=0
 failed=0
@@ -75,11 +75,14 @@ stage_lock() {
 # The crates that need no Postgres, and the harness's own.
 stage_unit() {
     local ok=0 bad=0 manifest package log=$out/unit.log
-    for manifest in plan plan/lower bgworker/capture bgworker/engine tests/differential bench; do
+    for manifest in plan plan/lower fdw bgworker/capture bgworker/engine tests/differential bench; do
         [ -f "$manifest/Cargo.toml" ] || continue
         package=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest/Cargo.toml" | head -n 1)
-        echo "-- cargo test -p $package"
-        if ! cargo test --release --locked --quiet -p "$package" >"$log" 2>&1; then
+        # The clients of the remote engines are a feature, which only the engine asks for.
+        local features=()
+        if [ "$package" = weir_fdw ]; then features=(--features clients); fi
+        echo "-- cargo test -p $package ${features[*]}"
+        if ! cargo test --release --locked --quiet -p "$package" "${features[@]}" >"$log" 2>&1; then
             grep -E '^(error|test .* FAILED|failures:|---- |thread )' -A 4 "$log" | tail -n 80 || tail -n 40 "$log"
             grep -q '^test result: FAILED' "$log" || bad=$((bad + 1))
         fi
@@ -207,6 +210,16 @@ stage_crash() {
     bad=$(grep -c '^not ok ' "$log" || true)
     grep -q '^crash test done$' "$log" || bad=$((bad + 1))
     count crash "$ok" "$bad"
+}
+
+# Remote engines against real counterparts.
+stage_remote() {
+    local log=$out/remote.log ok bad
+    tests/e2e/remote.sh 2>&1 | tee "$log" | grep -vE '^ok ' || true
+    ok=$(grep -c '^ok ' "$log" || true)
+    bad=$(grep -c '^not ok ' "$log" || true)
+    grep -q '^remote test done$' "$log" || bad=$((bad + 1))
+    count remote "$ok" "$bad"
 }
 
 mkdir -p "$out"

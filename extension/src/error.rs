@@ -21,7 +21,7 @@ pub fn raise(error: &Error) -> ! {
 
 /// Whether Postgres should run the query itself after this error, as long as no row has been returned.
 pub fn falls_back(error: &Error) -> bool {
-    !matches!(error.kind, Kind::Cancelled | Kind::OutOfMemory)
+    !matches!(error.kind, Kind::Cancelled | Kind::OutOfMemory | Kind::Remote | Kind::Auth)
 }
 
 /// Packs five characters as `MAKE_SQLSTATE` does.

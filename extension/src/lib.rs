@@ -12,6 +12,7 @@ mod client;
 mod datum;
 mod error;
 mod explain;
+mod fdw;
 mod planner;
 mod scan;
 mod settings;

@@ -14,6 +14,8 @@ pub enum Kind {
     Unreachable,
     /// Credentials were refused.
     Auth,
+    /// A remote engine cannot be reached, does not let us in, or broke off: no other plan would fare better.
+    Remote,
     /// The user or a time-out stopped the query.
     Cancelled,
     /// The memory or spill limit was reached.
@@ -43,6 +45,7 @@ impl Error {
             Kind::Query => "22000",
             Kind::Unreachable => "08001",
             Kind::Auth => "28000",
+            Kind::Remote => "HV000",
             Kind::Cancelled => "57014",
             Kind::OutOfMemory => "53200",
             Kind::BadOption => "HV00D",

@@ -81,9 +81,47 @@ pub enum Rel {
     With { ctes: Vec<(CteId, Rel)>, body: Box<Rel> },
     /// One use of a CTE; `columns` gives new identities to (some of) its columns.
     CteRef { cte: CteId, columns: Vec<(ColId, ColId, PgType)> },
+    /// A part of the query that a remote engine answers.
+    Remote(Box<Remote>),
 }
 
-/// A base relation: a mirror now, foreign tables and segments later.
+/// A statement for a remote engine, and what it returns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Remote {
+    pub server: ServerRef,
+    /// Name of the server, for messages and EXPLAIN.
+    pub name: String,
+    pub sql: Vec<SqlPart>,
+    /// In the order of the statement's result.
+    pub columns: Vec<RemoteColumn>,
+}
+
+/// A foreign server as one user reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ServerRef {
+    /// `pg_foreign_server` OID.
+    pub server: u32,
+    /// The role whose user mapping is taken; 0: whoever runs the query.
+    pub user: u32,
+}
+
+/// A piece of a remote statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum SqlPart {
+    Text(String),
+    /// The value of a parameter, written as a literal of the dialect when execution starts.
+    Param { index: u32, ty: PgType },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemoteColumn {
+    pub id: ColId,
+    pub ty: PgType,
+    /// For messages.
+    pub name: String,
+}
+
+/// A base relation: a mirror or a foreign table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scan {
     pub source: Source,
@@ -96,6 +134,8 @@ pub struct Scan {
 pub enum Source {
     /// A mirrored table. The engine answers only if it holds this very generation.
     Mirror { relid: u32, generation: i64 },
+    /// A foreign table of ours. The backend turns it into a [`Rel::Remote`] before the plan is sent.
+    Foreign { server: ServerRef, relid: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -15,5 +15,6 @@ pub mod ir;
 pub mod manifest;
 pub mod protocol;
 pub mod types;
+pub mod walk;
 
 pub use error::{Error, Kind, Result};

@@ -11,12 +11,12 @@
 //! - Frames are at most [`MAX_FRAME_BYTES`] long; a longer one ends the connection.
 
 use crate::error::{Error, Result};
-use crate::ir::Scalar;
+use crate::ir::{Scalar, ServerRef};
 use crate::manifest::{Lsn, ManifestChange, MirrorDef, PgSnapshot};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
@@ -39,7 +39,14 @@ pub enum ToEngine {
     /// Checks that the plan can be answered. Answer: [`FromEngine::Prepared`] or an error.
     Prepare { plan: Vec<u8>, explain: bool },
     /// Answer: `Started`, `Batch`…, `Done`; or an error at any point.
-    Execute { plan: Vec<u8>, params: Vec<Scalar>, freshness: Freshness, freshness_timeout_ms: u64, query_id: u64 },
+    /// `remotes`: how each remote server of the plan is reached.
+    Execute { plan: Vec<u8>, params: Vec<Scalar>, freshness: Freshness, freshness_timeout_ms: u64, query_id: u64, remotes: Vec<Endpoint> },
+    /// The tables of a schema of a remote server. Answer: [`FromEngine::Catalog`].
+    RemoteCatalog { remote: Box<Endpoint>, schema: String },
+    /// Runs a statement on a remote server as it is. Answer: `Done` with the number of rows it changed.
+    RemoteExecute { remote: Box<Endpoint>, sql: String },
+    /// Runs a query on a remote server as it is. Answer: as for `Execute`, with one column of jsonb text.
+    RemoteQuery { remote: Box<Endpoint>, sql: String },
     /// A copy worker announces its snapshot, taken at `lsn` (WAL insert position right after). Answer: [`FromEngine::CopyGo`].
     CopyBegin { relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn },
     /// One record batch (a whole IPC stream with schema) in the physical columns of the mirror. No answer; the socket gives back-pressure.
@@ -74,7 +81,46 @@ pub enum FromEngine {
     CopyGo { retry: bool },
     CopyDone,
     Status(Box<EngineStatus>),
+    Catalog(Vec<CatalogTable>),
     Error(Error),
+}
+
+/// How a remote server is reached. Options may be secrets: they are never printed.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub server: ServerRef,
+    /// Name of the server, for messages.
+    pub name: String,
+    /// Name of the engine in the registry.
+    pub engine: String,
+    /// Those of the server and of the user mapping.
+    pub options: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("server", &self.server).field("name", &self.name).field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// A table of a remote server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CatalogTable {
+    pub name: String,
+    pub columns: Vec<CatalogColumn>,
+    /// Columns of the primary key.
+    pub key: Vec<String>,
+    pub rows: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CatalogColumn {
+    pub name: String,
+    /// The type in SQL of Postgres; `None` if there is none that holds its values.
+    pub pg_type: Option<String>,
+    /// The type in the words of the remote.
+    pub remote_type: String,
+    pub not_null: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ mod physical;
 mod pool;
 mod prepared;
 mod query;
+mod remote;
 mod resources;
 mod serve;
 

@@ -3,6 +3,7 @@
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
 use crate::prepared::Planned;
+use crate::remote::Sources;
 use crate::resources::Resources;
 use crate::serve::Writer;
 use datafusion::common::DataFusionError;
@@ -17,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use weir_lower::error::to_error;
 use weir_plan::ir::{Plan, Scalar};
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{FromEngine, Metrics};
+use weir_plan::protocol::{Endpoint, FromEngine, Metrics};
 use weir_plan::{Error, Kind, Result};
 
 /// Answers that may wait for the backend to read; more would only cost memory.
@@ -52,28 +53,33 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn plan(resources: &Resources, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>) -> Result<Planned> {
+async fn plan(resources: &Arc<Resources>, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>, remotes: Vec<Endpoint>) -> Result<Planned> {
     let snapshot = resources.mirrors.snapshot();
-    if let Some(planned) = resources.prepared.take(bytes)
+    // A prepared plan does not know how its remote servers are reached.
+    if remotes.is_empty()
+        && let Some(planned) = resources.prepared.take(bytes)
         && snapshot.rebind(&planned.bindings).await?
     {
         return Ok(Planned { snapshot_lsn: snapshot.lsn(), ..planned });
     }
-    let lowered = weir_lower::lower_plan(plan, params, &snapshot).map_err(|e| to_error(&e))?;
+    let sources = Sources { snapshot: &snapshot, resources, remotes };
+    let lowered = weir_lower::lower_plan(plan, params, &sources).map_err(|e| to_error(&e))?;
     let physical = resources.state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
     Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), bindings: snapshot.bindings() })
 }
 
 /// Checks that the engine can answer the plan; with `explain`, the physical plan as text.
-pub async fn prepare(resources: &Resources, bytes: &[u8], explain: bool) -> Result<Option<String>> {
+pub async fn prepare(resources: &Arc<Resources>, bytes: &[u8], explain: bool) -> Result<Option<String>> {
     let decoded = Plan::decode(bytes)?;
     if !decoded.params.is_empty() {
         // Without the values of its parameters a plan cannot become physical; what that would refuse falls back when it runs.
-        let lowered = weir_lower::lower_plan(&decoded, None, &resources.mirrors.snapshot()).map_err(|e| to_error(&e))?;
+        let snapshot = resources.mirrors.snapshot();
+        let sources = Sources { snapshot: &snapshot, resources, remotes: Vec::new() };
+        let lowered = weir_lower::lower_plan(&decoded, None, &sources).map_err(|e| to_error(&e))?;
         let optimised = resources.state.optimize(&lowered.plan).map_err(|e| to_error(&e))?;
         return Ok(explain.then(|| optimised.display_indent().to_string()));
     }
-    let planned = plan(resources, bytes, &decoded, None).await?;
+    let planned = plan(resources, bytes, &decoded, None, Vec::new()).await?;
     let text = explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string());
     resources.prepared.keep(bytes.to_vec(), planned);
     Ok(text)
@@ -86,7 +92,7 @@ enum Piece {
 }
 
 /// Executes and streams; the caller sends the final answer.
-pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, writer: &mut Writer) -> Result<Metrics> {
+pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, writer: &mut Writer) -> Result<Metrics> {
     let started = Instant::now();
     if resources.is_draining() {
         return Err(Error::refused("the engine is about to start anew"));
@@ -100,7 +106,7 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
         let (resources, running) = (Arc::clone(resources), Running::new(resources));
         async move {
             let _held = (place, running);
-            run(resources, bytes, params, sender, stop).await
+            run(resources, bytes, params, remotes, sender, stop).await
         }
     });
     tokio::pin!(work);
@@ -157,12 +163,12 @@ fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
     own + plan.children().into_iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
 }
 
-async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
+async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
     let fail = |e: DataFusionError| match to_error(&e) {
         e if e.kind == Kind::OutOfMemory => e.with_hint("Raise weir.memory_limit or weir.temp_limit."),
         e => e,
     };
-    let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params)).await?;
+    let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
     let physical = runnable(planned.physical, &stop).map_err(fail)?;
     let (mut output, schema) = Output::start(&physical.schema())?;
     let gone = |_| Error::new(Kind::Cancelled, "the backend went away");

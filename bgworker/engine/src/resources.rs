@@ -31,6 +31,8 @@ const QUERY_STACK_BYTES: usize = 16 << 20;
 pub struct Resources {
     settings: parking_lot::Mutex<EngineSettings>,
     pub mirrors: Arc<Mirrors>,
+    /// Clients of remote engines, with their connections.
+    pub clients: weir_fdw::client::Clients,
     pub wishes: Wishes,
     /// Taken once by the control loop.
     pub wish_queue: parking_lot::Mutex<Option<mpsc::UnboundedReceiver<FromEngineControl>>>,
@@ -114,6 +116,7 @@ impl Resources {
             pool: SharedPool::new(limit, cache, Arc::clone(&mirrors) as Arc<dyn Cache>),
             mirrors,
             settings: parking_lot::Mutex::new(settings),
+            clients: weir_fdw::client::Clients::default(),
             wishes,
             wish_queue: parking_lot::Mutex::new(Some(wish_queue)),
             env: parking_lot::Mutex::new(env),

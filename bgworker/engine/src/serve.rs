@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use weir_plan::manifest::Lsn;
 use weir_plan::protocol::{
-    EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame,
+    Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame,
 };
 use weir_plan::{Error, Kind, Result, arrow_ipc};
 
@@ -121,9 +121,12 @@ impl Connection {
             let answer = match message {
                 ToEngine::Hello { .. } => Err(Error::internal("second Hello")),
                 ToEngine::Prepare { plan, explain } => self.prepare(plan, explain).await,
-                ToEngine::Execute { plan, params, freshness, freshness_timeout_ms, .. } => {
-                    self.execute(plan, params, freshness, freshness_timeout_ms).await
+                ToEngine::Execute { plan, params, freshness, freshness_timeout_ms, remotes, .. } => {
+                    self.execute(plan, params, remotes, freshness, freshness_timeout_ms).await
                 }
+                ToEngine::RemoteCatalog { remote, schema } => self.remote(crate::remote::catalog(&self.resources.clone(), &remote, &schema)).await,
+                ToEngine::RemoteExecute { remote, sql } => self.remote(crate::remote::execute(&self.resources.clone(), &remote, &sql)).await,
+                ToEngine::RemoteQuery { remote, sql } => self.remote_query(*remote, sql).await,
                 ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
                     copying = Some((relid, generation));
                     self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|retry| Some(FromEngine::CopyGo { retry }))
@@ -152,14 +155,37 @@ impl Connection {
     }
 
     /// Runs a query while it watches the peer: a close, or anything said out of turn, ends the query.
-    async fn execute(&mut self, plan: Vec<u8>, params: Vec<weir_plan::ir::Scalar>, freshness: Freshness, timeout_ms: u64) -> Result<Option<FromEngine>> {
+    async fn execute(
+        &mut self,
+        plan: Vec<u8>,
+        params: Vec<weir_plan::ir::Scalar>,
+        remotes: Vec<Endpoint>,
+        freshness: Freshness,
+        timeout_ms: u64,
+    ) -> Result<Option<FromEngine>> {
         let resources = Arc::clone(&self.resources);
         let query = async {
             wait_fresh(&resources, freshness, timeout_ms).await?;
-            query::execute(&resources, plan, params, &mut self.writer).await
+            query::execute(&resources, plan, params, remotes, &mut self.writer).await
         };
         tokio::select! {
             result = query => result.map(|metrics| Some(FromEngine::Done { metrics })),
+            _ = self.reader.read(&mut self.buffer) => Err(Error::new(Kind::Cancelled, "the backend went away")),
+        }
+    }
+
+    /// Waits for a remote server while it watches the peer.
+    async fn remote(&mut self, answer: impl Future<Output = Result<FromEngine>>) -> Result<Option<FromEngine>> {
+        tokio::select! {
+            result = answer => result.map(Some),
+            _ = self.reader.read(&mut self.buffer) => Err(Error::new(Kind::Cancelled, "the backend went away")),
+        }
+    }
+
+    async fn remote_query(&mut self, remote: Endpoint, sql: String) -> Result<Option<FromEngine>> {
+        let resources = Arc::clone(&self.resources);
+        tokio::select! {
+            result = crate::remote::query(&resources, remote, sql, &mut self.writer) => result.map(Some),
             _ = self.reader.read(&mut self.buffer) => Err(Error::new(Kind::Cancelled, "the backend went away")),
         }
     }

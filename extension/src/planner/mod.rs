@@ -13,7 +13,7 @@ pub mod relations;
 mod route;
 mod wrap;
 
-pub use route::{current_session, transaction_forbids};
+pub use route::{bytes_node, current_session, transaction_forbids};
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 

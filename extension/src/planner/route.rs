@@ -3,11 +3,13 @@
 use super::{LastRoute, relations, set_last_route, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
+use crate::fdw;
+use crate::scan::RemotePart;
 use crate::settings::{self, Freshness, Route};
 use crate::translate;
 use pgrx::pg_sys;
 use std::ffi::CStr;
-use weir_plan::ir::Session;
+use weir_plan::ir::{Plan, Session};
 use weir_plan::protocol::{FromEngine, ToEngine};
 
 /// What reading one value costs the engine, in the planner's units, for routing.
@@ -34,7 +36,7 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
     if user_relids.is_empty() {
         return None;
     }
-    if let Some(reason) = not_mirrored(&relids) {
+    if let Some(reason) = not_ours(&relids) {
         refuse(reason);
         return None;
     }
@@ -42,9 +44,10 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
     Some(unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast())
 }
 
-/// Why some relation can't be read from a mirror, if so.
-fn not_mirrored(relids: &[pg_sys::Oid]) -> Option<String> {
+/// Why some relation is neither mirrored nor a foreign table of ours, if so.
+fn not_ours(relids: &[pg_sys::Oid]) -> Option<String> {
     relids.iter().find_map(|&relid| match catalog::mirror_info(relid) {
+        None if fdw::catalog::server_of(relid).is_some() => None,
         None => Some(format!("table \"{}\" is not mirrored", relation_name(relid))),
         Some(info) if !info.active => Some(format!("the mirror of \"{}\" is not ready: {}", relation_name(relid), info.reason)),
         Some(_) => None,
@@ -89,12 +92,17 @@ unsafe fn take_over(
     cursor_options: i32,
     bound_params: pg_sys::ParamListInfo,
 ) -> Result<(), String> {
-    if let Some(reason) = transaction_forbids() {
+    // SAFETY: valid by contract.
+    let relids = unsafe { relations::collect(query) }.relids;
+    let (foreign, mirrored): (Vec<_>, Vec<_>) = relids.into_iter().partition(|r| fdw::catalog::server_of(*r).is_some());
+    if !mirrored.is_empty()
+        && let Some(reason) = transaction_forbids()
+    {
         return Err(reason);
     }
     // SAFETY: a finished plan has a plan tree.
     let cost = unsafe { (*(*standard).planTree).total_cost };
-    if settings::route() == Route::auto && cost < settings::min_cost() {
+    if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
     let session = current_session();
@@ -103,15 +111,42 @@ unsafe fn take_over(
         Some(translate::MirrorInfo { generation: info.generation, columns: info.columns.clone(), poisoned: info.poisoned.clone() })
     };
     // SAFETY: the query is a copy that may be changed.
-    let translated = unsafe { translate::translate(query, bound_params, &mirrors, session.clone()) }?;
+    let mut translated = unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, session.clone()) }?;
     let engine_cost = settings::min_cost() + translated.values_read * ENGINE_COST_PER_VALUE;
-    if settings::route() == Route::auto && cost < engine_cost {
+    // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
+    if foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost {
         return Err(format!("cost {cost:.0} is below {engine_cost:.0}, what the engine's scans are estimated at"));
     }
+    let pushed = push(&mut translated.plan, !mirrored.is_empty())?;
     let bytes = translated.plan.encode().map_err(|e| e.to_string())?;
     prepare(&bytes)?;
     // SAFETY: the standard plan is complete; only its top is wrapped.
-    unsafe { wrap::wrap(standard, translated, bytes, &session, cursor_options) }
+    unsafe { wrap::wrap(standard, translated, bytes, &pushed, &session, cursor_options) }
+}
+
+/// What of a plan remote servers do.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    /// It reads mirrors, too.
+    pub mirrors: bool,
+    pub parts: Vec<RemotePart>,
+    pub kept: Vec<String>,
+}
+
+/// Gives remote servers what they can answer.
+fn push(plan: &mut Plan, mirrors: bool) -> Result<Pushed, String> {
+    let mut pushed = Pushed { mirrors, ..Pushed::default() };
+    if !weir_fdw::push::has_foreign(&mut plan.root) {
+        return Ok(pushed);
+    }
+    let tables = fdw::catalog::Tables::new();
+    pushed.kept = weir_fdw::push::push(plan, &|scan| tables.get(scan))?.kept;
+    for remote in weir_fdw::push::remotes(&mut plan.root) {
+        let engine = fdw::catalog::engine_of_server(remote.server.server.into()).ok_or("a server of no engine")?;
+        let sql = weir_fdw::text(&remote.sql, None, engine.dialect)?;
+        pushed.parts.push(RemotePart { server: remote.server, name: remote.name, sql });
+    }
+    Ok(pushed)
 }
 
 /// The engine's word that it can answer the plan.

@@ -36,6 +36,8 @@ struct Body {
     chain: *mut pg_sys::PlanState,
     leaf: *mut State,
     started: bool,
+    /// Who opened the query: whose user mappings are taken.
+    user: pg_sys::Oid,
     eflags: i32,
     shown_lsn: u64,
 }
@@ -68,6 +70,7 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
             chain: std::ptr::null_mut(),
             leaf: std::ptr::null_mut(),
             started: false,
+            user: pg_sys::GetUserId(),
             eflags,
             shown_lsn: 0,
             private,
@@ -148,7 +151,7 @@ unsafe fn start(state: *mut State) {
         let asking = if (*body).private.mode == Mode::Root { (*body).leaf } else { state };
         let parameters = parameters(asking);
         let context = (*(*state).css.ss.ps.state).es_query_cxt;
-        match parameters.and_then(|params| Run::start(&(*(*asking).body).private, params, context)) {
+        match parameters.and_then(|params| Run::start(&(*(*asking).body).private, params, (*body).user, context)) {
             Ok(run) => {
                 (*body).shown_lsn = run.snapshot_lsn;
                 (*(*asking).body).run = Some(run);
@@ -166,14 +169,14 @@ unsafe fn parameters(state: *mut State) -> Result<Vec<Scalar>> {
         let body = (*state).body;
         let econtext = (*state).css.ss.ps.ps_ExprContext;
         if !(*body).private.params_may_fail {
-            return run::evaluate((*body).params, &(*body).private, econtext);
+            return run::evaluate((*body).params, &(*body).private.params, econtext);
         }
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
         PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-            let values = run::evaluate((*body).params, &(*body).private, econtext);
+            let values = run::evaluate((*body).params, &(*body).private.params, econtext);
             pg_sys::ReleaseCurrentSubTransaction();
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::CurrentResourceOwner = owner;
@@ -318,7 +321,14 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
                 text(es, c"Engine Spilled", &format!("{} kB", metrics.spilled_bytes.div_ceil(1024)));
             }
         }
+        for part in &(*asking).private.remotes {
+            text(es, c"Remote Server", &part.name);
+            text(es, c"Remote SQL", &part.sql);
+        }
         if (*es).verbose {
+            for why in &(*asking).private.kept {
+                text(es, c"Not Pushed", why);
+            }
             for line in engine_plan(&(*asking).private.plan).unwrap_or_else(|e| e.to_string()).lines() {
                 text(es, c"Engine Plan", line);
             }
@@ -338,7 +348,8 @@ fn engine_plan(plan: &[u8]) -> Result<String> {
     }
 }
 
-unsafe fn text(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, value: &str) {
+/// One line of EXPLAIN.
+pub unsafe fn text(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, value: &str) {
     let value = std::ffi::CString::new(value.replace('\0', "")).unwrap_or_default();
     // SAFETY: both are C strings; Postgres copies them.
     unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) };

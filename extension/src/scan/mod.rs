@@ -7,12 +7,13 @@
 mod exec;
 mod run;
 
-pub use run::flushed_insert_position;
+pub use exec::text;
+pub use run::{Run, evaluate, flushed_insert_position};
 
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use std::ffi::CStr;
-use weir_plan::ir::Session;
+use weir_plan::ir::{ServerRef, Session};
 use weir_plan::types::PgType;
 
 /// What a node does.
@@ -39,6 +40,19 @@ pub struct Private {
     pub output: Vec<PgType>,
     pub params: Vec<PgType>,
     pub session: Session,
+    /// It reads mirrors: the transaction must allow it, and they must be fresh.
+    pub mirrors: bool,
+    pub remotes: Vec<RemotePart>,
+    /// What is not done by a remote server, and why.
+    pub kept: Vec<String>,
+}
+
+/// A remote statement of a plan, for EXPLAIN and for the way to its server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RemotePart {
+    pub server: ServerRef,
+    pub name: String,
+    pub sql: String,
 }
 
 impl Private {

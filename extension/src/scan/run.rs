@@ -10,7 +10,8 @@ use pgrx::pg_sys;
 use weir_plan::arrow_ipc::Decoder;
 use weir_plan::ir::Scalar;
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{Freshness, FromEngine, Metrics, ToEngine};
+use weir_plan::protocol::{Endpoint, Freshness, FromEngine, Metrics, ToEngine};
+use weir_plan::types::PgType;
 use weir_plan::{Error, Result};
 
 /// A running query.
@@ -32,19 +33,34 @@ impl Run {
     ///
     /// # Errors
     /// Anything that went wrong; the caller decides whether Postgres runs the query instead.
-    pub fn start(private: &Private, params: Vec<Scalar>, parent: pg_sys::MemoryContext) -> Result<Run> {
+    pub fn start(private: &Private, params: Vec<Scalar>, user: pg_sys::Oid, parent: pg_sys::MemoryContext) -> Result<Run> {
         if let Some(reason) = planner_forbids(private) {
             return Err(Error::refused(reason));
         }
-        let mut client = Client::take()?;
+        let mut remotes: Vec<Endpoint> = Vec::new();
+        for part in &private.remotes {
+            if !remotes.iter().any(|e| e.server == part.server) {
+                remotes.push(crate::fdw::catalog::endpoint(part.server, user)?);
+            }
+        }
         let request = ToEngine::Execute {
             plan: private.plan.clone(),
             params,
-            freshness: freshness(),
+            freshness: if private.mirrors { freshness() } else { Freshness::Any },
             freshness_timeout_ms: settings::freshness_timeout_ms(),
             query_id: 0,
+            remotes,
         };
-        let (schema, columns, snapshot_lsn) = match client.ask(&request) {
+        Run::open(&request, &private.output, parent)
+    }
+
+    /// Sends a request that is answered by rows of these types.
+    ///
+    /// # Errors
+    /// Anything that went wrong.
+    pub fn open(request: &ToEngine, output: &[PgType], parent: pg_sys::MemoryContext) -> Result<Run> {
+        let mut client = Client::take()?;
+        let (schema, columns, snapshot_lsn) = match client.ask(request) {
             Ok(FromEngine::Started { schema, columns, snapshot_lsn }) => (schema, columns, snapshot_lsn),
             Ok(other) => return Err(unexpected(&other)),
             Err(e) => {
@@ -54,12 +70,12 @@ impl Run {
                 return Err(e);
             }
         };
-        if columns.len() != private.output.len() {
+        if columns.len() != output.len() {
             return Err(Error::internal("the engine returned another number of columns"));
         }
         let outputs = columns
             .iter()
-            .zip(&private.output)
+            .zip(output)
             .map(|((value, dscale), ty)| Output { value: *value as usize, dscale: dscale.map(|d| d as usize), ty: *ty })
             .collect();
         // SAFETY: the parent is the query's memory context, so the child dies with it.
@@ -132,7 +148,7 @@ fn planner_forbids(private: &Private) -> Option<String> {
     if planner::current_session() != private.session {
         return Some("a setting changed since the query was planned".into());
     }
-    planner::transaction_forbids()
+    if private.mirrors { planner::transaction_forbids() } else { None }
 }
 
 fn freshness() -> Freshness {
@@ -186,9 +202,8 @@ fn record_end(lsn: Lsn) -> Lsn {
 ///
 /// # Safety
 /// `exprs` must be initialised expression states of the plan node whose expression context is given.
-pub unsafe fn evaluate(exprs: *mut pg_sys::List, private: &Private, econtext: *mut pg_sys::ExprContext) -> Result<Vec<Scalar>> {
-    private
-        .params
+pub unsafe fn evaluate(exprs: *mut pg_sys::List, types: &[PgType], econtext: *mut pg_sys::ExprContext) -> Result<Vec<Scalar>> {
+    types
         .iter()
         .enumerate()
         .map(|(i, ty)| {

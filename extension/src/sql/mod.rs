@@ -39,9 +39,15 @@ pub struct Arguments(pg_sys::FunctionCallInfo);
 
 impl Arguments {
     /// The argument, unless it is NULL.
-    fn get<T: pgrx::FromDatum>(&self, i: usize) -> Option<T> {
+    pub fn get<T: pgrx::FromDatum>(&self, i: usize) -> Option<T> {
         // SAFETY: Postgres passes as many arguments of such types as the function is declared with.
         unsafe { pgrx::fcinfo::pg_getarg(self.0, i) }
+    }
+
+    /// The function that is called.
+    pub fn function(&self) -> pg_sys::Oid {
+        // SAFETY: a valid call.
+        unsafe { (*(*self.0).flinfo).fn_oid }
     }
 
     /// The node that called, for event triggers.
@@ -62,6 +68,9 @@ sql_function!(weir_last_route, pg_finfo_weir_last_route, status::last_route);
 sql_function!(weir_ddl_command_end, pg_finfo_weir_ddl_command_end, ddl::command_end);
 sql_function!(weir_table_rewrite, pg_finfo_weir_table_rewrite, ddl::table_rewrite);
 sql_function!(weir_sql_drop, pg_finfo_weir_sql_drop, ddl::sql_drop);
+sql_function!(weir_fdw_handler, pg_finfo_weir_fdw_handler, crate::fdw::handler);
+sql_function!(weir_fdw_validator, pg_finfo_weir_fdw_validator, crate::fdw::validator);
+sql_function!(weir_engines, pg_finfo_weir_engines, crate::fdw::engines);
 
 /// Raises an error of the caller's, with the remedy as hint.
 fn fail(sqlstate: &str, message: impl Into<String>, hint: Option<&str>) -> ! {

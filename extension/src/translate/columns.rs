@@ -31,6 +31,7 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
         Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
         Rel::With { body, .. } => output_columns(body, out),
         Rel::CteRef { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
+        Rel::Remote(remote) => out.extend(remote.columns.iter().map(|c| c.id)),
     }
 }
 
@@ -54,7 +55,7 @@ pub fn used_columns(expr: &Expr, out: &mut HashSet<ColId>) {
 pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
     let mut expr = |e: &Expr| outer_in_expr(e, out);
     match rel {
-        Rel::OneRow | Rel::Scan(_) | Rel::CteRef { .. } => {}
+        Rel::OneRow | Rel::Scan(_) | Rel::CteRef { .. } | Rel::Remote(_) => {}
         Rel::Values { rows, .. } => rows.iter().flatten().for_each(expr),
         Rel::Project { input, exprs } => {
             exprs.iter().for_each(|e| expr(&e.expr));

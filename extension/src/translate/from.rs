@@ -5,11 +5,11 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, expr, function_rte, param, query, types};
+use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, query, types};
 use pgrx::pg_sys;
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use std::collections::{BTreeSet, HashSet};
-use weir_plan::ir::{ColId, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, Source};
+use weir_plan::ir::{ColId, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
 
 /// FROM and WHERE.
 pub unsafe fn from_clause(cx: &mut Cx, from: *mut FromExpr) -> Result<Rel> {
@@ -165,6 +165,11 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     if !(*rte).tablesample.is_null() {
         return Err(format!("TABLESAMPLE on {name}"));
     }
+    if let Some(server) = (cx.foreign)(relid) {
+        let query = cx.levels.last().ok_or("no query level")?.query;
+        let server = ServerRef { server: server.to_u32(), user: foreign::check_as_user(query, rte) };
+        return foreign::relation(cx, rti, rte, used, server);
+    }
     let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
     let partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char;
     if (*rte).inh && !partitioned && has_children(relid) {
@@ -238,7 +243,7 @@ fn system_column(attno: i16) -> &'static str {
 }
 
 /// Whether the catalog says that the table has (or had) inheritance children.
-unsafe fn has_children(relid: pg_sys::Oid) -> bool {
+pub unsafe fn has_children(relid: pg_sys::Oid) -> bool {
     let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relid));
     if tuple.is_null() {
         return true;

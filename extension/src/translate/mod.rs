@@ -18,6 +18,7 @@ mod columns;
 pub mod constant;
 mod cte;
 mod expr;
+mod foreign;
 mod from;
 mod function_rte;
 mod normalise;
@@ -40,6 +41,7 @@ use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
+pub use foreign::{base_relation, scan_of};
 pub use top::adopt_typmods;
 pub use types::pg_type;
 
@@ -121,6 +123,8 @@ pub struct TopLimit {
 /// The state of one translation.
 struct Cx<'a> {
     mirrors: &'a dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
+    /// The server of a relation that is a foreign table of ours.
+    foreign: &'a dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
     session: Session,
     /// A planner root that carries nothing but the parameter values, for constant folding.
     root: *mut pg_sys::PlannerInfo,
@@ -152,7 +156,8 @@ impl Cx<'_> {
 
 /// Translates a query.
 ///
-/// `query` is analysed and rewritten, not yet planned, and ours to scribble on. `mirrors` answers for a relation whether it has a mirror that may be used.
+/// `query` is analysed and rewritten, not yet planned, and ours to scribble on. `mirrors` answers for a relation whether it has a mirror
+/// that may be used, `foreign` whether it is a foreign table of ours, and of which server.
 ///
 /// # Errors
 /// The reason for which the query cannot be shipped.
@@ -163,6 +168,7 @@ pub unsafe fn translate(
     query: *mut pg_sys::Query,
     bound_params: pg_sys::ParamListInfo,
     mirrors: &dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
+    foreign: &dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
     session: Session,
 ) -> Result<Translated> {
     if (*query).commandType != pg_sys::CmdType::CMD_SELECT || !(*query).utilityStmt.is_null() {
@@ -174,6 +180,7 @@ pub unsafe fn translate(
     normalise::normalise(query);
     let mut cx = Cx {
         mirrors,
+        foreign,
         session,
         root: param::folding_root(bound_params),
         params: Vec::new(),

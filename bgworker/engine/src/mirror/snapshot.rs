@@ -72,7 +72,9 @@ impl Snapshot {
 
 impl TableSource for Snapshot {
     fn provider(&self, scan: &Scan) -> Result<Arc<dyn TableProvider>> {
-        let Source::Mirror { relid, generation } = scan.source;
+        let Source::Mirror { relid, generation } = scan.source else {
+            return Err(refused(format!("\"{}\" is not a mirrored table", scan.name)));
+        };
         let view = match self.tables.get(&relid) {
             Some(Ok(view)) if view.layout.generation == generation => view,
             Some(Err(e)) => return Err(DataFusionError::External(Box::new(e.clone()))),

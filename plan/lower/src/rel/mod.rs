@@ -9,7 +9,7 @@ use datafusion::datasource::TableProvider;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use std::collections::HashMap;
 use std::sync::Arc;
-use weir_plan::ir::{ColId, CteId, Plan, Rel, Scalar, Scan, Session};
+use weir_plan::ir::{ColId, CteId, Plan, Rel, Remote, Scalar, Scan, Session};
 use weir_plan::types::{PgType, oid};
 
 mod aggregate;
@@ -42,6 +42,16 @@ pub trait TableSource {
     /// # Errors
     /// `Refused` if the engine does not hold the relation in the generation asked for, or a column is poisoned.
     fn provider(&self, scan: &Scan) -> Result<Arc<dyn TableProvider>>;
+
+    /// The provider of a remote statement's result. Its schema has the physical columns `r<i>` (and `r<i>_s` for dynamic numerics) of
+    /// the statement's columns, by their place. Without the values of its parameters the
+    /// provider is good for planning only.
+    ///
+    /// # Errors
+    /// `Refused` if there are no remote servers here.
+    fn remote(&self, remote: &Remote, _params: Option<&[Scalar]>) -> Result<Arc<dyn TableProvider>> {
+        Err(crate::error::refused(format!("remote server {}", remote.name)))
+    }
 }
 
 /// A plan for DataFusion.
@@ -132,6 +142,10 @@ impl<'a> Lowerer<'a> {
             Rel::OneRow => self.one_row(domain),
             Rel::Scan(scan) => {
                 let node = self.scan(scan)?;
+                self.in_domain(node, domain)
+            }
+            Rel::Remote(remote) => {
+                let node = self.remote(remote)?;
                 self.in_domain(node, domain)
             }
             Rel::Values { columns, rows } => self.values(columns, rows, domain),

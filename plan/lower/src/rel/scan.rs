@@ -9,7 +9,7 @@ use datafusion::common::{Column, Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Union, lit};
 use std::sync::Arc;
-use weir_plan::ir::{ColId, Expr, Named, Rel, Scan};
+use weir_plan::ir::{ColId, Expr, Named, Rel, Remote, Scan};
 use weir_plan::types::{NumericForm, PgType, arrow_type, oid, scale_column};
 
 impl Lowerer<'_> {
@@ -53,6 +53,36 @@ impl Lowerer<'_> {
             if *held.data_type() != arrow {
                 return Err(refused(format!("column {} of {} is held as {}", c.attnum, scan.name, held.data_type())));
             }
+            let name = name_of(c.id);
+            exprs.push(at(source.clone()).alias(&name));
+            let mut value = Value::new(column(&name), arrow, c.ty);
+            if c.ty.base == oid::NUMERIC {
+                let form = NumericForm::of_column(&c.ty);
+                value.dscale = Some(if form.dynamic {
+                    exprs.push(at(scale_column(&source)).alias(scale_column(&name)));
+                    DScale::Dynamic(column(scale_column(&name)))
+                } else {
+                    DScale::Static(form.scale)
+                });
+            }
+            columns.push((c.id, value));
+        }
+        if exprs.is_empty() {
+            exprs.push(lit(true).alias(format!("n{}", self.fresh())));
+        }
+        let plan = LogicalPlanBuilder::scan(table, provider_as_source(provider), None)?.project(exprs)?.build()?;
+        Ok(Node::new(plan, columns, vec![]))
+    }
+
+    /// The rows of a remote statement.
+    pub(super) fn remote(&mut self, remote: &Remote) -> Result<Node> {
+        let provider = self.tables.remote(remote, self.params)?;
+        let table = TableReference::bare(format!("remote{}", self.fresh()));
+        let (mut exprs, mut columns) = (Vec::new(), Vec::new());
+        let at = |name: String| DfExpr::Column(Column::new(Some(table.clone()), name));
+        for (i, c) in remote.columns.iter().enumerate() {
+            let source = format!("r{i}");
+            let arrow = arrow_type(&c.ty).ok_or_else(|| refused(format!("column {} of {} has an unsupported type", c.name, remote.name)))?;
             let name = name_of(c.id);
             exprs.push(at(source.clone()).alias(&name));
             let mut value = Value::new(column(&name), arrow, c.ty);

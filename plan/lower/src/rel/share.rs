@@ -65,6 +65,8 @@ pub(super) fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
     let mut repeatable = true;
     plan.apply(|p| {
         repeatable &= match p {
+            // A remote table may have changed when it is read again.
+            LogicalPlan::TableScan(scan) if scan.source.table_type() == TableType::View => false,
             LogicalPlan::Limit(_) | LogicalPlan::Window(_) | LogicalPlan::Distinct(Distinct::On(_)) => false,
             LogicalPlan::Aggregate(a) => a.aggr_expr.iter().all(is_order_insensitive),
             _ => true,

@@ -180,6 +180,7 @@ impl Columns {
                 of.extend(columns.iter().map(|c| c.1));
                 self.defined.extend(columns.iter().map(|c| c.0));
             }
+            Rel::Remote(remote) => self.defined.extend(remote.columns.iter().map(|c| c.id)),
         }
     }
 
@@ -208,7 +209,7 @@ impl Columns {
 /// The direct inputs of a relation (not those of subqueries in its expressions).
 pub(super) fn each_input(rel: &Rel, f: &mut impl FnMut(&Rel)) {
     match rel {
-        Rel::OneRow | Rel::Scan(_) | Rel::Values { .. } | Rel::CteRef { .. } => {}
+        Rel::OneRow | Rel::Scan(_) | Rel::Values { .. } | Rel::CteRef { .. } | Rel::Remote(_) => {}
         Rel::Project { input, .. }
         | Rel::Filter { input, .. }
         | Rel::Window { input, .. }

@@ -1,0 +1,36 @@
+//! Foreign tables: the wrapper's callbacks, what the catalogs say of servers and tables, and the import of schemas.
+//!
+//! Invariants:
+//! - A foreign scan is a plan of one remote statement, answered by the engine like any other query; there is no second way.
+//! - Secrets are read from the catalogs when execution starts and go into one message to the engine; no plan, log or view has them.
+//! - Options are checked against the engine's descriptor in the validator, and nowhere else.
+
+pub mod catalog;
+mod import;
+mod options;
+mod paths;
+mod scan;
+
+pub use options::{engines, validator};
+
+use crate::sql::Arguments;
+use pgrx::pg_sys;
+
+/// `weir.fdw_handler()`
+pub fn handler(_: &Arguments) -> Option<pg_sys::Datum> {
+    // SAFETY: a zeroed node of its size with its tag.
+    unsafe {
+        let routine = pg_sys::palloc0(size_of::<pg_sys::FdwRoutine>()).cast::<pg_sys::FdwRoutine>();
+        (*routine).type_ = pg_sys::NodeTag::T_FdwRoutine;
+        (*routine).GetForeignRelSize = Some(paths::rel_size);
+        (*routine).GetForeignPaths = Some(paths::paths);
+        (*routine).GetForeignPlan = Some(paths::plan);
+        (*routine).BeginForeignScan = Some(scan::begin);
+        (*routine).IterateForeignScan = Some(scan::iterate);
+        (*routine).ReScanForeignScan = Some(scan::rescan);
+        (*routine).EndForeignScan = Some(scan::end);
+        (*routine).ExplainForeignScan = Some(scan::explain);
+        (*routine).ImportForeignSchema = Some(import::import);
+        Some(pg_sys::Datum::from(routine))
+    }
+}

@@ -1,0 +1,189 @@
+//! Planning a foreign scan: which filters the remote takes, and the statement.
+
+use super::catalog::{self, Tables};
+use super::scan::Private;
+use crate::error;
+use crate::planner::{self, bytes_node};
+use crate::translate;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::collections::BTreeSet;
+use weir_plan::Error;
+use weir_plan::ir::{Rel, ServerRef};
+use weir_plan::types::oid;
+
+/// Rows of a table of which nobody said how many it has.
+const ASSUMED_ROWS: f64 = 100_000.0;
+/// Cost of asking a remote server at all, and of each row that it sends.
+const STARTUP_COST: f64 = 1000.0;
+const ROW_COST: f64 = 0.05;
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) {
+    // SAFETY: Postgres passes a base relation under planning.
+    unsafe {
+        let table = pg_sys::GetForeignTable(relid);
+        let options = catalog::pairs((*table).options);
+        let told = options.iter().find(|(n, _)| n == "rows").and_then(|(_, v)| v.parse::<f64>().ok());
+        if (*rel).tuples <= 0.0 || told.is_some() {
+            (*rel).tuples = told.unwrap_or(ASSUMED_ROWS);
+        }
+        pg_sys::set_baserel_size_estimates(root, rel);
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, _relid: pg_sys::Oid) {
+    // SAFETY: as above.
+    unsafe {
+        let total = STARTUP_COST + ROW_COST * (*rel).rows + pg_sys::cpu_tuple_cost * (*rel).rows;
+        let nil = std::ptr::null_mut();
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil);
+        #[cfg(feature = "pg17")]
+        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil, nil);
+        #[cfg(feature = "pg18")]
+        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, 0, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil, nil);
+        pg_sys::add_path(rel, path.cast());
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn plan(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    relid: pg_sys::Oid,
+    _best_path: *mut pg_sys::ForeignPath,
+    tlist: *mut pg_sys::List,
+    scan_clauses: *mut pg_sys::List,
+    outer_plan: *mut pg_sys::Plan,
+) -> *mut pg_sys::ForeignScan {
+    // SAFETY: Postgres passes a base relation and its clauses.
+    match unsafe { make_plan(root, rel, relid, tlist, scan_clauses, outer_plan) } {
+        Ok(scan) => scan,
+        Err(e) => error::raise(&e),
+    }
+}
+
+unsafe fn make_plan(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    relid: pg_sys::Oid,
+    tlist: *mut pg_sys::List,
+    scan_clauses: *mut pg_sys::List,
+    outer_plan: *mut pg_sys::Plan,
+) -> Result<*mut pg_sys::ForeignScan, Error> {
+    // SAFETY: as passed.
+    unsafe {
+        let rti = (*rel).relid;
+        let rte = *(*root).simple_rte_array.add(rti as usize);
+        let clauses = pg_sys::extract_actual_clauses(scan_clauses, false);
+        let server = catalog::server_of(relid).ok_or_else(|| Error::internal("the foreign table has no server of ours"))?;
+        let server = ServerRef { server: server.to_u32(), user: check_as_user(root, rte) };
+        let tables = Tables::new();
+        let session = planner::current_session();
+        let attempt = |columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node]| -> Result<(weir_plan::ir::Plan, Vec<*mut pg_sys::Expr>, Vec<i16>), String> {
+            let (mut plan, params, attnums) = translate::base_relation(rte, rti, server, columns, quals, session.clone())?;
+            // A parameter whose value has no literal could not be helped any more when the scan runs.
+            if plan.params.iter().any(|p| !matches!(p.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR)) {
+                return Err("a parameter of this type".into());
+            }
+            weir_fdw::push::push(&mut plan, &|s| tables.get(s))?;
+            if matches!(plan.root, Rel::Remote(_)) { Ok((plan, params, attnums)) } else { Err("more than one statement".into()) }
+        };
+        // Which filters the remote can apply exactly.
+        let (mut remote, mut local, mut kept) = (Vec::new(), std::ptr::null_mut(), Vec::new());
+        let n = if clauses.is_null() { 0 } else { (*clauses).length };
+        for i in 0..n {
+            let clause = pg_sys::list_nth(clauses, i).cast::<pg_sys::Node>();
+            match attempt(&BTreeSet::new(), &[clause]) {
+                Ok(_) => remote.push(clause),
+                Err(why) => {
+                    kept.push(format!("filter: {why}"));
+                    local = pg_sys::lappend(local, clause.cast());
+                }
+            }
+        }
+        let columns = used_columns(rel, rti, relid, local);
+        let (plan, params, attnums) = attempt(&columns, &remote).map_err(|why| {
+            Error { sqlstate: "HV004".into(), ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid)))) }
+        })?;
+        let Rel::Remote(statement) = &plan.root else { return Err(Error::internal("the statement was lost")) };
+        let engine = tables.get(&translate::scan_of(relid, server)).and_then(|t| weir_fdw::registry::by_name(t.engine));
+        let engine = engine.ok_or_else(|| Error::internal("the foreign table has no engine"))?;
+        let private = Private {
+            server,
+            server_name: statement.name.clone(),
+            sql: weir_fdw::text(&statement.sql, None, engine.dialect).map_err(Error::internal)?,
+            kept,
+            output: plan.output.iter().map(|(_, ty)| *ty).collect(),
+            attnums,
+            params: plan.params.clone(),
+            plan: plan.encode()?,
+        };
+        let (mut exprs, mut recheck, mut list) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        for p in params {
+            exprs = pg_sys::lappend(exprs, p.cast());
+        }
+        for q in remote {
+            recheck = pg_sys::lappend(recheck, q.cast());
+        }
+        list = pg_sys::lappend(list, bytes_node(&private.encode()?).cast());
+        Ok(pg_sys::make_foreignscan(tlist, local, rti, exprs, list, std::ptr::null_mut(), recheck, outer_plan))
+    }
+}
+
+/// The columns that the scan must return: those of its target, and of the filters that stay here.
+unsafe fn used_columns(rel: *mut pg_sys::RelOptInfo, rti: u32, relid: pg_sys::Oid, local: *mut pg_sys::List) -> BTreeSet<i16> {
+    let mut columns = BTreeSet::new();
+    // SAFETY: expressions over the relation.
+    unsafe {
+        let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+        pg_sys::pull_varattnos((*(*rel).reltarget).exprs.cast(), rti, &raw mut set);
+        pg_sys::pull_varattnos(local.cast(), rti, &raw mut set);
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(set, member);
+            if member < 0 {
+                break;
+            }
+            let attno = i16::try_from(member + pg_sys::FirstLowInvalidHeapAttributeNumber).unwrap_or(0);
+            match attno {
+                0 => columns.extend(all_columns(relid)),
+                1.. => {
+                    columns.insert(attno);
+                }
+                _ => {}
+            }
+        }
+    }
+    columns
+}
+
+unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
+    // SAFETY: the relation is locked by the query.
+    unsafe {
+        let rel = pg_sys::RelationIdGetRelation(relid);
+        let tupdesc = (*rel).rd_att;
+        let all = (0..usize::try_from((*tupdesc).natts).unwrap_or(0)).map(|i| catalog::attribute(tupdesc, i));
+        let columns = all.filter(|a| !(**a).attisdropped).map(|a| (*a).attnum).collect();
+        pg_sys::RelationClose(rel);
+        columns
+    }
+}
+
+/// The role as which the relation is read; 0 for whoever runs the query.
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn check_as_user(_root: *mut pg_sys::PlannerInfo, rte: *mut pg_sys::RangeTblEntry) -> u32 {
+    // SAFETY: a live entry.
+    unsafe { (*rte).checkAsUser.to_u32() }
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn check_as_user(root: *mut pg_sys::PlannerInfo, rte: *mut pg_sys::RangeTblEntry) -> u32 {
+    // SAFETY: the permission infos of the query belong to its range table. A child of an inheritance tree has none: it is read as its parent.
+    unsafe {
+        let infos = (*(*root).parse).rteperminfos;
+        if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo(infos, rte)).checkAsUser.to_u32() }
+    }
+}

@@ -1,0 +1,169 @@
+//! Executing a foreign scan: the shims of the callbacks, and what they do.
+
+use super::catalog;
+use crate::error;
+use crate::scan::{Run, evaluate, text};
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use serde::{Deserialize, Serialize};
+use weir_plan::ir::ServerRef;
+use weir_plan::protocol::{Freshness, ToEngine};
+use weir_plan::types::PgType;
+use weir_plan::{Error, Kind, Result};
+
+/// What a plan node carries, as bytes in `fdw_private`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Private {
+    pub server: ServerRef,
+    pub server_name: String,
+    /// For EXPLAIN.
+    pub sql: String,
+    /// What is not done there, and why.
+    pub kept: Vec<String>,
+    pub output: Vec<PgType>,
+    /// The attribute of each output column.
+    pub attnums: Vec<i16>,
+    pub params: Vec<PgType>,
+    /// The encoded `weir_plan::ir::Plan`.
+    pub plan: Vec<u8>,
+}
+
+impl Private {
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        postcard::to_stdvec(self).map_err(|e| Error::internal(format!("could not encode the plan node: {e}")))
+    }
+
+    unsafe fn of(scan: *const pg_sys::ForeignScan) -> Result<Private> {
+        // SAFETY: `paths` put one bytea constant there, never toasted.
+        let bytes = unsafe {
+            let constant = pg_sys::list_nth((*scan).fdw_private, 0).cast::<pg_sys::Const>();
+            pgrx::varlena_to_byte_slice((*constant).constvalue.cast_mut_ptr::<pg_sys::varlena>())
+        };
+        postcard::from_bytes(bytes).map_err(|e| Error::internal(format!("could not decode the plan node: {e}")))
+    }
+}
+
+struct State {
+    private: Private,
+    params: *mut pg_sys::List,
+    /// The role whose user mapping is taken.
+    user: pg_sys::Oid,
+    run: Option<Run>,
+    started: bool,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+unsafe fn state<'a>(node: *mut pg_sys::ForeignScanState) -> Option<&'a mut State> {
+    // SAFETY: `begin` put it there; it lives as long as the query's memory context.
+    unsafe { (*node).fdw_state.cast::<State>().as_mut() }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::ForeignScanState, _eflags: i32) {
+    // SAFETY: Postgres passes a new state of our plan node.
+    unsafe {
+        let scan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+        let estate = (*node).ss.ps.state;
+        let private = Private::of(scan).unwrap_or_else(|e| error::raise(&e));
+        let columns = private.output.len();
+        let made = State {
+            params: pg_sys::ExecInitExprList((*scan).fdw_exprs, node.cast()),
+            user: pg_sys::GetUserId(),
+            run: None,
+            started: false,
+            values: vec![pg_sys::Datum::null(); columns],
+            nulls: vec![true; columns],
+            private,
+        };
+        (*node).fdw_state = PgMemoryContexts::For((*estate).es_query_cxt).leak_and_drop_on_delete(made).cast();
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn iterate(node: *mut pg_sys::ForeignScanState) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: begun before; the scan slot has the relation's columns.
+    unsafe {
+        let slot = (*node).ss.ss_ScanTupleSlot;
+        if let Some(clear) = (*(*slot).tts_ops).clear {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
+        }
+        let Some(s) = state(node) else { return slot };
+        if !s.started {
+            s.started = true;
+            s.run = Some(start(s, node).unwrap_or_else(|e| error::raise(&e)));
+        }
+        let Some(run) = s.run.as_mut() else { return slot };
+        match run.next_row(s.values.as_mut_ptr(), s.nulls.as_mut_ptr()) {
+            Ok(true) => {}
+            Ok(false) => return slot,
+            Err(e) => error::raise(&e),
+        }
+        let natts = usize::try_from((*(*slot).tts_tupleDescriptor).natts).unwrap_or(0);
+        for i in 0..natts {
+            (*slot).tts_values.add(i).write(pg_sys::Datum::null());
+            (*slot).tts_isnull.add(i).write(true);
+        }
+        for ((attnum, value), null) in s.private.attnums.iter().zip(&s.values).zip(&s.nulls) {
+            if let Some(i) = usize::try_from(*attnum - 1).ok().filter(|i| *i < natts) {
+                (*slot).tts_values.add(i).write(*value);
+                (*slot).tts_isnull.add(i).write(*null);
+            }
+        }
+        pg_sys::ExecStoreVirtualTuple(slot)
+    }
+}
+
+unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Run> {
+    // SAFETY: begun before.
+    let (params, context) = unsafe { (evaluate(s.params, &s.private.params, (*node).ss.ps.ps_ExprContext)?, (*(*node).ss.ps.state).es_query_cxt) };
+    let request = ToEngine::Execute {
+        plan: s.private.plan.clone(),
+        params,
+        freshness: Freshness::Any,
+        freshness_timeout_ms: 0,
+        query_id: 0,
+        remotes: vec![catalog::endpoint(s.private.server, s.user)?],
+    };
+    Run::open(&request, &s.private.output, context).map_err(|e| {
+        if e.kind == Kind::Unreachable {
+            crate::worker::ensure_started();
+            return Error { hint: Some("Foreign tables are read through the engine of the background worker; see the server's log if it does not come up.".into()), ..e };
+        }
+        e
+    })
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::ForeignScanState) {
+    // SAFETY: begun before.
+    if let Some(s) = unsafe { state(node) } {
+        s.run = None;
+        s.started = false;
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn end(node: *mut pg_sys::ForeignScanState) {
+    // SAFETY: begun before, unless begin itself failed.
+    if let Some(s) = unsafe { state(node) } {
+        // Closes the connection if the answer was not read to its end, which cancels the statement.
+        s.run = None;
+    }
+}
+
+#[pg_guard]
+pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::ForeignScanState, es: *mut pg_sys::ExplainState) {
+    // SAFETY: begun before.
+    unsafe {
+        let Some(s) = state(node) else { return };
+        text(es, c"Remote Server", &s.private.server_name);
+        text(es, c"Remote SQL", &s.private.sql);
+        if (*es).verbose {
+            for why in &s.private.kept {
+                text(es, c"Not Pushed", why);
+            }
+        }
+    }
+}

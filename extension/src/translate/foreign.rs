@@ -1,0 +1,132 @@
+//! Foreign tables: as relations of a query that is taken over, and each on its own for a foreign scan.
+
+use super::query::Level;
+use super::tree;
+use super::{Cx, Result, expr, from, param, types};
+use pgrx::pg_sys;
+use pg_sys::{Node, RangeTblEntry};
+use std::collections::{BTreeSet, HashMap};
+use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, Source};
+
+/// A scan of a foreign table without columns.
+pub fn scan_of(relid: pg_sys::Oid, server: ServerRef) -> Scan {
+    Scan { source: Source::Foreign { server, relid: relid.to_u32() }, name: String::new(), columns: Vec::new() }
+}
+
+/// A foreign table in FROM.
+pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, server: ServerRef) -> Result<Rel> {
+    let relid = (*rte).relid;
+    let name = tree::string(pg_sys::get_rel_name(relid));
+    if !(*rte).tablesample.is_null() {
+        return Err(format!("TABLESAMPLE on {name}"));
+    }
+    if (*rte).inh && from::has_children(relid) {
+        return Err(format!("inheritance children of {name}"));
+    }
+    let mut columns = Vec::new();
+    for &attno in used {
+        let column = match attno {
+            0 => Err(format!("whole-row reference to {}", from::alias(rte))),
+            ..0 => Err(format!("a system column of {name}")),
+            _ => scan_column(cx, relid, attno).map(|c| {
+                let result = (c.id, c.ty);
+                columns.push(c);
+                result
+            }),
+        };
+        from::set_column(cx, rti, attno, column);
+    }
+    Ok(Rel::Scan(Scan { name, columns, ..scan_of(relid, server) }))
+}
+
+unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, attno: i16) -> Result<ScanColumn> {
+    let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+    pg_sys::get_atttypetypmodcoll(relid, attno, &mut type_oid, &mut typmod, &mut collation);
+    let ty = types::pg_type(type_oid, typmod)
+        .map_err(|_| format!("column \"{}\" has type {}", tree::string(pg_sys::get_attname(relid, attno, true)), types::type_name_with_typmod(type_oid, typmod)))?;
+    // What is declared here binds nobody there.
+    Ok(ScanColumn { id: cx.new_col(), attnum: attno, ty, not_null: false })
+}
+
+/// The role as which a relation of a query is read; 0 for whoever runs it.
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+pub unsafe fn check_as_user(_query: *mut pg_sys::Query, rte: *mut RangeTblEntry) -> u32 {
+    (*rte).checkAsUser.to_u32()
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+pub unsafe fn check_as_user(query: *mut pg_sys::Query, rte: *mut RangeTblEntry) -> u32 {
+    if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo((*query).rteperminfos, rte)).checkAsUser.to_u32() }
+}
+
+/// One foreign table with some filters over it, for a foreign scan: the plan, its parameters, and the attribute of each output column.
+///
+/// # Errors
+/// Why a filter or a column cannot be expressed.
+///
+/// # Safety
+/// `quals` are expressions of the planner over range table entry `rti`, which is `rte`; in a transaction.
+pub unsafe fn base_relation(
+    rte: *mut RangeTblEntry,
+    rti: u32,
+    server: ServerRef,
+    columns: &BTreeSet<i16>,
+    quals: &[*mut Node],
+    session: Session,
+) -> Result<(Plan, Vec<*mut pg_sys::Expr>, Vec<i16>)> {
+    if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
+        return Err("the database encoding is not UTF8".into());
+    }
+    let query = pg_sys::palloc0(size_of::<pg_sys::Query>()).cast::<pg_sys::Query>();
+    (*query).type_ = pg_sys::NodeTag::T_Query;
+    (*query).commandType = pg_sys::CmdType::CMD_SELECT;
+    (*query).rtable = pg_sys::lappend(std::ptr::null_mut(), rte.cast());
+    let mut filters = Vec::new();
+    let mut used = columns.clone();
+    for qual in quals {
+        let qual: *mut Node = tree::copy(*qual);
+        pg_sys::ChangeVarNodes(qual, rti as i32, 1, 0);
+        let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+        pg_sys::pull_varattnos(qual, 1, &raw mut set);
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(set, member);
+            if member < 0 {
+                break;
+            }
+            used.insert((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
+        }
+        filters.push(qual);
+    }
+    let mut cx = Cx {
+        mirrors: &|_| None,
+        foreign: &|_| None,
+        session,
+        root: param::folding_root(std::ptr::null_mut()),
+        params: Vec::new(),
+        param_types: Vec::new(),
+        params_may_fail: false,
+        next_col: 0,
+        next_cte: 0,
+        levels: vec![Level { query, columns: HashMap::new(), marks: Vec::new(), ctes: Vec::new(), with: Vec::new(), used: HashMap::new() }],
+        case_args: Vec::new(),
+        lateral_level: None,
+        values_read: 0.0,
+    };
+    let mut rel = relation(&mut cx, 1, rte, &used, server)?;
+    let mut predicates = Vec::new();
+    for qual in filters {
+        predicates.push(expr::translate(&mut cx, qual)?);
+    }
+    if !predicates.is_empty() {
+        let predicate = if predicates.len() == 1 { predicates.remove(0) } else { Expr::And(predicates) };
+        rel = Rel::Filter { input: Box::new(rel), predicate };
+    }
+    let (mut output, mut attnums) = (Vec::new(), Vec::new());
+    for attno in columns {
+        let column = cx.levels.first().and_then(|l| l.columns.get(&(1, *attno)).cloned()).ok_or("a column that is lost")?;
+        output.push(column?);
+        attnums.push(*attno);
+    }
+    Ok((Plan { root: rel, output, params: cx.param_types, session: cx.session }, cx.params, attnums))
+}

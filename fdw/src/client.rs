@@ -1,0 +1,79 @@
+//! Speaking to remote engines: what a client does, the pool of connections, and values becoming Arrow.
+//!
+//! Invariants:
+//! - A result is streamed: at most [`QUEUED_BATCHES`] batches wait for the reader. When the reader goes away, the statement is cancelled at the remote.
+//! - A connection that did not end its work in order is closed, never used again.
+//! - A value that does not fit the declared type is an error that names column and value, never a truncation.
+
+mod build;
+mod pool;
+
+pub use build::{Batches, Cell, schema};
+pub use pool::{Lease, Pool, Pooled};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use weir_plan::ir::RemoteColumn;
+use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::{Error, Kind, Result};
+
+/// Batches that wait for their reader.
+pub const QUEUED_BATCHES: usize = 2;
+/// A batch is handed on when it has this many rows or bytes.
+pub const BATCH_ROWS: usize = 8192;
+pub const BATCH_BYTES: usize = 4 << 20;
+
+/// A result as it arrives; dropping the receiver cancels the statement.
+pub type Receiver = mpsc::Receiver<Result<RecordBatch>>;
+
+/// What result is wanted.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// These columns.
+    Columns(Vec<RemoteColumn>),
+    /// Each row as one JSON object in a column of text.
+    Json,
+}
+
+#[async_trait]
+pub trait Client: Send + Sync {
+    /// Starts a query.
+    async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver>;
+
+    /// Runs a statement; the number of rows it changed.
+    async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64>;
+
+    /// The tables of a schema.
+    async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>>;
+}
+
+/// The clients of all engines, with their connections. One for each process.
+pub struct Clients {
+    mysql: Arc<crate::engines::mysql::client::MySqlClient>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Clients { mysql: Arc::default() }
+    }
+}
+
+impl Clients {
+    /// The client of an endpoint's engine.
+    ///
+    /// # Errors
+    /// An engine that this build does not have.
+    pub fn of(&self, engine: &str) -> Result<Arc<dyn Client>> {
+        match engine {
+            "mysql" => Ok(Arc::clone(&self.mysql) as Arc<dyn Client>),
+            other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
+        }
+    }
+}
+
+/// An error of a remote server, with its name in the message.
+pub fn failed(endpoint: &Endpoint, sqlstate: &str, message: &str) -> Error {
+    Error { sqlstate: sqlstate.into(), ..Error::new(Kind::Remote, format!("server \"{}\": {message}", endpoint.name)) }
+}

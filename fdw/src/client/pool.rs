@@ -1,0 +1,105 @@
+//! Connections, kept for the next statement of the same server, user and options.
+//!
+//! Invariants:
+//! - At most `max_connections` of one endpoint are open; who finds none free waits, but not forever.
+//! - An endpoint whose options changed is another endpoint; what is idle for long is closed.
+
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use weir_plan::Result;
+use weir_plan::protocol::Endpoint;
+
+/// A connection idle for longer is closed.
+const IDLE: Duration = Duration::from_secs(300);
+/// One idle for longer is asked whether it lives before it is used.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// A kind of connection.
+#[async_trait]
+pub trait Pooled: Send + Sized + 'static {
+    async fn connect(endpoint: &Endpoint) -> Result<Self>;
+    /// Whether it still answers.
+    async fn is_alive(&mut self) -> bool;
+    fn max_connections(endpoint: &Endpoint) -> usize;
+    /// How long to wait for a free place.
+    fn patience(endpoint: &Endpoint) -> Duration;
+}
+
+struct Site<C> {
+    idle: Vec<(C, Instant)>,
+    places: Arc<Semaphore>,
+}
+
+/// The connections of one engine.
+pub struct Pool<C> {
+    sites: Arc<Mutex<HashMap<Endpoint, Site<C>>>>,
+}
+
+impl<C> Default for Pool<C> {
+    fn default() -> Self {
+        Pool { sites: Arc::default() }
+    }
+}
+
+/// A connection in use. Dropped, it is closed; [`Lease::give_back`] keeps it.
+pub struct Lease<C> {
+    pub connection: C,
+    endpoint: Endpoint,
+    _place: OwnedSemaphorePermit,
+    sites: Arc<Mutex<HashMap<Endpoint, Site<C>>>>,
+}
+
+fn lock<C>(sites: &Mutex<HashMap<Endpoint, Site<C>>>) -> MutexGuard<'_, HashMap<Endpoint, Site<C>>> {
+    sites.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<C: Pooled> Pool<C> {
+    /// A connection that answers.
+    pub async fn lease(&self, endpoint: &Endpoint) -> Result<Lease<C>> {
+        let places = {
+            let mut sites = lock(&self.sites);
+            sites.retain(|_, s| {
+                s.idle.retain(|(_, since)| since.elapsed() < IDLE);
+                !s.idle.is_empty() || Arc::strong_count(&s.places) > 1 || s.places.available_permits() < Semaphore::MAX_PERMITS
+            });
+            let site = sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
+            Arc::clone(&site.places)
+        };
+        let place = match tokio::time::timeout(C::patience(endpoint), places.acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            _ => {
+                return Err(super::failed(endpoint, "53300", "too many connections")
+                    .with_hint("Raise the option \"max_connections\" of the server, or run fewer queries at once."));
+            }
+        };
+        loop {
+            let idle = lock(&self.sites).get_mut(endpoint).and_then(|s| s.idle.pop());
+            let Some((mut connection, since)) = idle else { break };
+            if since.elapsed() < TRUSTED || connection.is_alive().await {
+                return Ok(self.leased(connection, endpoint, place));
+            }
+        }
+        let connection = C::connect(endpoint).await?;
+        Ok(self.leased(connection, endpoint, place))
+    }
+
+    fn leased(&self, connection: C, endpoint: &Endpoint, place: OwnedSemaphorePermit) -> Lease<C> {
+        Lease { connection, endpoint: endpoint.clone(), _place: place, sites: Arc::clone(&self.sites) }
+    }
+}
+
+impl<C> Lease<C> {
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The connection is as good as new.
+    pub fn give_back(self) {
+        if let Some(site) = lock(&self.sites).get_mut(&self.endpoint) {
+            site.idle.push((self.connection, Instant::now()));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What an engine is and takes: options with their types, and what it can do.
+
+use crate::dialect::Dialect;
+use serde_json::json;
+use weir_plan::{Error, Kind, Result};
+
+/// Where an option is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Server,
+    User,
+    Table,
+    Column,
+}
+
+impl Scope {
+    fn noun(self) -> &'static str {
+        match self {
+            Scope::Server => "server",
+            Scope::User => "user mapping",
+            Scope::Table => "foreign table",
+            Scope::Column => "column",
+        }
+    }
+}
+
+/// What an option's value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionType {
+    Text,
+    Bool,
+    Int { min: i64, max: i64 },
+    Choice(&'static [&'static str]),
+}
+
+impl OptionType {
+    fn describe(self) -> String {
+        match self {
+            OptionType::Text => "text".into(),
+            OptionType::Bool => "boolean".into(),
+            OptionType::Int { min, max } => format!("integer from {min} to {max}"),
+            OptionType::Choice(of) => format!("one of {}", of.join(", ")),
+        }
+    }
+
+    fn accepts(self, value: &str) -> bool {
+        match self {
+            OptionType::Text => !value.is_empty(),
+            OptionType::Bool => parse_bool(value).is_some(),
+            OptionType::Int { min, max } => value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v)),
+            OptionType::Choice(of) => of.contains(&value),
+        }
+    }
+}
+
+fn parse_bool(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Some(true),
+        "false" | "off" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionDef {
+    pub name: &'static str,
+    pub scope: Scope,
+    pub ty: OptionType,
+    pub required: bool,
+    pub secret: bool,
+    /// Names a file or a library: only superusers may set it.
+    pub superuser: bool,
+    pub default: Option<&'static str>,
+    pub help: &'static str,
+}
+
+impl OptionDef {
+    pub const fn new(scope: Scope, name: &'static str, ty: OptionType, help: &'static str) -> OptionDef {
+        OptionDef { name, scope, ty, required: false, secret: false, superuser: false, default: None, help }
+    }
+
+    pub const fn required(self) -> OptionDef {
+        OptionDef { required: true, ..self }
+    }
+
+    pub const fn secret(self) -> OptionDef {
+        OptionDef { secret: true, ..self }
+    }
+
+    pub const fn superuser(self) -> OptionDef {
+        OptionDef { superuser: true, ..self }
+    }
+
+    pub const fn default(self, value: &'static str) -> OptionDef {
+        OptionDef { default: Some(value), ..self }
+    }
+}
+
+/// What an engine can do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Capabilities {
+    /// Takes parts of queries, not only whole tables.
+    pub push: bool,
+    pub write: bool,
+    /// A running statement can be stopped there.
+    pub cancel: bool,
+    /// Knows how many rows a table has.
+    pub count: bool,
+}
+
+/// A remote engine.
+pub struct Engine {
+    pub name: &'static str,
+    pub wrapper: &'static str,
+    pub title: &'static str,
+    pub options: &'static [OptionDef],
+    pub dialect: &'static dyn Dialect,
+    /// What results travel in.
+    pub format: &'static str,
+    pub can: Capabilities,
+}
+
+impl Engine {
+    /// Checks all options of one object, as they would be after the command.
+    ///
+    /// # Errors
+    /// HV00D with the valid ones, or 42501 for an option of superusers.
+    pub fn validate(&self, scope: Scope, given: &[(String, String)], superuser: bool) -> Result<()> {
+        let valid = || self.options.iter().filter(move |o| o.scope == scope);
+        for (name, value) in given {
+            let Some(option) = valid().find(|o| o.name == name) else {
+                let elsewhere = self.options.iter().find(|o| o.name == name);
+                let names: Vec<&str> = valid().map(|o| o.name).collect();
+                let hint = match (elsewhere, names.is_empty()) {
+                    (Some(o), _) => format!("It is an option of a {}.", o.scope.noun()),
+                    (None, true) => "There are no valid options in this context.".into(),
+                    (None, false) => format!("Valid options in this context are: {}.", names.join(", ")),
+                };
+                return Err(Error::new(Kind::BadOption, format!("invalid option \"{name}\" for a {} of {}", scope.noun(), self.wrapper)).with_hint(hint));
+            };
+            if !option.ty.accepts(value) {
+                let shown = if option.secret { "****" } else { value };
+                return Err(Error::new(Kind::BadOption, format!("invalid value for option \"{name}\": \"{shown}\""))
+                    .with_hint(format!("The value must be {}.", option.ty.describe())));
+            }
+            if option.superuser && !superuser {
+                return Err(Error { sqlstate: "42501".into(), ..Error::new(Kind::BadOption, format!("only superusers may set option \"{name}\"")) }
+                    .with_hint("It names a file that the server would read with its own rights."));
+            }
+        }
+        if let Some(missing) = valid().find(|o| o.required && !given.iter().any(|(name, _)| name == o.name)) {
+            return Err(Error::new(Kind::BadOption, format!("option \"{}\" is missing for a {} of {}", missing.name, scope.noun(), self.wrapper))
+                .with_hint(format!("{} Valid options: {}.", missing.help, valid().map(|o| o.name).collect::<Vec<_>>().join(", "))));
+        }
+        Ok(())
+    }
+
+    /// The descriptor as `weir.engines` shows it.
+    pub fn as_json(&self) -> serde_json::Value {
+        let options: Vec<_> = self
+            .options
+            .iter()
+            .map(|o| {
+                json!({"name": o.name, "of": o.scope.noun(), "type": o.ty.describe(), "required": o.required, "secret": o.secret,
+                       "superuser": o.superuser, "default": o.default, "help": o.help})
+            })
+            .collect();
+        json!({"name": self.name, "wrapper": self.wrapper, "title": self.title, "format": self.format, "options": options,
+               "push": self.can.push, "write": self.can.write, "cancel": self.can.cancel, "count": self.can.count})
+    }
+}
+
+/// Options as an engine reads them, with its defaults.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    pub engine: &'static Engine,
+    pub given: &'a [(String, String)],
+}
+
+impl<'a> Options<'a> {
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        let given = self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        given.or_else(|| self.engine.options.iter().find(|o| o.name == name).and_then(|o| o.default))
+    }
+
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    pub fn bool(&self, name: &str) -> bool {
+        self.text(name).and_then(parse_bool).unwrap_or(false)
+    }
+
+    /// A time in milliseconds; `None` if it is 0, which means without limit.
+    pub fn timeout(&self, name: &str) -> Option<std::time::Duration> {
+        self.int(name).and_then(|ms| u64::try_from(ms).ok()).filter(|ms| *ms > 0).map(std::time::Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::registry::by_name;
+    use super::Scope;
+
+    fn given(of: &[(&str, &str)]) -> Vec<(String, String)> {
+        of.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn bad_options_are_refused_with_the_valid_list() {
+        let mysql = by_name("mysql").expect("registered");
+        let bad = |scope, of: &[(&str, &str)]| mysql.validate(scope, &given(of), false).expect_err("refused");
+        let unknown = bad(Scope::Server, &[("host", "h"), ("hots", "x")]);
+        assert_eq!(unknown.sqlstate, "HV00D");
+        assert!(unknown.hint.as_deref().unwrap_or("").contains("host, port"), "{unknown:?}");
+        assert!(bad(Scope::Server, &[("host", "h"), ("port", "0")]).hint.unwrap_or_default().contains("integer"));
+        assert!(bad(Scope::Server, &[("host", "h"), ("password", "secret")]).hint.unwrap_or_default().contains("user mapping"));
+        assert_eq!(bad(Scope::Server, &[("host", "h"), ("ssl_ca", "/x")]).sqlstate, "42501");
+        assert!(bad(Scope::Server, &[]).message.contains("missing"));
+        mysql.validate(Scope::Server, &given(&[("host", "h"), ("port", "3306"), ("ssl_mode", "required")]), false).expect("valid");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let mysql = by_name("mysql").expect("registered");
+        let e = mysql.validate(Scope::User, &given(&[("user", "u"), ("password", "")]), false).expect_err("empty");
+        assert!(e.message.contains("****"));
+    }
+}

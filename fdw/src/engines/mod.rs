@@ -1,0 +1,3 @@
+//! One directory for each engine.
+
+pub mod mysql;

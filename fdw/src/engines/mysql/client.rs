@@ -1,0 +1,273 @@
+//! The client: connections whose sessions are all alike, streamed results, KILL QUERY.
+
+use super::{ENGINE, catalog, decode};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed};
+use crate::descriptor::Options;
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::{Error, Kind, Result};
+
+/// What the dialect relies on.
+const SESSION: &[&str] = &[
+    "SET NAMES utf8mb4",
+    "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION autocommit = 1",
+    // Who reads slowly (a cursor) must not be cut off.
+    "SET SESSION net_write_timeout = 604800",
+];
+
+/// Time to ask whether a connection lives, and to have a statement killed.
+const SHORT: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub struct MySqlClient {
+    pool: Pool<Connection>,
+}
+
+/// An open connection.
+pub struct Connection(Conn);
+
+fn options(endpoint: &Endpoint) -> Options<'_> {
+    Options { engine: &ENGINE, given: &endpoint.options }
+}
+
+fn opts(endpoint: &Endpoint) -> Opts {
+    let o = options(endpoint);
+    let text = |name: &str| o.text(name).map(str::to_owned);
+    let port = o.int("port").and_then(|p| u16::try_from(p).ok()).unwrap_or(3306);
+    let ssl = match o.text("ssl_mode") {
+        None | Some("disabled") => None,
+        Some(mode) => {
+            let ca = text("ssl_ca").map(|p| vec![std::path::PathBuf::from(p).into()]).unwrap_or_default();
+            Some(
+                SslOpts::default()
+                    .with_root_certs(ca)
+                    .with_danger_accept_invalid_certs(mode == "required")
+                    .with_danger_skip_domain_validation(mode != "verify_identity"),
+            )
+        }
+    };
+    OptsBuilder::default()
+        .ip_or_hostname(text("host").unwrap_or_default())
+        .tcp_port(port)
+        .user(text("user"))
+        .pass(text("password"))
+        .db_name(text("database"))
+        .prefer_socket(false)
+        .stmt_cache_size(0)
+        .tcp_nodelay(true)
+        .ssl_opts(ssl)
+        .init(SESSION.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+        .into()
+}
+
+#[async_trait]
+impl Pooled for Connection {
+    async fn connect(endpoint: &Endpoint) -> Result<Connection> {
+        let connecting = Conn::new(opts(endpoint));
+        let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400));
+        match tokio::time::timeout(limit, connecting).await {
+            Ok(Ok(conn)) => Ok(Connection(conn)),
+            Ok(Err(e)) => Err(connect_error(endpoint, &e)),
+            Err(_) => Err(failed(endpoint, "08001", "could not connect within the time limit")
+                .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")),
+        }
+    }
+
+    async fn is_alive(&mut self) -> bool {
+        matches!(tokio::time::timeout(SHORT, self.0.ping()).await, Ok(Ok(())))
+    }
+
+    fn max_connections(endpoint: &Endpoint) -> usize {
+        options(endpoint).int("max_connections").and_then(|n| usize::try_from(n).ok()).unwrap_or(16)
+    }
+
+    fn patience(endpoint: &Endpoint) -> Duration {
+        options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400))
+    }
+}
+
+/// What an error before any statement means.
+fn connect_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
+    match e {
+        mysql_async::Error::Server(s) if matches!(s.code, 1044 | 1045 | 1698 | 1862 | 3118) => {
+            Error { kind: Kind::Auth, ..failed(endpoint, "28000", &s.message) }.with_hint("Check the user mapping of the server.")
+        }
+        mysql_async::Error::Server(s) if s.code == 1049 => failed(endpoint, "3D000", &s.message).with_hint("Check the option \"database\" of the server."),
+        mysql_async::Error::Server(s) => failed(endpoint, "08001", &s.message),
+        mysql_async::Error::Io(io) => failed(endpoint, "08001", "could not connect")
+            .with_detail(io.to_string())
+            .with_hint("Check the options \"host\", \"port\" and \"ssl_mode\" of the server."),
+        other => failed(endpoint, "08001", "could not connect").with_detail(other.to_string()),
+    }
+}
+
+/// What an error of a statement means.
+pub fn statement_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
+    match e {
+        mysql_async::Error::Server(s) => {
+            let (sqlstate, hint) = match s.code {
+                1146 => ("HV00R", Some("Check the options \"database\" and \"table_name\" of the foreign table, or import it again.")),
+                1054 => ("HV005", Some("The remote table has changed: import it again, or set the option \"column_name\".")),
+                1142 | 1143 | 1227 => ("42501", Some("The remote user lacks a privilege.")),
+                1317 | 1969 | 3024 => ("57014", None),
+                1205 => ("55P03", None),
+                1213 => ("40P01", None),
+                1242 => ("21000", None),
+                _ => ("HV000", None),
+            };
+            let kind = if matches!(s.code, 1317 | 1969 | 3024) { Kind::Remote } else { Kind::Query };
+            let mut error = Error { kind, ..failed(endpoint, sqlstate, &s.message) }.with_detail(format!("Remote error {} ({}).", s.code, s.state));
+            error.hint = hint.map(str::to_owned);
+            error
+        }
+        mysql_async::Error::Io(io) => failed(endpoint, "08006", "lost the connection").with_detail(io.to_string()),
+        other => failed(endpoint, "HV000", "could not understand the answer").with_detail(other.to_string()),
+    }
+}
+
+fn too_late(endpoint: &Endpoint) -> Error {
+    failed(endpoint, "57014", "no answer within the time limit").with_hint("Raise the option \"request_timeout_ms\" of the server.")
+}
+
+/// Waits for an answer as long as the server's options say.
+async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, mysql_async::Error>>) -> Result<T> {
+    let answer = match limit {
+        None => answer.await,
+        Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| too_late(endpoint))?,
+    };
+    answer.map_err(|e| statement_error(endpoint, &e))
+}
+
+#[async_trait]
+impl Client for MySqlClient {
+    async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver> {
+        let lease = self.pool.lease(endpoint).await?;
+        let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+        tokio::spawn(produce(lease, sql, wanted, sender));
+        Ok(receiver)
+    }
+
+    async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
+        // Whatever the statement does to its session, nobody else sees it: the connection is not given back.
+        let mut lease = self.pool.lease(endpoint).await?;
+        let guard = KillOnDrop::new(&lease);
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        let result = in_time(endpoint, limit, async {
+            let result = lease.connection.0.query_iter(sql).await?;
+            let rows = result.affected_rows();
+            result.drop_result().await?;
+            Ok(rows)
+        })
+        .await;
+        if !matches!(&result, Err(e) if e.sqlstate == "57014") {
+            guard.disarm();
+        }
+        let _ = lease.connection.0.disconnect().await;
+        result
+    }
+
+    async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
+        let mut lease = self.pool.lease(endpoint).await?;
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        let tables = in_time(endpoint, limit, catalog::tables(&mut lease.connection.0, schema)).await?;
+        lease.give_back();
+        tables.ok_or_else(|| {
+            Error { sqlstate: "HV00P".into(), ..Error::new(Kind::BadOption, format!("server \"{}\" has no database \"{schema}\"", endpoint.name)) }
+        })
+    }
+}
+
+/// Kills the statement of a connection unless told otherwise.
+struct KillOnDrop {
+    target: Option<(Endpoint, u32)>,
+}
+
+impl KillOnDrop {
+    fn new(lease: &Lease<Connection>) -> KillOnDrop {
+        KillOnDrop { target: Some((lease.endpoint().clone(), lease.connection.0.id())) }
+    }
+
+    fn disarm(mut self) {
+        self.target = None;
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let (Some((endpoint, id)), Ok(runtime)) = (self.target.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { kill(&endpoint, id).await });
+        }
+    }
+}
+
+async fn kill(endpoint: &Endpoint, id: u32) {
+    let killing = async {
+        let mut conn = Conn::new(opts(endpoint)).await?;
+        conn.query_drop(format!("KILL QUERY {id}")).await?;
+        conn.disconnect().await
+    };
+    match tokio::time::timeout(SHORT, killing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::warn!("server \"{}\": could not cancel a query: {e}", endpoint.name),
+        Err(_) => tracing::warn!("server \"{}\": could not cancel a query in time", endpoint.name),
+    }
+}
+
+/// Runs a query and sends what it returns until nobody listens any more.
+async fn produce(mut lease: Lease<Connection>, sql: String, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) {
+    let endpoint = lease.endpoint().clone();
+    let id = lease.connection.0.id();
+    let pumped = tokio::select! {
+        biased;
+        () = sender.closed() => None,
+        result = pump(&mut lease.connection.0, &endpoint, &sql, wanted, &sender) => Some(result),
+    };
+    match pumped {
+        Some(Ok(())) => lease.give_back(),
+        Some(Err(e)) => {
+            // A statement that was refused has ended; one that failed in its midst, or is late, may not have.
+            let ended = e.kind == Kind::Query;
+            let _ = sender.send(Err(e)).await;
+            if ended { lease.give_back() } else { kill(&endpoint, id).await }
+        }
+        None => kill(&endpoint, id).await,
+    }
+}
+
+async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+    let limit = options(endpoint).timeout("request_timeout_ms");
+    let mut batches = match &wanted {
+        Wanted::Columns(columns) => Batches::new(&endpoint.name, columns.clone())?,
+        Wanted::Json => Batches::new(&endpoint.name, vec![decode::json_column()])?,
+    };
+    let mut result = in_time(endpoint, limit, conn.exec_iter(sql, ())).await?;
+    let fields = result.columns().unwrap_or_else(|| Arc::from([]));
+    if fields.len() != batches.width().max(1) && matches!(wanted, Wanted::Columns(_)) {
+        return Err(failed(endpoint, "HV000", &format!("it returned {} columns where {} were asked for", fields.len(), batches.width())));
+    }
+    while let Some(row) = in_time(endpoint, limit, result.next()).await? {
+        let full = match wanted {
+            Wanted::Columns(_) => decode::row(&row, &mut batches)?,
+            Wanted::Json => decode::json(&row, &fields, &mut batches)?,
+        };
+        if let Some(batch) = full {
+            // An error means that the reader is gone, which the caller sees as well.
+            if sender.send(Ok(batch)).await.is_err() {
+                return Err(failed(endpoint, "57014", "the reader is gone"));
+            }
+        }
+    }
+    drop(result);
+    if let Some(batch) = batches.finish()? {
+        let _ = sender.send(Ok(batch)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The remote engines: what options each takes, how its SQL is spelled, and (feature `clients`) how it is spoken to.
+//!
+//! Invariants:
+//! - An engine is one entry of [`registry::ENGINES`] and one directory of `engines`.
+//! - What a dialect does not spell is not pushed; a spelling promises the very answer Postgres gives.
+//! - Secrets are in [`weir_plan::protocol::Endpoint`] only, which prints none of them.
+//! - Without the feature `clients` nothing here does I/O.
+#![deny(unsafe_code)]
+
+#[cfg(feature = "clients")]
+pub mod client;
+pub mod descriptor;
+pub mod dialect;
+pub mod engines;
+pub mod meaning;
+pub mod push;
+pub mod registry;
+mod sink;
+mod sql;
+
+pub use sql::{ForeignTable, Tables, statement, text};

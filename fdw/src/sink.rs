@@ -1,0 +1,142 @@
+//! Filters go down to the relations they are about, so that each server gets its own.
+//!
+//! Invariant: a conjunct crosses a join only to a side whose rows the join does not fill with NULLs, and never with a subquery in it (the identities
+//! of a subquery's columns must stay where they are).
+
+use std::collections::HashSet;
+use weir_plan::ir::{ColId, Expr, JoinKind, Rel};
+use weir_plan::walk::{each_expr_mut, each_input_mut, each_part_mut, output_columns, subquery_mut};
+
+/// Moves filters down, everywhere in the relation.
+pub fn sink(rel: &mut Rel) {
+    each_expr_mut(rel, &mut in_expr);
+    if let Rel::Filter { .. } = rel {
+        let Rel::Filter { input, predicate } = std::mem::replace(rel, Rel::OneRow) else { return };
+        let mut conjuncts = Vec::new();
+        flatten(predicate, &mut conjuncts);
+        *rel = filtered(*input, conjuncts);
+    }
+    each_input_mut(rel, &mut sink);
+}
+
+fn in_expr(e: &mut Expr) {
+    if let Some(rel) = subquery_mut(e) {
+        sink(rel);
+    }
+    each_part_mut(e, &mut in_expr);
+}
+
+fn flatten(e: Expr, out: &mut Vec<Expr>) {
+    match e {
+        Expr::And(args) => args.into_iter().for_each(|a| flatten(a, out)),
+        other => out.push(other),
+    }
+}
+
+/// The relation under a filter; what can goes below its joins.
+fn filtered(input: Rel, conjuncts: Vec<Expr>) -> Rel {
+    match input {
+        Rel::Filter { input, predicate } => {
+            let mut all = Vec::new();
+            flatten(predicate, &mut all);
+            all.extend(conjuncts);
+            filtered(*input, all)
+        }
+        Rel::Join(mut join) => {
+            let (to_left, to_right) = match join.kind {
+                JoinKind::Inner => (true, true),
+                JoinKind::Left | JoinKind::Semi | JoinKind::Anti => (true, false),
+                JoinKind::Right => (false, true),
+                JoinKind::Full => (false, false),
+            };
+            let (left, right) = (columns(&join.left), columns(&join.right));
+            let (mut l, mut r, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+            for mut c in conjuncts {
+                match used(&mut c) {
+                    Some(of) if to_left && !of.is_empty() && of.is_subset(&left) => l.push(c),
+                    Some(of) if to_right && !of.is_empty() && of.is_subset(&right) => r.push(c),
+                    _ => stay.push(c),
+                }
+            }
+            for (side, list) in [(&mut join.left, l), (&mut join.right, r)] {
+                if !list.is_empty() {
+                    *side = filtered(std::mem::replace(side, Rel::OneRow), list);
+                }
+            }
+            over(Rel::Join(join), stay)
+        }
+        other => over(other, conjuncts),
+    }
+}
+
+fn over(input: Rel, mut conjuncts: Vec<Expr>) -> Rel {
+    match conjuncts.len() {
+        0 => input,
+        1 => Rel::Filter { input: Box::new(input), predicate: conjuncts.remove(0) },
+        _ => Rel::Filter { input: Box::new(input), predicate: Expr::And(conjuncts) },
+    }
+}
+
+fn columns(rel: &Rel) -> HashSet<ColId> {
+    let mut out = Vec::new();
+    output_columns(rel, &mut out);
+    out.into_iter().collect()
+}
+
+/// The columns an expression uses; `None` if there is a subquery in it.
+fn used(e: &mut Expr) -> Option<HashSet<ColId>> {
+    if subquery_mut(e).is_some() {
+        return None;
+    }
+    let mut out = HashSet::new();
+    if let Expr::Column { id, .. } = e {
+        out.insert(*id);
+    }
+    let mut whole = true;
+    each_part_mut(e, &mut |p| match used(p) {
+        Some(of) => out.extend(of),
+        None => whole = false,
+    });
+    whole.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plan::ir::{Collation, Join, Scan, ScanColumn, ServerRef, Source};
+    use weir_plan::types::PgType;
+
+    fn table(id: u32) -> Rel {
+        let source = Source::Foreign { server: ServerRef { server: 1, user: 0 }, relid: id };
+        Rel::Scan(Scan { source, name: format!("t{id}"), columns: vec![ScanColumn { id: ColId(id), attnum: 1, ty: PgType::INT4, not_null: false }] })
+    }
+
+    fn equal(l: u32, r: u32) -> Expr {
+        let column = |id| Expr::Column { id: ColId(id), ty: PgType::INT4 };
+        Expr::Call { func: 65, args: vec![column(l), column(r)], ty: PgType::BOOL, collation: Collation::None }
+    }
+
+    fn cross(kind: JoinKind, left: Rel, right: Rel) -> Rel {
+        Rel::Join(Box::new(Join { kind, left, right, on: None, lateral: false }))
+    }
+
+    #[test]
+    fn a_condition_goes_to_the_join_it_is_about() {
+        let tables = cross(JoinKind::Inner, cross(JoinKind::Inner, table(1), table(2)), table(3));
+        let mut rel = Rel::Filter { input: Box::new(tables), predicate: Expr::And(vec![equal(1, 2), equal(2, 3), equal(3, 3)]) };
+        sink(&mut rel);
+        let Rel::Filter { input, predicate } = rel else { panic!("one conjunct stays") };
+        assert_eq!(predicate, equal(2, 3));
+        let Rel::Join(join) = *input else { panic!("a join") };
+        assert!(matches!(&join.left, Rel::Filter { predicate, .. } if *predicate == equal(1, 2)));
+        assert!(matches!(&join.right, Rel::Filter { predicate, .. } if *predicate == equal(3, 3)));
+    }
+
+    #[test]
+    fn nothing_goes_below_the_nullable_side() {
+        let mut rel = Rel::Filter { input: Box::new(cross(JoinKind::Left, table(1), table(2))), predicate: equal(2, 2) };
+        let before = rel.clone();
+        sink(&mut rel);
+        assert_eq!(rel, before);
+    }
+}

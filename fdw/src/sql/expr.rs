@@ -1,0 +1,272 @@
+//! Expressions.
+
+use super::{Builder, Select};
+use crate::dialect::{Dialect, Form, Result, Term};
+use crate::meaning::{self, Arith, Class, Cmp, Meaning};
+use weir_plan::ir::{BoolTest, Collation, Expr, Rel, Scalar, SubqueryComparison};
+use weir_plan::types::{PgType, oid};
+
+/// A statement longer than this is not sent.
+const MAX_SQL_BYTES: usize = 4 << 20;
+
+impl Builder<'_> {
+    /// The expression over the columns of `select`.
+    pub(super) fn expr(&mut self, select: &mut Select, e: &Expr) -> Result<Term> {
+        let term = self.expr_inner(select, e)?;
+        if term.sql.len() > MAX_SQL_BYTES {
+            return Err("a statement that is too long".into());
+        }
+        Ok(term)
+    }
+
+    fn expr_inner(&mut self, select: &mut Select, e: &Expr) -> Result<Term> {
+        let dialect = self.dialect()?;
+        let bool_term = |sql: String| Term::computed(sql, PgType::BOOL);
+        Ok(match e {
+            Expr::Column { id, .. } => select.get(*id).cloned().ok_or("a column that is not in sight")?,
+            Expr::Outer { id, .. } => {
+                // In a LATERAL or subquery the same level may be called outer.
+                let found = self.outer.iter().rev().find_map(|s| s.iter().find(|(c, _)| c == id)).map(|(_, t)| t.clone());
+                select.correlated = true;
+                self.used_outer = true;
+                found.ok_or("a column of an enclosing query that is not pushed")?
+            }
+            Expr::Const { value, ty } => {
+                // It marks parameters in the statement.
+                if matches!(value, Scalar::Text(text) if text.contains('\u{1}')) {
+                    return Err("a control character in a literal".into());
+                }
+                let digits = match value {
+                    Scalar::Numeric(text) => crate::dialect::mysql::digits_of(text),
+                    _ => None,
+                };
+                let chars = match value {
+                    Scalar::Text(text) => Some(text.chars().count()),
+                    _ => None,
+                };
+                Term { sql: dialect.literal(value, ty)?, ty: *ty, form: Form::Literal(value.clone()), digits, chars }
+            }
+            Expr::Param { index, ty } => {
+                // A value of a type whose every value has a literal.
+                if !matches!(ty.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::NUMERIC | oid::FLOAT8) {
+                    return Err("a parameter of this type".into());
+                }
+                self.param(*index, *ty)
+            }
+            Expr::Call { func, args, ty, collation } => self.call(select, *func, args, *ty, *collation)?,
+            Expr::And(args) => bool_term(self.joined(select, args, " AND ")?),
+            Expr::Or(args) => bool_term(self.joined(select, args, " OR ")?),
+            Expr::Not(arg) => bool_term(format!("(NOT {})", self.expr(select, arg)?.sql)),
+            Expr::IsNull(arg) => bool_term(format!("({} IS NULL)", self.expr(select, arg)?.sql)),
+            Expr::IsNotNull(arg) => bool_term(format!("({} IS NOT NULL)", self.expr(select, arg)?.sql)),
+            Expr::BoolTest { test, arg } => {
+                let arg = self.expr(select, arg)?.sql;
+                bool_term(match test {
+                    BoolTest::IsTrue => format!("({arg} IS TRUE)"),
+                    BoolTest::IsNotTrue => format!("({arg} IS NOT TRUE)"),
+                    BoolTest::IsFalse => format!("({arg} IS FALSE)"),
+                    BoolTest::IsNotFalse => format!("({arg} IS NOT FALSE)"),
+                    BoolTest::IsUnknown => format!("({arg} IS NULL)"),
+                    BoolTest::IsNotUnknown => format!("({arg} IS NOT NULL)"),
+                })
+            }
+            Expr::Case { whens, otherwise, ty } => {
+                let (mut sql, mut values) = (String::from("CASE"), Vec::new());
+                for (when, then) in whens {
+                    let (when, then) = (self.expr(select, when)?, self.expr(select, then)?);
+                    sql.push_str(&format!(" WHEN {} THEN {}", when.sql, dialect.branch(&then)?));
+                    values.push(then);
+                }
+                if let Some(e) = otherwise {
+                    let value = self.expr(select, e)?;
+                    sql.push_str(&format!(" ELSE {}", dialect.branch(&value)?));
+                    values.push(value);
+                }
+                mixed(format!("({sql} END)"), *ty, &values)?
+            }
+            Expr::Coalesce { args, ty } => {
+                let values = args.iter().map(|a| self.expr(select, a)).collect::<Result<Vec<_>>>()?;
+                let list = values.iter().map(|v| dialect.branch(v)).collect::<Result<Vec<_>>>()?;
+                mixed(format!("COALESCE({})", list.join(", ")), *ty, &values)?
+            }
+            Expr::NullIf { func, left, right, ty, collation } => {
+                let equal = self.compare_pair(select, *func, left, right, *collation)?;
+                let value = self.expr(select, left)?;
+                let sql = format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", dialect.branch(&value)?);
+                mixed(sql, *ty, &[value])?
+            }
+            Expr::IsDistinct { func, left, right, collation } => {
+                let equal = self.compare_pair(select, *func, left, right, *collation)?;
+                let (l, r) = (self.expr(select, left)?.sql, self.expr(select, right)?.sql);
+                bool_term(format!("(CASE WHEN ({l} IS NULL) OR ({r} IS NULL) THEN ({l} IS NULL) <> ({r} IS NULL) ELSE NOT {equal} END)"))
+            }
+            Expr::InList { func, any, left, list, collation } => {
+                let class = membership(*func, *any, *collation)?;
+                let left = self.expr(select, left)?;
+                let mut items = Vec::new();
+                for item in list {
+                    let item = self.expr(select, item)?;
+                    items.push(dialect.comparable(class, &item)?);
+                }
+                if items.is_empty() {
+                    return Err("an empty list".into());
+                }
+                let not = if *any { "" } else { "NOT " };
+                bool_term(format!("({} {not}IN ({}))", dialect.comparable(class, &left)?, items.join(", ")))
+            }
+            Expr::Relabel { arg, ty } => {
+                let term = self.expr(select, arg)?;
+                let text = |t: &PgType| matches!(t.base, oid::TEXT | oid::VARCHAR);
+                if !(text(&term.ty) && text(ty)) && term.ty.base != ty.base {
+                    return Err("a cast between these types".into());
+                }
+                Term { ty: *ty, ..term }
+            }
+            Expr::Exists { rel } => {
+                let inner = self.subquery(select, rel)?;
+                let list = match &inner.group {
+                    None => vec!["1".to_string()],
+                    Some(_) => inner.columns.iter().map(|(_, t)| t.sql.clone()).collect(),
+                };
+                bool_term(format!("EXISTS ({})", self.render(&inner, &list)?))
+            }
+            Expr::ScalarSubquery { rel, column, ty } => {
+                let inner = self.subquery(select, rel)?;
+                let term = inner.get(*column).cloned().ok_or("a column that is lost")?;
+                if inner.distinct && inner.columns.len() > 1 {
+                    return Err("DISTINCT in a subquery".into());
+                }
+                let sql = format!("({})", self.render(&inner, std::slice::from_ref(&term.sql))?);
+                Term { sql, ty: *ty, form: Form::Computed, digits: term.digits, chars: term.chars }
+            }
+            Expr::AnySubquery { any, comparisons, rel } => self.any_subquery(select, *any, comparisons, rel)?,
+            Expr::Greatest { .. } | Expr::Least { .. } => return Err("GREATEST or LEAST".into()),
+            Expr::ViaText { .. } => return Err("a cast through text".into()),
+            Expr::Array { .. } | Expr::AnyArray { .. } => return Err("an array".into()),
+        })
+    }
+
+    fn joined(&mut self, select: &mut Select, args: &[Expr], with: &str) -> Result<String> {
+        let parts = args.iter().map(|a| Ok(self.expr(select, a)?.sql)).collect::<Result<Vec<_>>>()?;
+        Ok(format!("({})", parts.join(with)))
+    }
+
+    fn compare_pair(&mut self, select: &mut Select, func: u32, left: &Expr, right: &Expr, collation: Collation) -> Result<String> {
+        let Some(Meaning::Compare(Cmp::Eq, class)) = meaning::scalar(func) else { return Err("an equality that it does not have".into()) };
+        check_collation(Cmp::Eq, class, collation)?;
+        let (l, r) = (self.expr(select, left)?, self.expr(select, right)?);
+        self.dialect()?.compare(Cmp::Eq, class, &l, &r)
+    }
+
+    fn call(&mut self, select: &mut Select, func: u32, args: &[Expr], ty: PgType, collation: Collation) -> Result<Term> {
+        let dialect = self.dialect()?;
+        let meaning = meaning::scalar(func).ok_or_else(|| match weir_plan::functions::row(func) {
+            Some(row) => format!("function {}", row.name),
+            None => format!("function with OID {func}"),
+        })?;
+        let terms = args.iter().map(|a| self.expr(select, a)).collect::<Result<Vec<_>>>()?;
+        match (meaning, terms.as_slice()) {
+            (Meaning::Compare(cmp, class), [l, r]) => {
+                check_collation(cmp, class, collation)?;
+                Ok(Term::computed(dialect.compare(cmp, class, l, r)?, PgType::BOOL))
+            }
+            (Meaning::NumericArith(op), [l, r]) => numeric(dialect, op, l, r, ty),
+            (Meaning::NumericNegate, [a]) => Ok(Term::computed(format!("(-{})", a.sql), ty).with_digits(Some(a.digits.ok_or("a numeric without a declared scale")?))),
+            (Meaning::Compare(..) | Meaning::NumericArith(_) | Meaning::NumericNegate, _) => Err("an operator with other than its operands".into()),
+            (other, terms) => dialect.call(other, terms, ty),
+        }
+    }
+
+    /// A subquery whose expressions may use the columns of `select`.
+    fn subquery(&mut self, select: &mut Select, rel: &Rel) -> Result<Select> {
+        self.outer.push(select.columns.clone());
+        let depth = self.outer.len();
+        let inner = self.rel(rel);
+        self.outer.truncate(depth - 1);
+        let inner = inner?;
+        // What the subquery uses of queries further out, this one uses too; telling them apart is not worth it.
+        if inner.correlated && depth > 1 {
+            select.correlated = true;
+        }
+        Ok(inner)
+    }
+
+    fn any_subquery(&mut self, select: &mut Select, any: bool, comparisons: &[SubqueryComparison], rel: &Rel) -> Result<Term> {
+        let dialect = self.dialect()?;
+        let mut inner = self.subquery(select, rel)?;
+        if inner.distinct || inner.limit.is_some() || inner.offset.is_some() {
+            inner = self.wrap(inner)?;
+        }
+        let (mut left, mut list) = (Vec::new(), Vec::new());
+        for c in comparisons {
+            let class = membership(c.func, any, c.collation)?;
+            let l = self.expr(select, &c.left)?;
+            left.push(dialect.comparable(class, &l)?);
+            let term = inner.get(c.column).ok_or("a column that is lost")?;
+            list.push(dialect.comparable(class, term)?);
+        }
+        if comparisons.len() != 1 && !any {
+            return Err("ALL over rows".into());
+        }
+        let sql = self.render(&inner, &list)?;
+        let left = if left.len() == 1 { left.remove(0) } else { format!("({})", left.join(", ")) };
+        Ok(Term::computed(format!("({left} {}IN ({sql}))", if any { "" } else { "NOT " }), PgType::BOOL))
+    }
+}
+
+/// The class of `= ANY` or `<> ALL`.
+fn membership(func: u32, any: bool, collation: Collation) -> Result<Class> {
+    match (meaning::scalar(func), any) {
+        (Some(Meaning::Compare(cmp @ Cmp::Eq, class)), true) | (Some(Meaning::Compare(cmp @ Cmp::Ne, class)), false) => {
+            check_collation(cmp, class, collation)?;
+            Ok(class)
+        }
+        _ => Err("ANY or ALL with this operator".into()),
+    }
+}
+
+fn check_collation(cmp: Cmp, class: Class, collation: Collation) -> Result<()> {
+    if !matches!(class, Class::Text | Class::Bpchar) {
+        return Ok(());
+    }
+    match (cmp, collation) {
+        (_, Collation::C | Collation::CodePoint) | (Cmp::Eq | Cmp::Ne, Collation::Locale) => Ok(()),
+        _ => Err("a comparison of text under a collation other than C".into()),
+    }
+}
+
+/// Exact arithmetic of decimals: only if every result fits the engine's.
+fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType) -> Result<Term> {
+    let ((lp, ls), (rp, rs)) = (l.digits.ok_or("a numeric without a declared scale")?, r.digits.ok_or("a numeric without a declared scale")?);
+    let (digits, sign) = match op {
+        Arith::Mul => ((lp + rp, ls + rs), "*"),
+        Arith::Add | Arith::Sub => {
+            let scale = ls.max(rs);
+            (((lp - ls.min(lp)).max(rp - rs.min(rp)) + 1 + scale, scale), if op == Arith::Add { "+" } else { "-" })
+        }
+    };
+    let (precision, scale) = dialect.decimal_limits();
+    if digits.0 > precision || digits.1 > scale {
+        return Err("arithmetic of more digits than its decimals have".into());
+    }
+    Ok(Term::computed(format!("({} {sign} {})", l.sql, r.sql), ty).with_digits(Some(digits)))
+}
+
+/// The value of CASE or COALESCE: numerics of different scales would get one there.
+fn mixed(sql: String, ty: PgType, values: &[Term]) -> Result<Term> {
+    let values: Vec<&Term> = values.iter().filter(|v| !matches!(v.constant(), Some(Scalar::Null))).collect();
+    if values.iter().any(|v| v.ty.base != ty.base && !(v.ty.base == oid::VARCHAR && ty.base == oid::TEXT)) {
+        return Err("CASE of several types".into());
+    }
+    let chars = values.iter().map(|v| v.chars).collect::<Option<Vec<_>>>().and_then(|c| c.into_iter().max());
+    if ty.base != oid::NUMERIC {
+        return Ok(Term::computed(sql, ty).with_chars(chars));
+    }
+    let digits = values.iter().map(|v| v.digits).collect::<Option<Vec<_>>>().ok_or("CASE of numerics without a declared scale")?;
+    let scale = digits.first().ok_or("CASE of NULLs")?.1;
+    if digits.iter().any(|d| d.1 != scale) {
+        return Err("CASE of numerics of different scales".into());
+    }
+    let precision = digits.iter().map(|d| d.0).max().unwrap_or(0);
+    Ok(Term::computed(sql, ty).with_digits(Some((precision, scale))))
+}

@@ -1,0 +1,252 @@
+//! A part of the plan as one SELECT.
+//!
+//! Invariants:
+//! - Operators are folded into one SELECT as long as its clauses allow (FROM, WHERE, GROUP BY, DISTINCT, ORDER BY, LIMIT, in this order); what comes
+//!   out of order makes the SELECT a derived table.
+//! - A correlated subquery never becomes a derived table: not every engine lets one see the outer query.
+//! - Parameters stand in the text as `\u{1}index\u{1}` until the end; literals and identifiers hold no such character.
+
+mod expr;
+mod rel;
+
+use crate::descriptor::{Engine, Options};
+use crate::dialect::{Dialect, Form, Result, Term};
+use std::collections::HashMap;
+use weir_plan::ir::{ColId, Remote, RemoteColumn, Rel, Scalar, Scan, ServerRef, SqlPart};
+use weir_plan::types::PgType;
+
+/// What the catalogs say of a foreign table.
+#[derive(Debug, Clone)]
+pub struct ForeignTable {
+    pub engine: &'static str,
+    pub server: ServerRef,
+    pub server_name: String,
+    pub server_options: Vec<(String, String)>,
+    pub table_options: Vec<(String, String)>,
+    pub schema: String,
+    pub name: String,
+    /// By attribute number: the column's name, and its options.
+    pub columns: HashMap<i16, (String, Vec<(String, String)>)>,
+}
+
+/// Knows the foreign tables of a plan.
+pub type Tables<'a> = &'a dyn Fn(&Scan) -> Option<std::rc::Rc<ForeignTable>>;
+
+/// The columns in sight of an expression.
+type Scope = Vec<(ColId, Term)>;
+
+/// One SELECT under construction.
+#[derive(Debug, Clone, Default)]
+struct Select {
+    from: String,
+    filter: Vec<String>,
+    /// GROUP BY keys; `None` if there is no grouping.
+    group: Option<Vec<String>>,
+    distinct: bool,
+    order: Vec<String>,
+    limit: Option<u64>,
+    offset: Option<u64>,
+    columns: Scope,
+    /// Uses columns of an enclosing query.
+    correlated: bool,
+}
+
+impl Select {
+    /// Only FROM and WHERE so far.
+    fn is_plain(&self) -> bool {
+        self.group.is_none() && !self.distinct && self.order.is_empty() && self.limit.is_none() && self.offset.is_none()
+    }
+
+    fn get(&self, id: ColId) -> Option<&Term> {
+        self.columns.iter().find(|(c, _)| *c == id).map(|(_, t)| t)
+    }
+}
+
+struct Builder<'a> {
+    tables: Tables<'a>,
+    /// Of the first table met; all others must be on it.
+    site: Option<Site>,
+    aliases: u32,
+    /// Enclosing queries' columns, outermost first.
+    outer: Vec<Scope>,
+    /// A subquery being built uses one of them.
+    used_outer: bool,
+}
+
+struct Site {
+    engine: &'static Engine,
+    server: ServerRef,
+    name: String,
+}
+
+/// The statement that answers a relation, with the columns asked for.
+///
+/// # Errors
+/// Why the relation's server cannot answer it exactly.
+pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> {
+    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false };
+    let select = builder.rel(rel)?;
+    if select.correlated {
+        return Err("a correlated part of a query on its own".into());
+    }
+    let dialect = builder.dialect()?;
+    let (mut columns, mut list) = (Vec::new(), Vec::new());
+    for id in wanted {
+        let term = select.get(*id).ok_or("a column that is lost")?;
+        if !dialect.returns(&term.ty) {
+            return Err("a result of this type".into());
+        }
+        if weir_plan::types::arrow_type(&term.ty).is_none() {
+            return Err("a result of an unknown type".into());
+        }
+        columns.push(RemoteColumn { id: *id, ty: term.ty, name: plain_name(&term.sql) });
+        list.push(term.sql.clone());
+    }
+    if list.is_empty() {
+        list.push("1".into());
+    }
+    if select.distinct && select.columns.iter().any(|(c, _)| !wanted.contains(c)) {
+        return Err("DISTINCT over columns that are not asked for".into());
+    }
+    let sql = builder.render(&select, &list)?;
+    let site = builder.site.ok_or("no remote table")?;
+    Ok(Remote { server: site.server, name: site.name, sql: parts(&sql)?, columns })
+}
+
+/// The last identifier of a column reference, else `?column?`, for messages.
+fn plain_name(sql: &str) -> String {
+    let quote = |c: char| c == '`' || c == '"';
+    let mut pieces = sql.split(quote).filter(|p| !p.is_empty());
+    match (pieces.next(), pieces.next(), pieces.next(), pieces.next()) {
+        (Some(_), Some("."), Some(name), None) => name.to_owned(),
+        _ => "?column?".into(),
+    }
+}
+
+impl Builder<'_> {
+    fn dialect(&self) -> Result<&'static dyn Dialect> {
+        self.site.as_ref().map(|s| s.engine.dialect).ok_or_else(|| "a part without a remote table".into())
+    }
+
+    fn alias(&mut self) -> Result<String> {
+        self.aliases += 1;
+        self.dialect()?.ident(&format!("t{}", self.aliases))
+    }
+
+    /// A scan of a foreign table.
+    fn scan(&mut self, scan: &Scan) -> Result<Select> {
+        let table = (self.tables)(scan).ok_or_else(|| format!("{} is not a table of a remote server", scan.name))?;
+        let engine = crate::registry::by_name(table.engine).ok_or("an unknown engine")?;
+        match &self.site {
+            Some(site) if site.server != table.server => return Err(format!("tables of two servers, {} and {}", site.name, table.server_name)),
+            Some(_) => {}
+            None => self.site = Some(Site { engine, server: table.server, name: table.server_name.clone() }),
+        }
+        let dialect = engine.dialect;
+        let options = Options { engine, given: &table.server_options };
+        let name = dialect.table(&options, &table.table_options, &table.schema, &table.name)?;
+        let alias = self.alias()?;
+        let mut columns = Vec::new();
+        for c in &scan.columns {
+            let (local, own) = table.columns.get(&c.attnum).ok_or("a column that is gone")?;
+            let remote = own.iter().find(|(o, _)| o == "column_name").map_or(local.as_str(), |(_, v)| v);
+            let digits = c.ty.numeric_precision_scale().and_then(|(p, s)| Some((u32::try_from(p).ok()?, u32::try_from(s).ok()?)));
+            let sql = format!("{alias}.{}", dialect.ident(remote)?);
+            columns.push((c.id, Term { sql, ty: c.ty, form: Form::Column, digits, chars: c.ty.char_length() }));
+        }
+        Ok(Select { from: format!("{name} AS {alias}"), columns, ..Select::default() })
+    }
+
+    /// The SELECT with this select list.
+    fn render(&self, select: &Select, list: &[String]) -> Result<String> {
+        let mut sql = format!("SELECT {}{}", if select.distinct { "DISTINCT " } else { "" }, list.join(", "));
+        if !select.from.is_empty() {
+            sql.push_str(&format!(" FROM {}", select.from));
+        }
+        if !select.filter.is_empty() {
+            sql.push_str(&format!(" WHERE {}", select.filter.join(" AND ")));
+        }
+        if let Some(keys) = select.group.as_ref().filter(|k| !k.is_empty()) {
+            sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+        }
+        if !select.order.is_empty() {
+            sql.push_str(&format!(" ORDER BY {}", select.order.join(", ")));
+        }
+        if select.limit.is_some() || select.offset.is_some() {
+            sql.push_str(&self.dialect()?.limit(select.limit, select.offset));
+        }
+        Ok(sql)
+    }
+
+    /// The SELECT as a derived table.
+    fn wrap(&mut self, select: Select) -> Result<Select> {
+        if select.correlated {
+            return Err("a correlated subquery that would have to be a derived table".into());
+        }
+        let dialect = self.dialect()?;
+        let alias = self.alias()?;
+        let (mut list, mut columns) = (Vec::new(), Vec::new());
+        for (id, term) in &select.columns {
+            let name = dialect.ident(&format!("c{}", id.0))?;
+            list.push(format!("{} AS {name}", term.sql));
+            let there = Term { sql: format!("{alias}.{name}"), ty: term.ty, form: Form::Column, digits: term.digits, chars: term.chars };
+            // A computed numeric of unknown scale does not become one with a known scale by being named.
+            let form = if term.ty.base == weir_plan::types::oid::NUMERIC && term.form != Form::Column { Form::Computed } else { Form::Column };
+            columns.push((*id, Term { form, ..there }));
+        }
+        if list.is_empty() {
+            list.push("1 AS one".into());
+        }
+        let sql = self.render(&select, &list)?;
+        Ok(Select { from: format!("({sql}) AS {alias}"), columns, ..Select::default() })
+    }
+
+    fn plain(&mut self, select: Select) -> Result<Select> {
+        if select.is_plain() { Ok(select) } else { self.wrap(select) }
+    }
+
+    fn param(&self, index: u32, ty: PgType) -> Term {
+        Term { sql: format!("\u{1}{index}:{}:{}:{}\u{1}", ty.oid, ty.base, ty.typmod), ty, form: Form::Computed, digits: None, chars: None }
+    }
+}
+
+/// Cuts the text at its parameters.
+fn parts(sql: &str) -> Result<Vec<SqlPart>> {
+    let mut parts = Vec::new();
+    for (i, piece) in sql.split('\u{1}').enumerate() {
+        if i % 2 == 0 {
+            if !piece.is_empty() {
+                parts.push(SqlPart::Text(piece.to_owned()));
+            }
+            continue;
+        }
+        let mut numbers = piece.split(':');
+        let mut next = || numbers.next().ok_or("a parameter that was lost");
+        let lost = |_| "a parameter that was lost";
+        let index = next()?.parse().map_err(lost)?;
+        let oid = next()?.parse().map_err(lost)?;
+        let base = next()?.parse().map_err(lost)?;
+        let typmod = next()?.parse().map_err(lost)?;
+        parts.push(SqlPart::Param { index, ty: PgType { oid, base, typmod } });
+    }
+    Ok(parts)
+}
+
+/// The statement with the values of its parameters; without them, numbered placeholders (for EXPLAIN).
+///
+/// # Errors
+/// A value that the engine cannot hold.
+pub fn text(parts: &[SqlPart], params: Option<&[Scalar]>, dialect: &dyn Dialect) -> Result<String> {
+    let mut sql = String::new();
+    for part in parts {
+        match (part, params) {
+            (SqlPart::Text(text), _) => sql.push_str(text),
+            (SqlPart::Param { index, .. }, None) => sql.push_str(&format!("${}", index + 1)),
+            (SqlPart::Param { index, ty }, Some(values)) => {
+                let value = values.get(*index as usize).ok_or("a parameter without a value")?;
+                sql.push_str(&dialect.literal(value, ty)?);
+            }
+        }
+    }
+    Ok(sql)
+}

@@ -1,0 +1,215 @@
+//! Relations.
+
+use super::{Builder, Select};
+use crate::dialect::{Form, Result, Term};
+use crate::meaning::{self, AggMeaning};
+use weir_plan::ir::{AggCall, Aggregate, Expr, Join, JoinKind, Rel, Scalar, SortKey};
+use weir_plan::types::oid;
+
+impl Builder<'_> {
+    pub(super) fn rel(&mut self, rel: &Rel) -> Result<Select> {
+        match rel {
+            Rel::Scan(scan) => self.scan(scan),
+            Rel::Filter { input, predicate } => {
+                let select = self.rel(input)?;
+                let mut select = self.plain(select)?;
+                self.filter(&mut select, predicate)?;
+                Ok(select)
+            }
+            Rel::Project { input, exprs } => {
+                let select = self.rel(input)?;
+                // DISTINCT and LIMIT have been decided over the columns before.
+                let mut select = if select.distinct { self.wrap(select)? } else { select };
+                let mut columns = Vec::new();
+                for named in exprs {
+                    columns.push((named.id, self.expr(&mut select, &named.expr)?));
+                }
+                select.columns = columns;
+                Ok(select)
+            }
+            Rel::Join(join) => self.join(join),
+            Rel::Aggregate(aggregate) => self.aggregate(aggregate),
+            Rel::Distinct { input } => {
+                let select = self.rel(input)?;
+                let mut select = if select.distinct || !select.order.is_empty() || select.limit.is_some() || select.offset.is_some() { self.wrap(select)? } else { select };
+                let dialect = self.dialect()?;
+                for (_, term) in &mut select.columns {
+                    *term = Term { sql: dialect.key(term)?, form: Form::Computed, ..term.clone() };
+                }
+                select.distinct = true;
+                Ok(select)
+            }
+            Rel::Sort { input, keys } => {
+                let select = self.rel(input)?;
+                self.sort(select, keys)
+            }
+            Rel::Limit { input, offset, limit } => {
+                let select = self.rel(input)?;
+                let mut select = if select.limit.is_some() || select.offset.is_some() { self.wrap(select)? } else { select };
+                select.limit = bound(limit.as_ref())?;
+                select.offset = bound(offset.as_ref())?.filter(|n| *n > 0);
+                Ok(select)
+            }
+            Rel::OneRow | Rel::Values { .. } => Err("rows that are not of a remote table".into()),
+            Rel::Window { .. } => Err("a window function".into()),
+            Rel::DistinctOn { .. } => Err("DISTINCT ON".into()),
+            Rel::SetOp(_) => Err("a set operation".into()),
+            Rel::With { .. } | Rel::CteRef { .. } => Err("a common table expression".into()),
+            Rel::Remote(_) => Err("a part that is remote already".into()),
+        }
+    }
+
+    fn filter(&mut self, select: &mut Select, predicate: &Expr) -> Result<()> {
+        let conjuncts = match predicate {
+            Expr::And(args) => args.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        for c in conjuncts {
+            let term = self.expr(select, c)?;
+            select.filter.push(term.sql);
+        }
+        Ok(())
+    }
+
+    /// A side of a join: FROM and WHERE only. With `nullable`, columns that are mere references, and no WHERE.
+    fn side(&mut self, rel: &Rel, nullable: bool) -> Result<Select> {
+        let select = self.rel(rel)?;
+        let select = self.plain(select)?;
+        if nullable && select.columns.iter().any(|(_, t)| t.form != Form::Column) { self.wrap(select) } else { Ok(select) }
+    }
+
+    fn join(&mut self, join: &Join) -> Result<Select> {
+        if join.lateral {
+            return Err("LATERAL".into());
+        }
+        let (left_nullable, right_nullable) = match join.kind {
+            JoinKind::Inner => (false, false),
+            JoinKind::Left => (false, true),
+            JoinKind::Right => (true, false),
+            JoinKind::Full => return Err("FULL JOIN".into()),
+            JoinKind::Semi | JoinKind::Anti => return self.semi(join),
+        };
+        let left = self.side(&join.left, left_nullable)?;
+        let right = self.side(&join.right, right_nullable)?;
+        let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), correlated: left.correlated || right.correlated, ..Select::default() };
+        let mut on = Vec::new();
+        if let Some(condition) = &join.on {
+            on.push(self.expr(&mut both, condition)?.sql);
+        }
+        // A nullable side's own filter belongs to the join's condition.
+        for (side, nullable) in [(&left, left_nullable), (&right, right_nullable)] {
+            if nullable { on.extend(side.filter.iter().cloned()) } else { both.filter.extend(side.filter.iter().cloned()) }
+        }
+        let word = match join.kind {
+            JoinKind::Left => "LEFT JOIN",
+            JoinKind::Right => "RIGHT JOIN",
+            _ if on.is_empty() => "CROSS JOIN",
+            _ => "INNER JOIN",
+        };
+        if on.is_empty() && join.kind != JoinKind::Inner {
+            on.push("(1 = 1)".into());
+        }
+        let condition = if on.is_empty() { String::new() } else { format!(" ON {}", on.join(" AND ")) };
+        let right_from = if right.from.contains(" JOIN ") { format!("({})", right.from) } else { right.from };
+        let left_from = if left_nullable && left.from.contains(" JOIN ") { format!("({})", left.from) } else { left.from };
+        both.from = format!("{left_from} {word} {right_from}{condition}");
+        Ok(both)
+    }
+
+    /// Rows of the left side with or without a match, as EXISTS.
+    fn semi(&mut self, join: &Join) -> Result<Select> {
+        let mut left = self.side(&join.left, false)?;
+        let right = self.side(&join.right, false)?;
+        let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), ..Select::default() };
+        let mut filter = right.filter.clone();
+        if let Some(condition) = &join.on {
+            filter.push(self.expr(&mut both, condition)?.sql);
+        }
+        let inner = Select { from: right.from, filter, ..Select::default() };
+        let sql = self.render(&inner, &["1".into()])?;
+        let not = if join.kind == JoinKind::Anti { "NOT " } else { "" };
+        left.filter.push(format!("({not}EXISTS ({sql}))"));
+        left.correlated |= right.correlated || both.correlated;
+        Ok(left)
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Select> {
+        if aggregate.grouping_sets.is_some() || !aggregate.groupings.is_empty() {
+            return Err("GROUPING SETS".into());
+        }
+        let input = self.rel(&aggregate.input)?;
+        let mut select = self.plain(input)?;
+        let dialect = self.dialect()?;
+        let (mut columns, mut keys) = (Vec::new(), Vec::new());
+        for group in &aggregate.groups {
+            let term = self.expr(&mut select, &group.expr)?;
+            if term.constant().is_some() || term.sql.contains('\u{1}') {
+                return Err("a constant as a group".into());
+            }
+            let key = dialect.key(&term)?;
+            keys.push(key.clone());
+            let form = if term.ty.base == oid::NUMERIC { term.form.clone() } else { Form::Computed };
+            columns.push((group.id, Term { sql: key, form, ..term }));
+        }
+        for call in &aggregate.calls {
+            columns.push((call.id, self.agg_call(&mut select, &call.expr)?));
+        }
+        select.group = Some(keys);
+        select.columns = columns;
+        if aggregate.groups.is_empty() && aggregate.calls.is_empty() {
+            return Err("a group of nothing".into());
+        }
+        Ok(select)
+    }
+
+    fn agg_call(&mut self, select: &mut Select, call: &AggCall) -> Result<Term> {
+        if !call.direct.is_empty() {
+            return Err("an ordered-set aggregate".into());
+        }
+        let meaning = meaning::aggregate(call.func).ok_or("an aggregate that it does not have")?;
+        let dialect = self.dialect()?;
+        let arg = match call.args.as_slice() {
+            [] => None,
+            [one] => Some(self.expr(select, one)?),
+            _ => return Err("an aggregate of several arguments".into()),
+        };
+        let Some(filter) = &call.filter else { return dialect.aggregate(meaning, arg.as_ref(), call.distinct, call.ty) };
+        let filter = self.expr(select, filter)?;
+        match (meaning, arg) {
+            (AggMeaning::CountStar, _) => {
+                let one = Term::computed(format!("CASE WHEN {} THEN 1 END", filter.sql), call.ty);
+                dialect.aggregate(AggMeaning::Count, Some(&one), false, call.ty)
+            }
+            (_, Some(arg)) => {
+                let only = Term { sql: format!("CASE WHEN {} THEN {} END", filter.sql, dialect.branch(&arg)?), ..arg };
+                dialect.aggregate(meaning, Some(&only), call.distinct, call.ty)
+            }
+            _ => Err("an aggregate without an argument".into()),
+        }
+    }
+
+    fn sort(&mut self, select: Select, keys: &[SortKey]) -> Result<Select> {
+        let blocked = select.distinct || !select.order.is_empty() || select.limit.is_some() || select.offset.is_some();
+        let mut select = if blocked { self.wrap(select)? } else { select };
+        let dialect = self.dialect()?;
+        let mut order = Vec::new();
+        for key in keys {
+            let term = self.expr(&mut select, &key.expr)?;
+            if term.constant().is_some() || term.sql.contains('\u{1}') {
+                return Err("a constant as a sort key".into());
+            }
+            order.extend(dialect.order(&term, key.descending, key.nulls_first)?);
+        }
+        select.order = order;
+        Ok(select)
+    }
+}
+
+/// A constant LIMIT or OFFSET.
+fn bound(expr: Option<&Expr>) -> Result<Option<u64>> {
+    match expr {
+        None | Some(Expr::Const { value: Scalar::Null, .. }) => Ok(None),
+        Some(Expr::Const { value: Scalar::Int8(n), .. }) if *n >= 0 => Ok(u64::try_from(*n).ok()),
+        Some(_) => Err("LIMIT or OFFSET that is not a constant".into()),
+    }
+}
