@@ -2,14 +2,15 @@
 # Kills the engine, the background worker and the server again and again while pgbench writes, and checks after each
 # recovery that the mirror holds what the heap holds: no row lost, none doubled.
 #
-# WEIR_CRASHES: rounds (default 6; each kills one of the three). Prints "ok N - what" and "not ok N - what" lines and
+# WEIR_CRASHES: rounds (default 8; each kills one of the three, every fourth while a segment is being written). Prints "ok N - what" and "not ok N - what" lines and
 # ends with "crash test done".
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/pg.sh
 . scripts/pg.sh
 
-: "${WEIR_CRASHES:=6}"
+: "${WEIR_CRASHES:=8}"
+tables="pgbench_accounts pgbench_tellers pgbench_branches pgbench_history churn keyed emptied bulk"
 cluster=crash
 db=bench
 number=0
@@ -48,7 +49,7 @@ run_load() {
     local child=
     trap 'kill "$child" 2>/dev/null; exit 0' TERM
     while :; do
-        pg_client $cluster pgbench -n -c 4 -j 2 -T 600 -f tests/crash/write.sql $db >/dev/null 2>&1 &
+        pg_client $cluster pgbench -n -c 4 -j 2 -T 600 -f tests/crash/write.sql@60 -f tests/crash/odd.sql@15 -f tests/crash/large.sql@1 $db >/dev/null 2>&1 &
         child=$!
         wait "$child" || sleep 0.3
     done
@@ -86,7 +87,28 @@ fingerprint() { # route
         UNION ALL SELECT 'branches', count(*), count(DISTINCT bid), sum(bid), sum(bbalance), sum(bbalance::bigint * bid) FROM pgbench_branches
         UNION ALL SELECT 'history', count(*), count(DISTINCT aid), sum(aid), sum(delta), sum(delta::bigint * aid) FROM pgbench_history
         UNION ALL SELECT 'churn', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM churn
+        UNION ALL SELECT 'keyed', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM keyed
+        UNION ALL SELECT 'emptied', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM emptied
+        UNION ALL SELECT 'bulk', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM bulk
         ORDER BY 1; SELECT 'routed ' || (routed AND NOT fallback) FROM weir.last_route()"
+}
+
+# Every column of every row, by checksum.
+verify() { # what happened
+    local table differ=
+    for table in $tables; do
+        [ "$(query "SET statement_timeout = '60s'; SELECT matches FROM weir.verify('$table')")" = t ] || differ+=" $table"
+    done
+    if [ -z "$differ" ]; then report ok "$1: verified"; else report "not ok" "$1: weir.verify finds differences in$differ"; fi
+}
+
+# Waits (not for long) until a segment is being written: its file has a number behind its name until it is complete.
+while_flushing() {
+    local end=$((SECONDS + 8)) segments
+    segments=$(pg_dir $cluster)/data/pg_weir
+    while [ $SECONDS -lt $end ]; do
+        if compgen -G "$segments/*/segments/*/*/*#*" >/dev/null; then return 0; fi
+    done
 }
 
 compare() { # what happened
@@ -103,25 +125,28 @@ compare() { # what happened
         report "not ok" "$1: the check itself was not answered by the engine ($(tail -n 1 <<<"$mirror"))"
     elif [ "$heap" = "$(grep -v '^routed' <<<"$mirror")" ]; then
         report ok "$1: mirror and heap agree"
+        verify "$1"
     else
         report "not ok" "$1: mirror and heap differ"
         diff <(echo "$heap") <(grep -v '^routed' <<<"$mirror") || true
     fi
 }
 
-pg_init $cluster "autovacuum_naptime = 1min" "restart_after_crash = on" "wal_sender_timeout = 10s"
+pg_init $cluster "autovacuum_naptime = 1min" "restart_after_crash = on" "wal_sender_timeout = 10s" "logical_decoding_work_mem = 64kB"
 pg_start $cluster
 pg_query $cluster postgres "CREATE DATABASE $db"
 pg_client $cluster pgbench -i -s 1 -q $db >/dev/null 2>&1
 query "CREATE EXTENSION pg_weir" >/dev/null
 query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL; CREATE TABLE churn (id int PRIMARY KEY, v int, filler text);
-    INSERT INTO churn SELECT i, i, repeat('x', i % 3000) FROM generate_series(1, 2000) i"
+    INSERT INTO churn SELECT i, i, repeat('x', i % 3000) FROM generate_series(1, 2000) i;
+    CREATE TABLE keyed (id int PRIMARY KEY, v int); INSERT INTO keyed SELECT i, i FROM generate_series(1, 500) i;
+    CREATE TABLE emptied (id int PRIMARY KEY, v int); CREATE TABLE bulk (id bigserial PRIMARY KEY, v int, filler text)"
 
 run_load &
 load=$!
 sleep 1
 # The initial copy runs beside the writes.
-query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history', 'churn']) t" >/dev/null
+query "SELECT weir.mirror(t::regclass) FROM unnest(string_to_array('$tables', ' ')) t" >/dev/null
 compare "copy beside writes"
 
 for round in $(seq "$WEIR_CRASHES"); do
@@ -130,7 +155,7 @@ for round in $(seq "$WEIR_CRASHES"); do
     wait_until 60 "an engine" has_engine || true
     # Not always at the same point of the load.
     sleep "$((1 + RANDOM % 2)).$((RANDOM % 10))"
-    case $((round % 3)) in
+    case $((round % 4)) in
         1)
             what="round $round, engine killed"
             before=$(query "SELECT pg_postmaster_start_time()")
@@ -159,6 +184,12 @@ for round in $(seq "$WEIR_CRASHES"); do
             as_pg truncate -s 0 "$(pg_log $cluster)"
             ;;
         0)
+            what="round $round, server killed while it flushes"
+            while_flushing
+            pg_crash $cluster || report "not ok" "$what: a process outlived the server"
+            pg_start $cluster
+            ;;
+        3)
             what="round $round, server killed"
             pg_crash $cluster || report "not ok" "$what: a process outlived the server"
             pg_start $cluster

@@ -119,8 +119,21 @@ pub fn wait(socket: Option<i32>, socket_events: u32, timeout: Duration) -> u32 {
         // SAFETY: as above.
         unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
     }
+    end_if_asked();
     pgrx::check_for_interrupts!();
     woken
+}
+
+/// SIGTERM while nothing is done is an ordinary end, and no FATAL in the log. (Elsewhere the check for interrupts ends the process.)
+fn end_if_asked() {
+    // SAFETY: plain reads of this process's state; proc_exit does not return, and what Rust owns ends with the process.
+    unsafe {
+        if pg_sys::ProcDiePending == 0 || pg_sys::InterruptHoldoffCount != 0 || pg_sys::CritSectionCount != 0 || pg_sys::MyBgworkerEntry.is_null() {
+            return;
+        }
+        // One that the postmaster is to start again must not end with success.
+        pg_sys::proc_exit(i32::from((*pg_sys::MyBgworkerEntry).bgw_restart_time != pg_sys::BGW_NEVER_RESTART));
+    }
 }
 
 /// Runs `f` in a transaction of its own with an active snapshot. An error of Postgres passes through and leaves the transaction open,

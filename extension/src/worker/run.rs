@@ -41,6 +41,9 @@ const DECODE_BUDGET: Duration = Duration::from_millis(50);
 /// Failures further apart than this have nothing to do with each other.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
+/// How often tables are looked at that could not be followed: not everything that helps them is announced.
+const OBSTACLE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long after a failure to create the slot the next attempt comes.
 const SLOT_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -154,6 +157,7 @@ struct Worker {
     asked_at: Option<Instant>,
     decoded_at: Instant,
     catalog_due: Instant,
+    obstacles_due: Instant,
     position_file: Option<File>,
     /// Whether there may be a slot to drop when nothing is mirrored.
     slot_may_exist: bool,
@@ -178,6 +182,7 @@ impl Worker {
             asked_at: None,
             decoded_at: now,
             catalog_due: now,
+            obstacles_due: now + OBSTACLE_INTERVAL,
             position_file: File::create(paths::position_file(database)).ok(),
             slot_may_exist: true,
             remembers_failure: true,
@@ -345,6 +350,10 @@ impl Worker {
     fn follow_catalog(&mut self) -> Result<bool> {
         self.catalog_due = Instant::now() + CATALOG_INTERVAL;
         let database = self.database;
+        if Instant::now() >= self.obstacles_due {
+            self.obstacles_due = Instant::now() + OBSTACLE_INTERVAL;
+            ALL_SUSPECT.set(true);
+        }
         let suspects = if ALL_SUSPECT.replace(false) { None } else { Some(SUSPECTS.take()) };
         let wanted = {
             let capture = self.decoder.as_mut().map(Decoder::capture);
