@@ -132,7 +132,7 @@ def main():
         "# Results",
         "",
         f"Written by `make bench` on {date.today()}: {os.cpu_count()} cores, {version}, TPC-H scale factor {scale}, medians of {runs} runs, hot.",
-        "Postgres has primary keys, foreign-key indexes, 4 GB of shared buffers, 512 MB of work_mem, two parallel workers and no just-in-time compilation.",
+        "Postgres has primary keys, foreign-key indexes, 4 GB of shared buffers, 512 MB of work_mem, two parallel workers and no just-in-time compilation; pg_weir has a weir.memory_limit of 4 GB.",
         "",
         "## TPC-H (seconds)",
         "",

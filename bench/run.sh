@@ -44,7 +44,7 @@ fi
 say "Postgres: $("$PG_CONFIG" --version), TPC-H $scale"
 pg_init $cluster "shared_buffers = 4GB" "effective_cache_size = 12GB" "work_mem = 512MB" "maintenance_work_mem = 512MB" \
     "max_wal_size = 16GB" "checkpoint_timeout = 30min" "max_parallel_workers_per_gather = 2" "random_page_cost = 1.1" \
-    "jit = off" "autovacuum_naptime = 1h" "fsync = on" "synchronous_commit = on"
+    "jit = off" "autovacuum_naptime = 1h" "fsync = on" "synchronous_commit = on" "weir.memory_limit = 4GB"
 pg_start $cluster
 pg_query $cluster postgres "CREATE DATABASE $db"
 conn="host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db"

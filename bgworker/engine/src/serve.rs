@@ -59,6 +59,23 @@ pub async fn run(dir: &Path, resources: Arc<Resources>, control: std::os::unix::
     result
 }
 
+/// The initial copy that a connection feeds. One batch is encoded while the next is received.
+struct CopyIn {
+    relid: u32,
+    generation: i64,
+    writing: Option<tokio::task::JoinHandle<Result<()>>>,
+}
+
+impl CopyIn {
+    /// Waits for the batch that is being written.
+    async fn written(&mut self) -> Result<()> {
+        match self.writing.take() {
+            Some(writing) => writing.await.map_err(|e| Error::internal(format!("a batch of the copy was not written: {e}")))?,
+            None => Ok(()),
+        }
+    }
+}
+
 /// A peer and what has been read from it.
 pub struct Connection {
     reader: OwnedReadHalf,
@@ -116,7 +133,7 @@ impl Connection {
             None => return Ok(()),
         }
         self.writer.send(&FromEngine::HelloOk { version: VERSION, pid: std::process::id().cast_signed() }).await?;
-        let mut copying = None;
+        let mut copying: Option<CopyIn> = None;
         while let Some(message) = self.receive().await? {
             let answer = match message {
                 ToEngine::Hello { .. } => Err(Error::internal("second Hello")),
@@ -128,10 +145,10 @@ impl Connection {
                 ToEngine::RemoteExecute { remote, sql } => self.remote(crate::remote::execute(&self.resources.clone(), &remote, &sql)).await,
                 ToEngine::RemoteQuery { remote, sql } => self.remote_query(*remote, sql).await,
                 ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
-                    copying = Some((relid, generation));
+                    copying = Some(CopyIn { relid, generation, writing: None });
                     self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|retry| Some(FromEngine::CopyGo { retry }))
                 }
-                ToEngine::CopyBatch { ipc, poisoned } => self.copy_batch(copying, ipc, &poisoned).await.map(|()| None),
+                ToEngine::CopyBatch { ipc, poisoned } => self.copy_batch(copying.as_mut(), ipc, poisoned).await.map(|()| None),
                 ToEngine::CopyEnd => self.copy_end(copying.take()).await,
                 ToEngine::Sync { lsn, timeout_ms } => {
                     wait_fresh(&self.resources, Freshness::Lsn(lsn), timeout_ms).await.map(|_| Some(FromEngine::Done { metrics: Metrics::default() }))
@@ -190,14 +207,19 @@ impl Connection {
         }
     }
 
-    async fn copy_batch(&mut self, copying: Option<(u32, i64)>, ipc: Vec<u8>, poisoned: &[i16]) -> Result<()> {
-        let (relid, generation) = copying.ok_or_else(|| Error::internal("CopyBatch before CopyBegin"))?;
-        self.resources.mirrors.copy_batch(relid, generation, arrow_ipc::from_bytes(ipc)?, poisoned).await
+    async fn copy_batch(&mut self, copying: Option<&mut CopyIn>, ipc: Vec<u8>, poisoned: Vec<i16>) -> Result<()> {
+        let copying = copying.ok_or_else(|| Error::internal("CopyBatch before CopyBegin"))?;
+        let batch = arrow_ipc::from_bytes(ipc)?;
+        copying.written().await?;
+        let (mirrors, relid, generation) = (Arc::clone(&self.resources.mirrors), copying.relid, copying.generation);
+        copying.writing = Some(tokio::spawn(async move { mirrors.copy_batch(relid, generation, batch, &poisoned).await }));
+        Ok(())
     }
 
-    async fn copy_end(&mut self, copying: Option<(u32, i64)>) -> Result<Option<FromEngine>> {
-        let (relid, generation) = copying.ok_or_else(|| Error::internal("CopyEnd before CopyBegin"))?;
-        self.resources.mirrors.copy_end(relid, generation).await?;
+    async fn copy_end(&mut self, copying: Option<CopyIn>) -> Result<Option<FromEngine>> {
+        let mut copying = copying.ok_or_else(|| Error::internal("CopyEnd before CopyBegin"))?;
+        copying.written().await?;
+        self.resources.mirrors.copy_end(copying.relid, copying.generation).await?;
         // The mirror becomes active once decoding has passed the snapshot.
         self.resources.wishes.send(FromEngineControl::CatchUp { lsn: 0 });
         Ok(Some(FromEngine::CopyDone))

@@ -16,7 +16,10 @@ use weir_plan::protocol::{FromEngine, ToEngine};
 ///
 /// From `make bench`, TPC-H at scale factor 1 on two cores: Postgres needs 4 to 12 µs for a unit of its cost, the engine 2.5 ns for a
 /// value of a scan. The quotient of the figures that favour Postgres most, so that a query is not routed to where it is slower.
-const ENGINE_COST_PER_VALUE: f64 = 2.5e-9 / 4.0e-6;
+const COST_PER_VALUE_READ: f64 = 2.5e-9 / 4.0e-6;
+
+/// The same for a value of the result, which crosses the socket and becomes a datum again: 50 ns there.
+const COST_PER_VALUE_RETURNED: f64 = 50e-9 / 4.0e-6;
 
 /// A first look, before the standard planner changes the query: a copy if the query may be routed.
 ///
@@ -101,7 +104,7 @@ unsafe fn take_over(
         return Err(reason);
     }
     // SAFETY: a finished plan has a plan tree.
-    let cost = unsafe { (*(*standard).planTree).total_cost };
+    let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
     if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
@@ -112,10 +115,11 @@ unsafe fn take_over(
     };
     // SAFETY: the query is a copy that may be changed.
     let mut translated = unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, session.clone()) }?;
-    let engine_cost = settings::min_cost() + translated.values_read * ENGINE_COST_PER_VALUE;
+    let values_returned = rows * translated.top.engine_columns.len() as f64;
+    let engine_cost = settings::min_cost() + translated.values_read * COST_PER_VALUE_READ + values_returned * COST_PER_VALUE_RETURNED;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     if foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost {
-        return Err(format!("cost {cost:.0} is below {engine_cost:.0}, what the engine's scans are estimated at"));
+        return Err(format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}"));
     }
     let pushed = push(&mut translated.plan, !mirrored.is_empty())?;
     let bytes = translated.plan.encode().map_err(|e| e.to_string())?;

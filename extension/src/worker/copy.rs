@@ -17,9 +17,9 @@ use weir_plan::manifest::{MirrorDef, PgSnapshot};
 use weir_plan::protocol::{FromEngine, ToEngine};
 use weir_plan::{Error, Result, arrow_ipc};
 
-/// Bounds of one batch.
-const MAX_BATCH_ROWS: usize = 65_536;
-const MAX_BATCH_BYTES: usize = 16 << 20;
+/// Bounds of one batch: small enough that its buffers are used again instead of being returned to the system and zeroed anew.
+const MAX_BATCH_ROWS: usize = 8192;
+const MAX_BATCH_BYTES: usize = 2 << 20;
 
 /// Rows between two releases of what conversions have allocated.
 const ROWS_PER_RESET: usize = 512;
@@ -68,6 +68,7 @@ pub extern "C-unwind" fn weir_copy_main(database: pg_sys::Datum) {
     // SAFETY: once, at the start of the process; as the bootstrap superuser.
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0) };
     process::fix_settings();
+    keep_freed_memory();
     let (relid, generation) = arguments();
     let report = |text: &str| {
         let _ = paths::write_file(&paths::copy_result_file(database, relid, generation), text.as_bytes());
@@ -87,6 +88,21 @@ pub extern "C-unwind" fn weir_copy_main(database: pg_sys::Datum) {
     })
     .execute();
 }
+
+/// Lets this process, which ends with its copy, use the buffers of one batch again for the next one. By default the C library returns large
+/// ones to the system, which zeroes them anew: a quarter of the time of a copy.
+#[cfg(target_env = "gnu")]
+fn keep_freed_memory() {
+    const NEVER_BYTES: i32 = 1 << 30;
+    // SAFETY: sets parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, NEVER_BYTES);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, NEVER_BYTES);
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn keep_freed_memory() {}
 
 fn copy(relid: u32, generation: i64) -> Result<()> {
     let mut client = Client::take()?;

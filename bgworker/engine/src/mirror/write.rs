@@ -10,7 +10,7 @@ use super::segment::{Io, Segment, file_schema, io_error, to_file};
 use arrow::array::RecordBatch;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use std::sync::Arc;
 use weir_plan::manifest::SegmentMeta;
@@ -24,6 +24,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 pub const SEGMENT_ROWS: u32 = 1 << 20;
 /// Encoded bytes at which a segment ends earlier.
 const SEGMENT_BYTES: u64 = 512 << 20;
+/// A dictionary that outgrows this is given up: looking values up in it costs more than it saves.
+const DICTIONARY_BYTES: usize = 64 << 10;
 /// Encoded bytes that are kept before an upload in parts begins, and the size of a part.
 const PART_BYTES: usize = 8 << 20;
 /// Parts of one upload under way at once.
@@ -49,14 +51,16 @@ pub struct SegmentWriter {
     done: Vec<Arc<Segment>>,
 }
 
-fn properties(row_group_rows: usize) -> Result<WriterProperties> {
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(io_error)?))
+/// LZ4: the initial copy is bound by the processor, and cold columns are decoded while queries wait.
+fn properties(row_group_rows: usize) -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .build())
+        .build()
 }
 
 impl SegmentWriter {
@@ -113,7 +117,7 @@ impl Drop for SegmentWriter {
 
 fn start(io: &Io, layout: &Layout, row_group_rows: usize) -> Result<Current> {
     let id = io.next_segment_id();
-    let writer = ArrowWriter::try_new(Vec::new(), file_schema(&layout.schema), Some(properties(row_group_rows)?)).map_err(io_error)?;
+    let writer = ArrowWriter::try_new(Vec::new(), file_schema(&layout.schema), Some(properties(row_group_rows))).map_err(io_error)?;
     Ok(Current {
         id,
         path: format!("{}/{}/{id}.parquet", layout.relid, layout.generation),
