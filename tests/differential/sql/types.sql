@@ -11,9 +11,9 @@ INSERT INTO ty VALUES
     (4, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
     (5, '{1,2,3}', '{"a b","c,d","e\"f"}', '{"x": null, "y": 1.50}', '{"x": null, "y": 1.50, "z": {"k": "v"}}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', 'happy', '\x616263', 5, '{2000-01-01,infinity}'),
     (6, '{3,2,1}', '{ä,日本}', '"text"', '"text"', '10000000-0000-0000-0000-000000000000', 'sad', '\x5c', 6, '{1999-12-31}');
-CREATE TABLE odd (id int PRIMARY KEY, lb int[], md int[], ip inet, r int4range, pt point, x xml, tsv tsvector, c pair, mo money, bt bit(4), n int);
-INSERT INTO odd VALUES (1, '[0:1]={7,8}', '{{1,2},{3,4}}', '10.0.0.1', '[1,5)', '(1,2)', '<a/>', 'cat dog', '(1,x)', 1.5, '1010', 1), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2),
-    (3, '{1}', '{1}', '::1', 'empty', '(0,0)', 'text', '', '(,)', -2, '0000', 3);
+CREATE TABLE odd (id int PRIMARY KEY, lb int[], md int[], ip inet, r int4range, pt point, x pg_lsn, tsv tsvector, c pair, mo money, bt bit(4), n int);
+INSERT INTO odd VALUES (1, '[0:1]={7,8}', '{{1,2},{3,4}}', '10.0.0.1', '[1,5)', '(1,2)', '0/1', 'cat dog', '(1,x)', 1.5, '1010', 1), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 2),
+    (3, '{1}', '{1}', '::1', 'empty', '(0,0)', '0/2', '', '(,)', -2, '0000', 3);
 CREATE FUNCTION upper(int) RETURNS text LANGUAGE sql IMMUTABLE RETURN 'mine: ' || $1;
 CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1 * 2; END $$;
 CREATE FUNCTION add_one(int) RETURNS int LANGUAGE sql IMMUTABLE RETURN $1 + 1;
