@@ -25,7 +25,7 @@ impl Bystander {
         Ok(Bystander { client, started })
     }
 
-    fn is_undisturbed(mut self, server: &Server) -> Outcome {
+    fn stays_undisturbed(mut self, server: &Server) -> Outcome {
         let now = server.text(&mut self.client, "SELECT pg_postmaster_start_time(), pg_backend_pid()")?;
         let mine = server.text(&mut self.client, "SELECT answer FROM mine")?;
         server.batch(&mut self.client, "COMMIT")?;
@@ -88,7 +88,7 @@ fn is_recovered(server: &Server, session: &mut postgres::Client, bystander: Byst
     if seen != expected {
         return Err(format!("right after the engine died a query said {seen} and not {expected}"));
     }
-    bystander.is_undisturbed(server)?;
+    bystander.stays_undisturbed(server)?;
     server.wait_for("the engine is back", || {
         server.text(session, count)?;
         Ok(server.must_be_routed(session).is_ok())
