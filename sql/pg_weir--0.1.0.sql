@@ -178,6 +178,18 @@ CREATE FUNCTION weir.mysql_validator(text[], oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
 CREATE FOREIGN DATA WRAPPER weir_mysql HANDLER weir.fdw_handler VALIDATOR weir.mysql_validator;
 
+CREATE FUNCTION weir.postgres_validator(text[], oid) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
+CREATE FOREIGN DATA WRAPPER weir_postgres HANDLER weir.fdw_handler VALIDATOR weir.postgres_validator;
+
+CREATE FUNCTION weir.query(server name, sql text) RETURNS SETOF jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_query';
+COMMENT ON FUNCTION weir.query(name, text) IS 'runs a query on a remote server as it is; each row as jsonb';
+CREATE FUNCTION weir.execute(server name, sql text) RETURNS int8
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_execute';
+COMMENT ON FUNCTION weir.execute(name, text) IS 'runs a statement on a remote server as it is; the number of rows it changed';
+REVOKE ALL ON FUNCTION weir.query(name, text), weir.execute(name, text) FROM PUBLIC;
+
 CREATE FUNCTION weir._engines() RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'weir_engines';
 

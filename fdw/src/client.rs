@@ -52,11 +52,12 @@ pub trait Client: Send + Sync {
 /// The clients of all engines, with their connections. One for each process.
 pub struct Clients {
     mysql: Arc<crate::engines::mysql::client::MySqlClient>,
+    postgres: Arc<crate::engines::postgres::client::PostgresClient>,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Clients { mysql: Arc::default() }
+        Clients { mysql: Arc::default(), postgres: Arc::default() }
     }
 }
 
@@ -68,6 +69,7 @@ impl Clients {
     pub fn of(&self, engine: &str) -> Result<Arc<dyn Client>> {
         match engine {
             "mysql" => Ok(Arc::clone(&self.mysql) as Arc<dyn Client>),
+            "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
     }

@@ -119,6 +119,8 @@ pub struct Engine {
     /// What results travel in.
     pub format: &'static str,
     pub can: Capabilities,
+    /// The option of a foreign table that names the remote schema or database.
+    pub schema_option: &'static str,
 }
 
 impl Engine {

@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub engine: String,
     /// Those of the server and of the user mapping.
     pub options: Vec<(String, String)>,
+    /// The mapping is a superuser's: the server may let it in by other means than a password.
+    pub trusted: bool,
 }
 
 impl std::fmt::Debug for Endpoint {

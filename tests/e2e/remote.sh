@@ -35,10 +35,11 @@ expect() { # what, wanted (a regular expression), text
     fi
 }
 
-failing() { query "$1" 2>&1 || true; }
+failing() { pg_client $cluster psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -d $db -c "$1" 2>&1 || true; }
 
 cleanup() {
     pg_stop $cluster
+    counterpart pg_stop counterpart
     mariadb_stop
 }
 trap cleanup EXIT
@@ -54,10 +55,10 @@ same_answers() { # label, schema, file with one query a line
         scanned=$(answer "$schema" off "$sql")
         if [ "$local_rows" != "$taken" ]; then
             report "not ok" "$label, taken over: $sql"
-            diff <(echo "$local_rows") <(echo "$taken") | head -n 10 | sed 's/^/#   /'
+            diff <(echo "$local_rows") <(echo "$taken") | head -n 10 | sed 's/^/#   /' || true
         elif [ "$local_rows" != "$scanned" ]; then
             report "not ok" "$label, foreign scans: $sql"
-            diff <(echo "$local_rows") <(echo "$scanned") | head -n 10 | sed 's/^/#   /'
+            diff <(echo "$local_rows") <(echo "$scanned") | head -n 10 | sed 's/^/#   /' || true
         else
             report ok "$label: $sql"
         fi
@@ -71,6 +72,101 @@ same_answers() { # label, schema, file with one query a line
 }
 
 tables() { sed -e "s/@float4@/$1/; s/@text@/$2/; s/@timestamp@/$3/; s/@timestamptz@/$4/" tests/e2e/remote/tables.sql; }
+
+# What a remote server runs must end when nobody waits for it any more: looked up in the remote's own list.
+cancelled() { # label, statement that runs long, command that counts what runs there
+    local label=$1 sql=$2 left=none
+    shift 2
+    pg_client $cluster psql -X -q -d $db -c "SET weir.route = force" -c "SET statement_timeout = '700ms'" -c "$sql" >"$out/cancel" 2>&1 &
+    local asking=$!
+    sleep 0.5
+    expect "$label: runs at the remote" '^[1-9]' "$("$@")"
+    wait $asking || true
+    for _ in $(seq 20); do
+        left=$("$@")
+        [ "$left" = 0 ] && break
+        sleep 0.2
+    done
+    expect "$label: cancelled at the remote" '^0$' "$left"
+    expect "$label: says so" 'canceling statement due to statement timeout' "$(<"$out/cancel")"
+}
+
+# Errors of one server that is there: what is wrong, and what is right again afterwards.
+wrong() { # label, server, foreign table, option of the database
+    local label=$1 server=$2 table=$3 database=$4
+    expect "$label: wrong password" 'ERROR:  28000: server "'"$server" "$(failing "BEGIN; ALTER USER MAPPING FOR CURRENT_USER SERVER $server OPTIONS (SET password 'wrong'); SELECT count(*) FROM $table")"
+    expect "$label: wrong port" 'ERROR:  08001: server "'"$server"'": could not connect' "$(failing "BEGIN; ALTER SERVER $server OPTIONS (SET port '1'); SELECT count(*) FROM $table")"
+    expect "$label: wrong host" 'ERROR:  08001: server "'"$server" "$(failing "BEGIN; ALTER SERVER $server OPTIONS (SET host 'no.such.host.invalid'); SELECT count(*) FROM $table")"
+    expect "$label: wrong database" 'ERROR:  3D000: server "'"$server" "$(failing "BEGIN; ALTER SERVER $server OPTIONS (SET $database 'nowhere'); SELECT count(*) FROM $table")"
+    expect "$label: wrong table" 'ERROR:  HV00R: server "'"$server" "$(failing "BEGIN; ALTER FOREIGN TABLE $table OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM $table")"
+    expect "$label: wrong column" 'ERROR:  HV005: server "'"$server" "$(failing "BEGIN; ALTER FOREIGN TABLE $table RENAME id TO number; SELECT number FROM $table")"
+    expect "$label: the next query works" '^5$' "$(failing "SELECT count(*) FROM $table")"
+    expect "$label: no secret in a plan or a list of options" '^0$' "$(failing "EXPLAIN (VERBOSE) SELECT * FROM $table; SELECT * FROM weir.engines" | grep -c 'secret word' || true)"
+}
+
+# A second Postgres, as a counterpart.
+counterpart_port=$((WEIR_PORT + 2))
+# shellcheck disable=SC2030,SC2031
+counterpart() { (WEIR_PORT=$counterpart_port && WEIR_PLAIN=1 && "$@"); }
+counterpart_query() { counterpart pg_query counterpart shop "$1"; }
+
+test_postgres() {
+    counterpart pg_init counterpart "fsync = off" "listen_addresses = '127.0.0.1'" "autovacuum = off" "jit = off"
+    echo "host all weir 127.0.0.1/32 scram-sha-256" | as_pg tee "$WEIR_WORK/counterpart/hba" >/dev/null
+    as_pg sh -c "cat '$WEIR_WORK/counterpart/data/pg_hba.conf' >>'$WEIR_WORK/counterpart/hba' && cp '$WEIR_WORK/counterpart/hba' '$WEIR_WORK/counterpart/data/pg_hba.conf'"
+    counterpart pg_start counterpart || { report "not ok" "the second Postgres starts"; return; }
+    counterpart pg_query counterpart postgres "CREATE ROLE weir SUPERUSER LOGIN PASSWORD 'secret word'" >/dev/null
+    counterpart pg_query counterpart postgres "CREATE DATABASE shop TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" >/dev/null
+    { echo "CREATE SCHEMA shop; SET search_path = shop;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } |
+        counterpart pg_client counterpart psql -X -q -v ON_ERROR_STOP=1 -d shop -f -
+    counterpart_query "CREATE TYPE shop.mood AS ENUM ('sad', 'ok'); CREATE TABLE shop.odd (id int PRIMARY KEY, \"a 'quoted\"\" name\" varchar(10), m shop.mood, p point, j jsonb, u uuid, n numeric);
+        INSERT INTO shop.odd VALUES (1, 'v', 'ok', '(1,2)', '{\"a\": [1, null]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 1.50)"
+    query "CREATE SERVER pg FOREIGN DATA WRAPPER weir_postgres OPTIONS (host '127.0.0.1', port '$counterpart_port', dbname 'shop');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER pg OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA pg; CREATE SCHEMA remote_tpch"
+    expect "postgres: columns that cannot be mapped are skipped with a notice" 'column "p" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER pg INTO pg')"
+    expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
+    same_answers postgres pg tests/e2e/remote/queries.sql
+    wrong postgres pg pg.parents dbname
+    "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock counterpart) port=$counterpart_port user=postgres dbname=shop" >/dev/null 2>&1
+    query "IMPORT FOREIGN SCHEMA tpch FROM SERVER pg INTO remote_tpch"
+    tpch postgres remote_tpch
+    local running="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_weir' AND state = 'active'"
+    cancelled "postgres, query" "SELECT count(*) FROM remote_tpch.lineitem a JOIN remote_tpch.lineitem b ON a.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" counterpart_query "$running"
+    cancelled "postgres, weir.query" "SELECT * FROM weir.query('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
+    cancelled "postgres, weir.execute" "SELECT weir.execute('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
+    as_it_is postgres pg
+    query "CREATE ROLE somebody LOGIN; GRANT USAGE ON FOREIGN SERVER pg TO somebody; GRANT USAGE ON SCHEMA pg TO somebody; GRANT SELECT ON ALL TABLES IN SCHEMA pg TO somebody;
+        CREATE USER MAPPING FOR somebody SERVER pg OPTIONS (user 'postgres', password 'any')"
+    expect "postgres: a server that asks for no password lets nobody in who is no superuser" 'ERROR:  28000: server "pg": the remote server did not ask for the password' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg.parents")"
+    query "ALTER USER MAPPING FOR somebody SERVER pg OPTIONS (SET user 'weir', SET password 'secret word')"
+    expect "postgres: one that does is open" '^5$' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg.parents")"
+    query "ALTER USER MAPPING FOR somebody SERVER pg OPTIONS (DROP password)"
+    expect "postgres: a mapping without a password" 'ERROR:  28000: server "pg": a password is required' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg.parents")"
+    expect "postgres: weir.query is not for everybody" 'ERROR:  42501: permission denied for function query' "$(failing "SET ROLE somebody; SELECT * FROM weir.query('pg', 'SELECT 1')")"
+}
+
+# SQL that is sent as it is.
+as_it_is() { # label, server
+    expect "$1: weir.execute" '^2$' "$(failing "SELECT weir.execute('$2', 'CREATE TABLE shop.made (a int, b varchar(5))'); SELECT weir.execute('$2', 'INSERT INTO shop.made VALUES (1, ''x''), (2, NULL)')" | tail -n 1)"
+    expect "$1: weir.query" '^\{"a": 1, "b": "x"\}\|\{"a": 2, "b": null\}$' "$(failing "SELECT string_agg(q::text, '|' ORDER BY q ->> 'a') FROM weir.query('$2', 'SELECT a, b FROM shop.made') q")"
+    expect "$1: weir.query of nonsense" 'ERROR:  [0-9A-Z]*: server "'"$2" "$(failing "SELECT * FROM weir.query('$2', 'SELEKT')")"
+}
+
+tpch() { # label, schema
+    local label=$1 schema=$2 sql text here there pushed=0
+    for sql in bench/tpch/q*.sql; do
+        text=$(<"$sql")
+        here=$(answer tpch off "$text")
+        there=$(answer "$schema" force "$text")
+        if [ "$here" = "$there" ]; then report ok "$label: $(basename "$sql")"; else
+            report "not ok" "$label: $(basename "$sql")"
+            diff <(echo "$here") <(echo "$there") | head -n 6 | sed 's/^/#   /' || true
+        fi
+        if [ "$(pg_client $cluster psql -X -q -A -t -d $db -c "SET search_path = $schema; SET weir.route = force" -c "EXPLAIN $(grep -v '^--' "$sql")" 2>/dev/null |
+            grep -c 'Remote SQL' || true)" = 1 ]; then pushed=$((pushed + 1)); fi
+    done
+    echo "# $label: $pushed of 22 TPC-H queries are pushed as one statement"
+}
 
 test_mariadb() {
     if ! mariadb_install; then
@@ -93,7 +189,8 @@ test_mariadb() {
     expect "mariadb: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER shop INTO part')"
     same_answers mariadb shop tests/e2e/remote/queries.sql
 
-    local t sql pushed=0
+    wrong mariadb shop shop.parents database
+    local t
     for t in region nation part supplier partsupp customer orders lineitem; do
         mariadb_sql "CREATE TABLE $t ($(query "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'tpch.$t'::regclass AND attnum > 0"))" tpch
         pg_client $cluster psql -X -q -d $db -c "\\copy tpch.$t TO '$out/$t.csv' CSV"
@@ -103,19 +200,17 @@ test_mariadb() {
     mariadb_sql "CREATE INDEX l ON lineitem (l_orderkey); CREATE INDEX l2 ON lineitem (l_partkey, l_suppkey); CREATE INDEX o ON orders (o_orderkey); CREATE INDEX o2 ON orders (o_custkey);
         CREATE INDEX c ON customer (c_custkey); CREATE INDEX ps ON partsupp (ps_partkey, ps_suppkey); CREATE INDEX p ON part (p_partkey); CREATE INDEX s ON supplier (s_suppkey)" tpch
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER shop INTO shop_tpch"
-    for sql in bench/tpch/q*.sql; do
-        local text here there
-        text=$(<"$sql")
-        here=$(answer tpch off "$text")
-        there=$(answer shop_tpch force "$text")
-        if [ "$here" = "$there" ]; then report ok "mariadb: $(basename "$sql")"; else
-            report "not ok" "mariadb: $(basename "$sql")"
-            diff <(echo "$here") <(echo "$there") | head -n 6 | sed 's/^/#   /'
-        fi
-        if [ "$(pg_client $cluster psql -X -q -A -t -d $db -c "SET search_path = shop_tpch; SET weir.route = force" -c "EXPLAIN $(grep -v '^--' "$sql")" 2>/dev/null |
-            grep -c 'Remote SQL' || true)" = 1 ]; then pushed=$((pushed + 1)); fi
-    done
-    echo "# mariadb: $pushed of 22 TPC-H queries are pushed as one statement"
+    tpch mariadb shop_tpch
+    local running="SELECT count(*) FROM information_schema.processlist WHERE user = 'weir' AND command <> 'Sleep'"
+    cancelled "mariadb, query" "SELECT count(*) FROM shop_tpch.lineitem a JOIN shop_tpch.lineitem b ON a.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" mariadb_sql "$running"
+    cancelled "mariadb, weir.query" "SELECT * FROM weir.query('shop', 'SELECT SLEEP(60)')" mariadb_sql "$running"
+    cancelled "mariadb, weir.execute" "SELECT weir.execute('shop', 'DO SLEEP(60)')" mariadb_sql "$running"
+    as_it_is mariadb shop
+    mariadb_sql "CREATE TABLE bad (id int, d date, v varchar(20)); SET sql_mode=''; INSERT INTO bad VALUES (1, '0000-00-00', 'x'), (2, '2024-01-01', 'too long for it')" shop
+    query "CREATE FOREIGN TABLE bad (id int, d date, v varchar(5)) SERVER shop"
+    expect "mariadb: a date that is none" 'ERROR:  22000: server "shop": a value of column "d" does not fit' "$(failing "SELECT id, d FROM bad")"
+    expect "mariadb: text that is too long" 'The value is too long for it: it is too long' "$(failing "SELECT v FROM bad")"
+    expect "mariadb: what fits is read" '^1,2$' "$(failing "SELECT string_agg(id::text, ',' ORDER BY id) FROM bad")"
 }
 
 mkdir -p "$out"
@@ -131,6 +226,6 @@ query "SELECT weir.sync()" >/dev/null
 "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
 
 engines=("$@")
-if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb); fi
+if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres); fi
 for engine in "${engines[@]}"; do "test_$engine"; done
 echo "remote test done"

@@ -143,14 +143,17 @@ pub fn endpoint(of: ServerRef, current_user: pg_sys::Oid) -> Result<Endpoint> {
         let mapping = pg_sys::GetUserMapping(user, of.server.into());
         let mut options = pairs((*server).options);
         options.extend(pairs((*mapping).options));
-        Ok(Endpoint { server: of, name, engine: engine.name.into(), options })
+        Ok(Endpoint { server: of, name, engine: engine.name.into(), options, trusted: pg_sys::superuser_arg(user) })
     }
 }
 
-/// As [`endpoint`] for a server by name.
-pub fn endpoint_by_name(name: &str, user: pg_sys::Oid) -> Result<Endpoint> {
-    let name = std::ffi::CString::new(name).map_err(|_| Error::new(Kind::BadOption, "a server name with a zero byte"))?;
+/// As [`endpoint`] for a server by name, for a user who may use it.
+pub fn endpoint_by_name(server_name: &str, user: pg_sys::Oid, may_use: impl FnOnce(pg_sys::Oid, pg_sys::Oid) -> bool) -> Result<Endpoint> {
+    let name = std::ffi::CString::new(server_name).map_err(|_| Error::new(Kind::BadOption, "a server name with a zero byte"))?;
     // SAFETY: raises if there is no such server.
     let server = unsafe { (*pg_sys::GetForeignServerByName(name.as_ptr(), false)).serverid };
+    if !may_use(server, user) {
+        return Err(Error { sqlstate: "42501".into(), ..Error::new(Kind::Auth, format!("permission denied for foreign server {server_name}")) });
+    }
     endpoint(ServerRef { server: server.to_u32(), user: 0 }, user)
 }

@@ -4,6 +4,7 @@
 
 mod ddl;
 mod mirror;
+mod remote;
 mod status;
 mod verify;
 
@@ -44,10 +45,25 @@ impl Arguments {
         unsafe { pgrx::fcinfo::pg_getarg(self.0, i) }
     }
 
+    /// The argument of type name.
+    pub fn name(&self, i: usize) -> Option<String> {
+        // SAFETY: as for `get`; a name is a C string.
+        self.get::<&std::ffi::CStr>(i).map(|s| s.to_string_lossy().into_owned())
+    }
+
     /// The function that is called.
     pub fn function(&self) -> pg_sys::Oid {
         // SAFETY: a valid call.
         unsafe { (*(*self.0).flinfo).fn_oid }
+    }
+
+    /// How a set is returned; null if none is expected.
+    pub fn result_info(&self) -> *mut pg_sys::ReturnSetInfo {
+        // SAFETY: a valid call; the node says what it is.
+        unsafe {
+            let info = (*self.0).resultinfo;
+            if info.is_null() || (*info).type_ != pg_sys::NodeTag::T_ReturnSetInfo { std::ptr::null_mut() } else { info.cast() }
+        }
     }
 
     /// The node that called, for event triggers.
@@ -70,6 +86,8 @@ sql_function!(weir_table_rewrite, pg_finfo_weir_table_rewrite, ddl::table_rewrit
 sql_function!(weir_sql_drop, pg_finfo_weir_sql_drop, ddl::sql_drop);
 sql_function!(weir_fdw_handler, pg_finfo_weir_fdw_handler, crate::fdw::handler);
 sql_function!(weir_fdw_validator, pg_finfo_weir_fdw_validator, crate::fdw::validator);
+sql_function!(weir_query, pg_finfo_weir_query, remote::query);
+sql_function!(weir_execute, pg_finfo_weir_execute, remote::execute);
 sql_function!(weir_engines, pg_finfo_weir_engines, crate::fdw::engines);
 
 /// Raises an error of the caller's, with the remedy as hint.

@@ -4,10 +4,11 @@
 //! What has the same meaning everywhere (AND, CASE, IS NULL) is written by `sql`, not here.
 
 pub mod mysql;
+pub mod postgres;
 
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
-use weir_plan::ir::Scalar;
+use weir_plan::ir::{Collation, Scalar};
 use weir_plan::types::PgType;
 
 /// Why something is not pushed, as EXPLAIN (VERBOSE) prints it.
@@ -70,6 +71,16 @@ pub trait Dialect: Sync {
 
     /// The digits a decimal can have: in all, and after the point.
     fn decimal_limits(&self) -> (u32, u32);
+
+    /// It is Postgres: numerics have the same scales there, and FULL JOIN is joined.
+    fn native(&self) -> bool {
+        false
+    }
+
+    /// A call of this very function, where that can be said; `None` leaves it to the meaning.
+    fn function(&self, _func: u32, _args: &[Term], _ty: PgType, _collation: Collation) -> Option<Result<Term>> {
+        None
+    }
 
     /// The expression in a form whose comparison by the engine is that of Postgres.
     fn comparable(&self, class: Class, term: &Term) -> Result<String>;

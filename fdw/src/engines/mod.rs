@@ -1,3 +1,4 @@
 //! One directory for each engine.
 
 pub mod mysql;
+pub mod postgres;

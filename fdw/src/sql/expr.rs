@@ -82,18 +82,18 @@ impl Builder<'_> {
                     sql.push_str(&format!(" ELSE {}", dialect.branch(&value)?));
                     values.push(value);
                 }
-                mixed(format!("({sql} END)"), *ty, &values)?
+                mixed(dialect, format!("({sql} END)"), *ty, &values)?
             }
             Expr::Coalesce { args, ty } => {
                 let values = args.iter().map(|a| self.expr(select, a)).collect::<Result<Vec<_>>>()?;
                 let list = values.iter().map(|v| dialect.branch(v)).collect::<Result<Vec<_>>>()?;
-                mixed(format!("COALESCE({})", list.join(", ")), *ty, &values)?
+                mixed(dialect, format!("COALESCE({})", list.join(", ")), *ty, &values)?
             }
             Expr::NullIf { func, left, right, ty, collation } => {
                 let equal = self.compare_pair(select, *func, left, right, *collation)?;
                 let value = self.expr(select, left)?;
                 let sql = format!("(CASE WHEN {equal} THEN NULL ELSE {} END)", dialect.branch(&value)?);
-                mixed(sql, *ty, &[value])?
+                mixed(dialect, sql, *ty, &[value])?
             }
             Expr::IsDistinct { func, left, right, collation } => {
                 let equal = self.compare_pair(select, *func, left, right, *collation)?;
@@ -160,11 +160,14 @@ impl Builder<'_> {
 
     fn call(&mut self, select: &mut Select, func: u32, args: &[Expr], ty: PgType, collation: Collation) -> Result<Term> {
         let dialect = self.dialect()?;
+        let terms = args.iter().map(|a| self.expr(select, a)).collect::<Result<Vec<_>>>()?;
+        if let Some(term) = dialect.function(func, &terms, ty, collation) {
+            return term;
+        }
         let meaning = meaning::scalar(func).ok_or_else(|| match weir_plan::functions::row(func) {
             Some(row) => format!("function {}", row.name),
             None => format!("function with OID {func}"),
         })?;
-        let terms = args.iter().map(|a| self.expr(select, a)).collect::<Result<Vec<_>>>()?;
         match (meaning, terms.as_slice()) {
             (Meaning::Compare(cmp, class), [l, r]) => {
                 check_collation(cmp, class, collation)?;
@@ -253,13 +256,13 @@ fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType) -> 
 }
 
 /// The value of CASE or COALESCE: numerics of different scales would get one there.
-fn mixed(sql: String, ty: PgType, values: &[Term]) -> Result<Term> {
+fn mixed(dialect: &dyn Dialect, sql: String, ty: PgType, values: &[Term]) -> Result<Term> {
     let values: Vec<&Term> = values.iter().filter(|v| !matches!(v.constant(), Some(Scalar::Null))).collect();
     if values.iter().any(|v| v.ty.base != ty.base && !(v.ty.base == oid::VARCHAR && ty.base == oid::TEXT)) {
         return Err("CASE of several types".into());
     }
     let chars = values.iter().map(|v| v.chars).collect::<Option<Vec<_>>>().and_then(|c| c.into_iter().max());
-    if ty.base != oid::NUMERIC {
+    if ty.base != oid::NUMERIC || dialect.native() {
         return Ok(Term::computed(sql, ty).with_chars(chars));
     }
     let digits = values.iter().map(|v| v.digits).collect::<Option<Vec<_>>>().ok_or("CASE of numerics without a declared scale")?;

@@ -86,6 +86,7 @@ impl Builder<'_> {
             JoinKind::Inner => (false, false),
             JoinKind::Left => (false, true),
             JoinKind::Right => (true, false),
+            JoinKind::Full if self.dialect_is_native() => (true, true),
             JoinKind::Full => return Err("FULL JOIN".into()),
             JoinKind::Semi | JoinKind::Anti => return self.semi(join),
         };
@@ -93,6 +94,14 @@ impl Builder<'_> {
         let right = self.side(&join.right, right_nullable)?;
         let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), correlated: left.correlated || right.correlated, ..Select::default() };
         let mut on = Vec::new();
+        // What filters one side of a full join filters neither the other's rows nor the pairs only.
+        let (left, right) = if join.kind == JoinKind::Full {
+            let (l, r) = (self.unfiltered(left)?, self.unfiltered(right)?);
+            both.columns = [l.columns.clone(), r.columns.clone()].concat();
+            (l, r)
+        } else {
+            (left, right)
+        };
         if let Some(condition) = &join.on {
             on.push(self.expr(&mut both, condition)?.sql);
         }
@@ -103,6 +112,7 @@ impl Builder<'_> {
         let word = match join.kind {
             JoinKind::Left => "LEFT JOIN",
             JoinKind::Right => "RIGHT JOIN",
+            JoinKind::Full => "FULL JOIN",
             _ if on.is_empty() => "CROSS JOIN",
             _ => "INNER JOIN",
         };
@@ -114,6 +124,14 @@ impl Builder<'_> {
         let left_from = if left_nullable && left.from.contains(" JOIN ") { format!("({})", left.from) } else { left.from };
         both.from = format!("{left_from} {word} {right_from}{condition}");
         Ok(both)
+    }
+
+    fn dialect_is_native(&self) -> bool {
+        self.dialect().is_ok_and(|d| d.native())
+    }
+
+    fn unfiltered(&mut self, select: Select) -> Result<Select> {
+        if select.filter.is_empty() { Ok(select) } else { self.wrap(select) }
     }
 
     /// Rows of the left side with or without a match, as EXISTS.

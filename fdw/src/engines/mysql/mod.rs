@@ -19,6 +19,7 @@ pub static ENGINE: Engine = Engine {
     dialect: &MySql,
     format: "binary protocol",
     can: Capabilities { push: true, write: false, cancel: true, count: true },
+    schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("3306"),

@@ -1,0 +1,279 @@
+//! The client: connections whose sessions are all alike, streamed results, cancel requests.
+
+use super::{ENGINE, catalog, decode};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed};
+use crate::descriptor::Options;
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::StreamExt;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_postgres::{CancelToken, Config, NoTls};
+use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::{Error, Kind, Result};
+
+/// What the dialect relies on.
+const SESSION: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; \
+                       SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off";
+
+/// Time to ask whether a connection lives, and to have a statement cancelled.
+const SHORT: Duration = Duration::from_secs(5);
+const FOREVER: Duration = Duration::from_secs(86_400);
+
+#[derive(Default)]
+pub struct PostgresClient {
+    pool: Pool<Connection>,
+}
+
+/// An open connection, and the task that drives it.
+pub struct Connection {
+    client: tokio_postgres::Client,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn options(endpoint: &Endpoint) -> Options<'_> {
+    Options { engine: &ENGINE, given: &endpoint.options }
+}
+
+fn config(endpoint: &Endpoint) -> Config {
+    let o = options(endpoint);
+    let mut config = Config::new();
+    config.host(o.text("host").unwrap_or_default());
+    config.port(o.int("port").and_then(|p| u16::try_from(p).ok()).unwrap_or(5432));
+    config.dbname(o.text("dbname").unwrap_or_default());
+    config.user(o.text("user").unwrap_or_default());
+    if let Some(password) = o.text("password") {
+        config.password(password);
+    }
+    config.application_name("pg_weir");
+    if let Some(limit) = o.timeout("connect_timeout_ms") {
+        config.connect_timeout(limit);
+    }
+    config
+}
+
+/// Someone who is no superuser must not get in through the rights of the server's operating system user or address: the remote has to ask for
+/// the password. Whether it does shows when it is given a wrong one.
+async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
+    if options(endpoint).text("password").is_none() {
+        return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
+            .with_hint("Roles that are not superusers must give the option \"password\" in their user mapping."));
+    }
+    let mut wrong = config(endpoint);
+    wrong.password(format!("not the password {:?}", std::time::Instant::now()));
+    match tokio::time::timeout(limit, wrong.connect(NoTls)).await {
+        Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
+            .with_hint("Roles that are not superusers may only use servers that authenticate by password.")),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Pooled for Connection {
+    async fn connect(endpoint: &Endpoint) -> Result<Connection> {
+        let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(FOREVER);
+        if !endpoint.trusted {
+            asks_for_password(endpoint, limit).await?;
+        }
+        let late = || {
+            failed(endpoint, "08001", "could not connect within the time limit")
+                .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
+        };
+        let connecting = async {
+            let (client, connection) = config(endpoint).connect(NoTls).await?;
+            let driver = tokio::spawn(async move {
+                if let Err(e) = connection.await {
+                    tracing::debug!("connection ended: {e}");
+                }
+            });
+            let connection = Connection { client, driver };
+            connection.client.batch_execute(SESSION).await?;
+            Ok(connection)
+        };
+        tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e| connect_error(endpoint, &e))
+    }
+
+    async fn is_alive(&mut self) -> bool {
+        !self.client.is_closed() && matches!(tokio::time::timeout(SHORT, self.client.batch_execute("")).await, Ok(Ok(())))
+    }
+
+    fn max_connections(endpoint: &Endpoint) -> usize {
+        options(endpoint).int("max_connections").and_then(|n| usize::try_from(n).ok()).unwrap_or(16)
+    }
+
+    fn patience(endpoint: &Endpoint) -> Duration {
+        options(endpoint).timeout("connect_timeout_ms").unwrap_or(FOREVER)
+    }
+}
+
+fn source(e: &tokio_postgres::Error) -> String {
+    std::error::Error::source(e).map_or_else(|| e.to_string(), ToString::to_string)
+}
+
+/// What an error before any statement means.
+fn connect_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
+    let Some(db) = e.as_db_error() else {
+        return failed(endpoint, "08001", "could not connect").with_detail(source(e)).with_hint("Check the options \"host\" and \"port\" of the server.");
+    };
+    match db.code().code() {
+        "28000" | "28P01" => Error { kind: Kind::Auth, ..failed(endpoint, "28000", db.message()) }.with_hint("Check the user mapping of the server."),
+        "3D000" => failed(endpoint, "3D000", db.message()).with_hint("Check the option \"dbname\" of the server."),
+        _ => failed(endpoint, "08001", db.message()),
+    }
+}
+
+/// What an error of a statement means.
+fn statement_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
+    let Some(db) = e.as_db_error() else {
+        return failed(endpoint, "08006", "lost the connection").with_detail(source(e));
+    };
+    let code = db.code().code();
+    // What is wrong with the values would be so here, too.
+    if code.starts_with("22") || code == "21000" {
+        let mut error = Error::query(code, db.message());
+        (error.detail, error.hint) = (db.detail().map(str::to_owned), db.hint().map(str::to_owned));
+        return error;
+    }
+    let (sqlstate, hint) = match code {
+        "42P01" => ("HV00R", Some("Check the options \"schema_name\" and \"table_name\" of the foreign table, or import it again.")),
+        "42703" => ("HV005", Some("The remote table has changed: import it again, or set the option \"column_name\".")),
+        "42501" => ("42501", Some("The remote role lacks a privilege.")),
+        other => (other, None),
+    };
+    let broken = matches!(code, "57014" | "57P01" | "57P02" | "57P03");
+    let kind = if broken { Kind::Remote } else { Kind::Query };
+    let mut error = Error { kind, ..failed(endpoint, sqlstate, db.message()) };
+    error.detail = db.detail().map(str::to_owned);
+    error.hint = hint.or(db.hint()).map(str::to_owned);
+    error
+}
+
+/// Waits for an answer as long as the server's options say.
+async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+    let answer = match limit {
+        None => answer.await,
+        Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| {
+            failed(endpoint, "57014", "no answer within the time limit").with_hint("Raise the option \"request_timeout_ms\" of the server.")
+        })?,
+    };
+    answer.map_err(|e| statement_error(endpoint, &e))
+}
+
+/// Cancels the statement of a connection unless told otherwise.
+struct CancelOnDrop(Option<(CancelToken, String)>);
+
+impl CancelOnDrop {
+    fn new(lease: &Lease<Connection>) -> CancelOnDrop {
+        CancelOnDrop(Some((lease.connection.client.cancel_token(), lease.endpoint().name.clone())))
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let (Some((token, name)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { cancel(&token, &name).await });
+        }
+    }
+}
+
+async fn cancel(token: &CancelToken, server: &str) {
+    match tokio::time::timeout(SHORT, token.cancel_query(NoTls)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => tracing::warn!("server \"{server}\": could not cancel a query: {e}"),
+        Err(_) => tracing::warn!("server \"{server}\": could not cancel a query in time"),
+    }
+}
+
+#[async_trait]
+impl Client for PostgresClient {
+    async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver> {
+        let lease = self.pool.lease(endpoint).await?;
+        let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+        tokio::spawn(produce(lease, sql, wanted, sender));
+        Ok(receiver)
+    }
+
+    async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
+        // Whatever the statement does to its session, nobody else sees it: the connection is not given back.
+        let lease = self.pool.lease(endpoint).await?;
+        let guard = CancelOnDrop::new(&lease);
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        let result = in_time(endpoint, limit, async {
+            let answers = lease.connection.client.simple_query(sql).await?;
+            let changed = answers.iter().filter_map(|m| if let tokio_postgres::SimpleQueryMessage::CommandComplete(n) = m { Some(*n) } else { None });
+            Ok(changed.sum())
+        })
+        .await;
+        if !matches!(&result, Err(e) if e.sqlstate == "57014") {
+            guard.disarm();
+        }
+        result
+    }
+
+    async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
+        let lease = self.pool.lease(endpoint).await?;
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        let tables = in_time(endpoint, limit, catalog::tables(&lease.connection.client, schema)).await?;
+        lease.give_back();
+        tables.ok_or_else(|| Error { sqlstate: "HV00P".into(), ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema \"{schema}\"", endpoint.name)) })
+    }
+}
+
+/// Runs a query and sends what it returns until nobody listens any more.
+async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) {
+    let endpoint = lease.endpoint().clone();
+    let token = lease.connection.client.cancel_token();
+    let pumped = tokio::select! {
+        biased;
+        () = sender.closed() => None,
+        result = pump(&lease.connection.client, &endpoint, &sql, wanted, &sender) => Some(result),
+    };
+    match pumped {
+        Some(Ok(())) => lease.give_back(),
+        Some(Err(e)) => {
+            let ended = e.kind == Kind::Query;
+            let _ = sender.send(Err(e)).await;
+            if ended { lease.give_back() } else { cancel(&token, &endpoint.name).await }
+        }
+        None => cancel(&token, &endpoint.name).await,
+    }
+}
+
+async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+    let limit = options(endpoint).timeout("request_timeout_ms");
+    let (columns, sql) = match &wanted {
+        Wanted::Columns(columns) => (columns.clone(), sql.to_owned()),
+        // Postgres itself makes the objects.
+        Wanted::Json => (vec![decode::json_column()], format!("SELECT pg_catalog.to_jsonb(q)::text FROM ({sql}) AS q")),
+    };
+    let mut batches = Batches::new(&endpoint.name, columns)?;
+    let statement = in_time(endpoint, limit, client.prepare(&sql)).await?;
+    if statement.columns().len() != batches.width().max(1) {
+        return Err(failed(endpoint, "HV000", &format!("it returned {} columns where {} were asked for", statement.columns().len(), batches.width())));
+    }
+    let kinds = decode::kinds(&endpoint.name, statement.columns(), &batches)?;
+    let no_params: [&(dyn tokio_postgres::types::ToSql + Sync); 0] = [];
+    let rows = in_time(endpoint, limit, client.query_raw(&statement, no_params)).await?;
+    let mut rows = std::pin::pin!(rows);
+    while let Some(row) = in_time(endpoint, limit, async { rows.next().await.transpose() }).await? {
+        if let Some(batch) = decode::row(&row, &kinds, &mut batches)? {
+            if sender.send(Ok(batch)).await.is_err() {
+                return Err(failed(endpoint, "57014", "the reader is gone"));
+            }
+        }
+    }
+    if let Some(batch) = batches.finish()? {
+        let _ = sender.send(Ok(batch)).await;
+    }
+    Ok(())
+}

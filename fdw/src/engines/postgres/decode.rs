@@ -1,0 +1,224 @@
+//! Rows of the binary protocol. Source of the formats: the `*_send` functions of Postgres.
+
+use crate::client::{Batches, Cell};
+use arrow::array::RecordBatch;
+use std::error::Error as StdError;
+use std::fmt::Write;
+use tokio_postgres::types::{FromSql, Kind as TypeKind, Type};
+use tokio_postgres::{Column, Row};
+use weir_plan::ir::{ColId, RemoteColumn};
+use weir_plan::types::{PgType, oid};
+use weir_plan::{Error, Kind, Result};
+
+const EPOCH_DAYS: i64 = 10_957;
+const EPOCH_US: i64 = 946_684_800_000_000;
+
+/// How a column's bytes are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    Bytes,
+    Jsonb,
+    Uuid,
+    Date,
+    Time,
+    Timestamp,
+}
+
+/// The bytes of a value, whatever its type.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Raw(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// The column of rows as JSON.
+pub fn json_column() -> RemoteColumn {
+    RemoteColumn { id: ColId(0), ty: PgType::TEXT, name: "row".into() }
+}
+
+/// How each column is read.
+///
+/// # Errors
+/// A remote column of a type that the declared one does not stand for.
+pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<Read>> {
+    let mut kinds = Vec::new();
+    for (i, c) in columns.iter().enumerate().take(batches.width()) {
+        let declared = batches.declared(i).map_or(0, |t| t.base);
+        kinds.push(kind(c.type_(), declared).ok_or_else(|| {
+            Error { sqlstate: "HV004".into(), ..Error::new(Kind::Remote, format!("server \"{server}\": column \"{}\" has type {}, which is not the declared one", c.name(), c.type_())) }
+                .with_hint("Declare the column with the type of the remote column, or import the table again.")
+        })?);
+    }
+    Ok(kinds)
+}
+
+fn kind(of: &Type, declared: u32) -> Option<Read> {
+    let is_enum = matches!(of.kind(), TypeKind::Enum(_));
+    if let TypeKind::Domain(base) = of.kind() {
+        return kind(base, declared);
+    }
+    Some(match (of.oid(), declared) {
+        (oid::BOOL, oid::BOOL) => Read::Bool,
+        (oid::INT2, oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC) => Read::Int2,
+        (oid::INT4, oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC) => Read::Int4,
+        (oid::INT8, oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC) => Read::Int8,
+        (oid::FLOAT4, oid::FLOAT4 | oid::FLOAT8) => Read::Float4,
+        (oid::FLOAT8, oid::FLOAT8) => Read::Float8,
+        (oid::NUMERIC, oid::NUMERIC) => Read::Numeric,
+        (oid::BYTEA, oid::BYTEA) => Read::Bytes,
+        (oid::UUID, oid::UUID) => Read::Uuid,
+        (oid::DATE, oid::DATE) => Read::Date,
+        (oid::TIME, oid::TIME) => Read::Time,
+        (oid::TIMESTAMP, oid::TIMESTAMP) | (oid::TIMESTAMPTZ, oid::TIMESTAMPTZ) => Read::Timestamp,
+        (oid::JSONB, oid::JSON | oid::JSONB) => Read::Jsonb,
+        (oid::JSON, oid::JSON | oid::JSONB) => Read::Bytes,
+        (oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::ENUM) => Read::Bytes,
+        (_, oid::TEXT | oid::VARCHAR | oid::ENUM) if is_enum => Read::Bytes,
+        // citext and its like
+        (_, oid::TEXT | oid::VARCHAR) if of.name() == "citext" => Read::Bytes,
+        _ => return None,
+    })
+}
+
+/// Adds a row; a batch if it is full.
+pub fn row(row: &Row, kinds: &[Read], batches: &mut Batches) -> Result<Option<RecordBatch>> {
+    for (i, kind) in kinds.iter().enumerate() {
+        let value: Option<Raw> = row.try_get(i).map_err(|e| batches.refuse(i, "?", &e.to_string()).with_hint("The remote server sent what is no value."))?;
+        let Some(Raw(bytes)) = value else {
+            batches.put(i, Cell::Null)?;
+            continue;
+        };
+        if put(i, *kind, bytes, batches)?.is_none() {
+            return Err(batches.refuse(i, "?", "the remote server sent what is no value"));
+        }
+    }
+    batches.end_row()
+}
+
+/// `None`: the bytes have the wrong length.
+fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Option<()>> {
+    let four = || bytes.try_into().ok().map(i32::from_be_bytes);
+    let eight = || bytes.try_into().ok().map(i64::from_be_bytes);
+    let text;
+    let cell = match kind {
+        Read::Bool => bytes.first().map(|b| Cell::Int(i128::from(*b != 0))),
+        Read::Int2 => bytes.try_into().ok().map(|b| Cell::Int(i128::from(i16::from_be_bytes(b)))),
+        Read::Int4 => four().map(|v| Cell::Int(i128::from(v))),
+        Read::Int8 => eight().map(|v| Cell::Int(i128::from(v))),
+        Read::Float4 => bytes.try_into().ok().map(|b| Cell::Float4(f32::from_be_bytes(b))),
+        Read::Float8 => bytes.try_into().ok().map(|b| Cell::Float8(f64::from_be_bytes(b))),
+        Read::Bytes => Some(Cell::Bytes(bytes)),
+        Read::Jsonb => match bytes.split_first() {
+            Some((1, rest)) => Some(Cell::Bytes(rest)),
+            _ => None,
+        },
+        Read::Uuid if bytes.len() == 16 => {
+            text = bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            Some(Cell::Bytes(text.as_bytes()))
+        }
+        Read::Uuid => None,
+        Read::Date => four().map(|d| Cell::Date(if d == i32::MAX || d == i32::MIN { i64::from(d) } else { i64::from(d) + EPOCH_DAYS })),
+        Read::Time => eight().map(Cell::Time),
+        Read::Timestamp => match eight() {
+            Some(us @ (i64::MAX | i64::MIN)) => Some(Cell::Timestamp(us)),
+            Some(us) => us.checked_add(EPOCH_US).filter(|us| *us != i64::MAX).map(Cell::Timestamp),
+            None => None,
+        },
+        Read::Numeric => match numeric(bytes) {
+            Some(Ok(number)) => {
+                text = number;
+                Some(Cell::Bytes(text.as_bytes()))
+            }
+            Some(Err(special)) => return Err(batches.refuse(i, special, "it has no digits")),
+            None => None,
+        },
+    };
+    match cell {
+        Some(cell) => batches.put(i, cell).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A numeric as text, with its display scale; `Err` for those that are no numbers. Source: `numeric_send`.
+fn numeric(bytes: &[u8]) -> Option<Result<String, &'static str>> {
+    let word = |i: usize| Some(u16::from_be_bytes([*bytes.get(i * 2)?, *bytes.get(i * 2 + 1)?]));
+    let (ndigits, weight, sign, dscale) = (usize::from(word(0)?), i32::from(word(1)?.cast_signed()), word(2)?, usize::from(word(3)?));
+    let negative = match sign {
+        0 => false,
+        0x4000 => true,
+        0xC000 => return Some(Err("NaN")),
+        0xD000 => return Some(Err("Infinity")),
+        0xF000 => return Some(Err("-Infinity")),
+        _ => return None,
+    };
+    if bytes.len() != 8 + ndigits * 2 {
+        return None;
+    }
+    let digit = |at: i32| usize::try_from(at).ok().filter(|at| *at < ndigits).and_then(|at| word(4 + at)).unwrap_or(0);
+    let mut text = String::with_capacity(ndigits * 4 + dscale + 2);
+    if negative && ndigits > 0 {
+        text.push('-');
+    }
+    if weight < 0 {
+        text.push('0');
+    } else {
+        for at in 0..=weight {
+            let _ = if at == 0 { write!(text, "{}", digit(at)) } else { write!(text, "{:04}", digit(at)) };
+        }
+    }
+    if dscale > 0 {
+        text.push('.');
+        let start = text.len();
+        let mut at = weight + 1;
+        // Leading groups of zeros that are not stored.
+        if weight < -1 {
+            at = 0;
+            for _ in 0..(-1 - weight) {
+                text.push_str("0000");
+            }
+        }
+        while text.len() - start < dscale {
+            let _ = write!(text, "{:04}", digit(at));
+            at += 1;
+        }
+        text.truncate(start + dscale);
+    }
+    Some(Ok(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(digits: &[u16], weight: i16, negative: bool, dscale: u16) -> String {
+        let mut bytes = Vec::new();
+        for word in [digits.len() as u16, weight.cast_unsigned(), if negative { 0x4000 } else { 0 }, dscale].iter().chain(digits) {
+            bytes.extend(word.to_be_bytes());
+        }
+        numeric(&bytes).expect("whole").expect("a number")
+    }
+
+    #[test]
+    fn numerics_are_read_as_they_are_printed() {
+        assert_eq!(sent(&[], 0, false, 0), "0");
+        assert_eq!(sent(&[], 0, false, 2), "0.00");
+        assert_eq!(sent(&[12, 3456, 7800], 1, true, 2), "-123456.78");
+        assert_eq!(sent(&[1], -3, false, 12), "0.000000000001");
+        assert_eq!(sent(&[5000], -1, false, 1), "0.5");
+        assert_eq!(sent(&[1], 2, false, 3), "100000000.000");
+        assert!(numeric(&[0, 0, 0, 0, 0xC0, 0, 0, 0]).expect("whole").is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Postgres.
+
+#[cfg(feature = "clients")]
+mod catalog;
+#[cfg(feature = "clients")]
+pub mod client;
+#[cfg(feature = "clients")]
+mod decode;
+
+use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::dialect::postgres::Postgres;
+
+const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
+
+pub static ENGINE: Engine = Engine {
+    name: "postgres",
+    wrapper: "weir_postgres",
+    title: "Postgres",
+    dialect: &Postgres,
+    format: "binary protocol",
+    can: Capabilities { push: true, write: false, cancel: true, count: true },
+    schema_option: "schema_name",
+    options: &[
+        OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
+        OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("5432"),
+        OptionDef::new(Scope::Server, "dbname", OptionType::Text, "Database.").required(),
+        OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
+        OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
+        OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),
+        OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote role.").required(),
+        OptionDef::new(Scope::User, "password", OptionType::Text, "Its password; needed unless the mapping is a superuser's.").secret(),
+        OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the remote table, if not that of the foreign table."),
+        OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
+        OptionDef::new(Scope::Table, "rows", OptionType::Int { min: 0, max: i64::MAX }, "Number of rows that the planner assumes; IMPORT FOREIGN SCHEMA sets it."),
+        OptionDef::new(Scope::Column, "column_name", OptionType::Text, "Name of the remote column, if not that of the column."),
+        OptionDef::new(Scope::Column, "key", OptionType::Bool, "The column is part of the key that identifies a row."),
+    ],
+};
