@@ -302,6 +302,7 @@ fn noun(rel: &Rel) -> &'static str {
         Rel::Sort { .. } => "sort",
         Rel::Limit { .. } => "limit",
         Rel::Distinct { .. } | Rel::DistinctOn { .. } => "distinct",
+        Rel::Expand(_) => "set-returning function",
         Rel::SetOp(_) => "set operation",
         Rel::With { .. } => "common table expressions",
         _ => "query",

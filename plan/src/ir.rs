@@ -83,6 +83,7 @@ pub enum Rel {
     CteRef { cte: CteId, columns: Vec<(ColId, ColId, PgType)> },
     /// A part of the query that a remote engine answers.
     Remote(Box<Remote>),
+    Expand(Box<Expand>),
 }
 
 /// A statement for a remote engine, and what it returns.
@@ -216,7 +217,7 @@ pub struct Frame {
     pub exclude: Exclude,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FrameUnits {
     Rows,
     Range,
@@ -232,7 +233,7 @@ pub enum Bound {
     UnboundedFollowing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exclude {
     NoOthers,
     CurrentRow,
@@ -252,6 +253,19 @@ pub enum SetOpKind {
     Union,
     Intersect,
     Except,
+}
+
+/// For each row of the input, the rows of a set-returning function: adds its column (and the row's number) to those of the input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expand {
+    pub input: Rel,
+    /// `pg_proc` OID.
+    pub func: u32,
+    pub args: Vec<Expr>,
+    pub value: (ColId, PgType),
+    pub ordinal: Option<ColId>,
+    /// An input row for which there are none stays, with NULL.
+    pub outer: bool,
 }
 
 /// Both sides put out columns of the same types in the order of `columns`: (new identity, left column, right column, type).
@@ -299,6 +313,8 @@ pub enum Expr {
     /// A cast through text output and input functions.
     ViaText { arg: Box<Expr>, ty: PgType },
     Array { elements: Vec<Expr>, ty: PgType },
+    /// The place of an enum's label among all labels of its type, which are in their order; int4.
+    EnumRank { arg: Box<Expr>, labels: Vec<String> },
     /// An `EXISTS` sublink.
     Exists { rel: Box<Rel> },
     /// A scalar sublink; more than one row is error 21000.
@@ -398,6 +414,7 @@ impl Expr {
             | Expr::AnyArray { .. }
             | Expr::Exists { .. }
             | Expr::AnySubquery { .. } => PgType::BOOL,
+            Expr::EnumRank { .. } => PgType::INT4,
         }
     }
 }

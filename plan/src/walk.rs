@@ -31,6 +31,7 @@ pub fn each_expr_mut(rel: &mut Rel, f: &mut dyn FnMut(&mut Expr)) {
                 }
             }
         }
+        Rel::Expand(e) => e.args.iter_mut().for_each(f),
         Rel::Sort { keys: k, .. } => keys(k, f),
         Rel::Limit { offset, limit, .. } => offset.iter_mut().chain(limit).for_each(f),
         Rel::DistinctOn { on, keys: k, .. } => {
@@ -56,6 +57,7 @@ pub fn each_input_mut(rel: &mut Rel, f: &mut dyn FnMut(&mut Rel)) {
             f(&mut join.right);
         }
         Rel::Aggregate(a) => f(&mut a.input),
+        Rel::Expand(e) => f(&mut e.input),
         Rel::SetOp(op) => {
             f(&mut op.left);
             f(&mut op.right);
@@ -78,7 +80,7 @@ pub fn each_part_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
         | Expr::Greatest { args, .. }
         | Expr::Least { args, .. }
         | Expr::Array { elements: args, .. } => args.iter_mut().for_each(f),
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } => f(a),
+        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => f(a),
         Expr::Case { whens, otherwise, .. } => {
             for (when, then) in whens {
                 f(when);
@@ -130,6 +132,11 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
         Rel::Window { input, functions } => {
             output_columns(input, out);
             out.extend(functions.iter().map(|f| f.id));
+        }
+        Rel::Expand(e) => {
+            output_columns(&e.input, out);
+            out.push(e.value.0);
+            out.extend(e.ordinal);
         }
         Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
         Rel::With { body, .. } => output_columns(body, out),

@@ -1,6 +1,6 @@
 //! Routed or not: the one place that decides.
 
-use super::{LastRoute, relations, set_last_route, wrap};
+use super::{LastRoute, insert, relations, set_last_route, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
 use crate::fdw;
@@ -30,11 +30,22 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         return None;
     }
     // SAFETY: valid by contract.
-    if unsafe { (*parse).commandType != pg_sys::CmdType::CMD_SELECT || !(*parse).utilityStmt.is_null() } || !catalog::installed() {
+    let is_select = unsafe { (*parse).commandType == pg_sys::CmdType::CMD_SELECT && (*parse).utilityStmt.is_null() };
+    // SAFETY: valid by contract.
+    let is_insert = !is_select && unsafe { insert::is_insert_select(parse) };
+    if !(is_select || is_insert) || !catalog::installed() {
         return None;
     }
+    let mut query = parse;
+    if is_insert {
+        // SAFETY: copies a valid tree, and changes the copy.
+        unsafe {
+            query = pg_sys::copyObjectImpl(parse.cast()).cast();
+            insert::into_select(query);
+        }
+    }
     // SAFETY: valid by contract.
-    let relids = unsafe { relations::collect(parse) }.relids;
+    let relids = unsafe { relations::collect(query) }.relids;
     let user_relids: Vec<_> = relids.iter().copied().filter(|r| r.to_u32() >= pg_sys::FirstNormalObjectId).collect();
     if user_relids.is_empty() {
         return None;
@@ -43,8 +54,11 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         refuse(reason);
         return None;
     }
-    // SAFETY: copies a valid tree.
-    Some(unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast())
+    if is_select {
+        // SAFETY: copies a valid tree.
+        query = unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast();
+    }
+    Some(query)
 }
 
 /// Why some relation is neither mirrored nor a foreign table of ours, if so.
@@ -74,7 +88,7 @@ fn refuse(reason: String) {
 /// The second look, with the standard plan at hand: that plan, or ours around it.
 ///
 /// # Safety
-/// `query` must be a private copy of the analysed query, `standard` the plan that Postgres made for it.
+/// `query` must be what [`consider`] made of the query for which Postgres made the plan `standard`.
 pub unsafe fn decide(
     query: *mut pg_sys::Query,
     standard: *mut pg_sys::PlannedStmt,
@@ -108,6 +122,8 @@ unsafe fn take_over(
     if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
+    // SAFETY: the place of the whole plan, or of the rows to insert, in a finished plan.
+    let slot = unsafe { if (*standard).commandType == pg_sys::CmdType::CMD_INSERT { insert::rows_of(query, standard)? } else { &raw mut (*standard).planTree } };
     let session = current_session();
     let mirrors = |relid: pg_sys::Oid| {
         let info = catalog::mirror_info(relid).filter(|info| info.active)?;
@@ -125,7 +141,7 @@ unsafe fn take_over(
     let bytes = translated.plan.encode().map_err(|e| e.to_string())?;
     prepare(&bytes)?;
     // SAFETY: the standard plan is complete; only its top is wrapped.
-    unsafe { wrap::wrap(standard, translated, bytes, &pushed, &session, cursor_options) }
+    unsafe { wrap::wrap(slot, translated, bytes, &pushed, &session, cursor_options) }
 }
 
 /// What of a plan remote servers do.

@@ -9,12 +9,12 @@ use crate::translate::{SortSpec, Top, TopLimit, Translated};
 use pgrx::pg_sys;
 use weir_plan::ir::Session;
 
-/// Puts our nodes over the standard plan's tree.
+/// Puts our nodes over a plan of the standard planner.
 ///
 /// # Safety
-/// `standard` must be a finished plan; everything is allocated in the current memory context, which is that of the plan.
+/// `slot` must hold a finished plan; everything is allocated in the current memory context, which is that of the plan.
 pub unsafe fn wrap(
-    standard: *mut pg_sys::PlannedStmt,
+    slot: *mut *mut pg_sys::Plan,
     translated: Translated,
     plan: Vec<u8>,
     remote: &Pushed,
@@ -23,7 +23,7 @@ pub unsafe fn wrap(
 ) -> Result<(), String> {
     // SAFETY: all nodes below are made here or belong to the finished plan.
     unsafe {
-        let fallback = (*standard).planTree;
+        let fallback = *slot;
         let options = cursor_options.cast_unsigned();
         let is_cursor = options & (pg_sys::CURSOR_OPT_FAST_PLAN | pg_sys::CURSOR_OPT_SCROLL | pg_sys::CURSOR_OPT_HOLD) != 0;
         let backwards = is_cursor && options & pg_sys::CURSOR_OPT_NO_SCROLL == 0 && pg_sys::ExecSupportsBackwardScan(fallback);
@@ -46,7 +46,7 @@ pub unsafe fn wrap(
         let root = if finishes { finish(engine, fallback, &top)? } else { engine };
         append(&raw mut (*root).custom_plans, fallback.cast());
         let root = root.cast::<pg_sys::Plan>();
-        (*standard).planTree = if backwards { pg_sys::materialize_finished_plan(root) } else { root };
+        *slot = if backwards { pg_sys::materialize_finished_plan(root) } else { root };
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{Cx, Result, columns, expr, from, order, param, types};
 use pgrx::pg_sys;
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use weir_plan::functions::FunctionKind;
-use weir_plan::ir::{AggCall, Aggregate, BoolTest, Expr, Named, Rel, SortKey};
+use weir_plan::ir::{AggCall, Aggregate, BoolTest, Expr, Fidelity, Named, Rel, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 
 /// Postgres's own bound on expanded grouping sets.
@@ -17,6 +17,16 @@ const MAX_GROUPING_SETS: usize = 4096;
 
 /// Aggregates whose result is the order of their input: `array_agg`, `string_agg`, `json_agg`, `json_object_agg` and their jsonb forms.
 const ORDER_IS_RESULT: &[u32] = &[2335, 4053, 3538, 3545, 3175, 3267, 3197, 3270];
+
+/// sum and avg of float4 and float8.
+const FLOAT_SUMS: &[u32] = &[2110, 2111, AVG_FLOAT4, 2105];
+const AVG_FLOAT4: u32 = 2104;
+/// Casts of smallint, integer, bigint to float4 and float8, and of float4 to float8.
+const WIDENED: &[u32] = &[235, 316, 482, 236, 318, 652, 311];
+const COUNT: u32 = 2147;
+
+/// `min(anyenum)`, `max(anyenum)`
+pub const MIN_MAX_ENUM: &[u32] = &[3527, 3526];
 
 struct Stage {
     /// The expressions of the group keys as the tree has them, parallel to `aggregate.groups`.
@@ -197,6 +207,27 @@ unsafe fn grouping(cx: &mut Cx, stage: &mut Stage, node: *mut Node, levels_up: u
     Ok(mark_var(mark, node, levels_up))
 }
 
+/// `count(ROW(…))`, where no row is NULL.
+unsafe fn count_rows(cx: &mut Cx, agg: &Aggref, row: *mut pg_sys::RowExpr) -> Result<AggCall> {
+    let filter = filter_clause(cx, agg.aggfilter)?;
+    let distinct = !agg.aggdistinct.is_null();
+    let mut args = Vec::new();
+    if distinct {
+        for node in list::<Node>((*row).args) {
+            let e = expr::translate(cx, node)?;
+            order::check_equality(&e.ty(), pg_sys::exprCollation(node), "DISTINCT in an aggregate")?;
+            args.push(e);
+        }
+    }
+    if args.len() < 2 {
+        if distinct {
+            return Err("count(DISTINCT) of rows of fewer than two columns".into());
+        }
+        args = vec![Expr::Const { value: Scalar::Bool(true), ty: PgType::BOOL }];
+    }
+    Ok(AggCall { func: COUNT, direct: Vec::new(), args, distinct, order_by: Vec::new(), filter, ty: PgType::INT8 })
+}
+
 fn key_index(stage: &Stage, group_ref: i32) -> Result<usize> {
     stage.refs.iter().position(|r| i64::from(*r) == i64::from(group_ref)).ok_or_else(|| "a grouping set of an unknown key".to_string())
 }
@@ -218,6 +249,9 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
     let mut all = Vec::new();
     for te in &entries {
         let node = param::fold(cx, (**te).expr.cast());
+        if agg.aggfnoid.to_u32() == COUNT && tag(node) == NodeTag::T_RowExpr {
+            return count_rows(cx, agg, node.cast());
+        }
         let e = expr::translate(cx, node)?;
         if !(**te).resjunk {
             args.push(e.clone());
@@ -247,12 +281,25 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         // Postgres sorts to find the distinct values, and that order is the result's.
         order_by = sort_keys(agg.aggdistinct, &entries, &nodes, &all)?;
     }
+    if FLOAT_SUMS.contains(&agg.aggfnoid.to_u32()) && cx.session.fidelity == Fidelity::Exact && !may_add_exactly(agg.aggfnoid.to_u32(), &args) {
+        return Err(format!("{} is not exact (weir.fidelity = exact)", name()));
+    }
     let filter = filter_clause(cx, agg.aggfilter)?;
     let callee = Callee { func: agg.aggfnoid, operator: None, kind: FunctionKind::Aggregate, over: false, collation: agg.inputcollid };
     let arg_types: Vec<PgType> = direct.iter().chain(&args).map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
     let ty = result_type(types::pg_type(agg.aggtype, -1)?, &args);
+    if MIN_MAX_ENUM.contains(&agg.aggfnoid.to_u32()) {
+        direct.push(super::labels::constant(ty)?);
+    }
     Ok(AggCall { func: agg.aggfnoid.to_u32(), direct, args, distinct: !agg.aggdistinct.is_null(), order_by, filter, ty })
+}
+
+/// Whether it is likely that no partial sum is rounded, which the engine finds out and refuses otherwise: sums of integers, and of float4
+/// values in double precision. A query that is to be routed by force is tried.
+fn may_add_exactly(func: u32, args: &[Expr]) -> bool {
+    let widened = |e: &Expr| matches!(e, Expr::Call { func, .. } if WIDENED.contains(func));
+    func == AVG_FLOAT4 || args.iter().all(widened) || crate::settings::route() == crate::settings::Route::force
 }
 
 /// A FILTER clause as a condition that is never NULL: DataFusion's `count` takes NULL for true where the bit below it is set. (Not by

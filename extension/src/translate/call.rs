@@ -34,6 +34,7 @@ impl Callee {
             (None, FunctionKind::Scalar) => "function",
             (None, FunctionKind::Aggregate) => "aggregate",
             (None, FunctionKind::Window) => "window function",
+            (None, FunctionKind::Set) => "set-returning function",
         };
         format!("{noun} {}", types::function_name(self.func))
     }

@@ -28,6 +28,11 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
             output_columns(input, out);
             out.extend(functions.iter().map(|f| f.id));
         }
+        Rel::Expand(e) => {
+            output_columns(&e.input, out);
+            out.push(e.value.0);
+            out.extend(e.ordinal);
+        }
         Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
         Rel::With { body, .. } => output_columns(body, out),
         Rel::CteRef { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
@@ -91,6 +96,10 @@ pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
         Rel::DistinctOn { input, on, keys } => {
             on.iter().chain(keys.iter().map(|k| &k.expr)).for_each(expr);
             outer_columns(input, out);
+        }
+        Rel::Expand(e) => {
+            e.args.iter().for_each(expr);
+            outer_columns(&e.input, out);
         }
         Rel::SetOp(op) => {
             outer_columns(&op.left, out);
@@ -158,7 +167,8 @@ fn each_child(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
         | Expr::IsNotNull(arg)
         | Expr::BoolTest { arg, .. }
         | Expr::Relabel { arg, .. }
-        | Expr::ViaText { arg, .. } => f(arg),
+        | Expr::ViaText { arg, .. }
+        | Expr::EnumRank { arg, .. } => f(arg),
         Expr::Case { whens, otherwise, .. } => {
             for (when, then) in whens {
                 f(when);

@@ -117,6 +117,9 @@ unsafe fn operator(cx: &mut Cx, op: *mut pg_sys::OpExpr) -> Result<Expr> {
         return Err(format!("set-returning operator {}", types::operator_name(o.opno)));
     }
     let args = expr_list(cx, o.args)?;
+    if let Some(compared) = super::labels::comparison(o.opfuncid.to_u32(), &args)? {
+        return Ok(compared);
+    }
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     let collation = call::check(cx, Callee::operator(o.opno, o.opfuncid, o.inputcollid), &arg_types)?;
     Ok(Expr::Call { func: o.opfuncid.to_u32(), args, ty: types::type_of(op.cast())?, collation })
@@ -218,6 +221,9 @@ unsafe fn min_max(cx: &mut Cx, m: *mut pg_sys::MinMaxExpr) -> Result<Expr> {
     let greatest = x.op == MinMaxOp::IS_GREATEST;
     let args = expr_list(cx, x.args)?;
     let ty = common_type(m.cast(), &args)?;
+    if ty.base == weir_plan::types::oid::ENUM {
+        return Err(format!("{} on type {}", if greatest { "GREATEST" } else { "LEAST" }, types::type_name(pg_sys::Oid::from(ty.oid))));
+    }
     order::check_order(&ty, x.inputcollid, if greatest { "GREATEST" } else { "LEAST" })?;
     let collation = collation::class(x.inputcollid)?;
     Ok(if greatest { Expr::Greatest { args, ty, collation } } else { Expr::Least { args, ty, collation } })

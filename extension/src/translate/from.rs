@@ -9,7 +9,7 @@ use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, query,
 use pgrx::pg_sys;
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use std::collections::{BTreeSet, HashSet};
-use weir_plan::ir::{ColId, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
+use weir_plan::ir::{ColId, Expand, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
 
 /// FROM and WHERE.
 pub unsafe fn from_clause(cx: &mut Cx, from: *mut FromExpr) -> Result<Rel> {
@@ -103,8 +103,39 @@ fn pushed_down(on: Expr, kept: &Rel, nullable: &mut Rel) -> Expr {
 }
 
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>) -> Rel {
+    let right = match (kind, right) {
+        // A function of the row before it needs no join.
+        (JoinKind::Inner, Rel::Expand(mut e)) if matches!(e.input, Rel::OneRow) => {
+            own_columns(&left, &mut e.args);
+            let expanded = Rel::Expand(Box::new(Expand { input: left, ..*e }));
+            return match on {
+                Some(predicate) => Rel::Filter { input: Box::new(expanded), predicate },
+                None => expanded,
+            };
+        }
+        (JoinKind::Left, Rel::Expand(mut e)) if matches!(e.input, Rel::OneRow) && on.as_ref().is_none_or(is_true) => {
+            own_columns(&left, &mut e.args);
+            return Rel::Expand(Box::new(Expand { input: left, outer: true, ..*e }));
+        }
+        (_, right) => right,
+    };
     let lateral = uses_outer(&left, &right);
     Rel::Join(Box::new(Join { kind, left, right, on, lateral }))
+}
+
+/// What were columns of the item before are columns of the input.
+fn own_columns(input: &Rel, args: &mut [Expr]) {
+    fn own(e: &mut Expr, columns: &[ColId]) {
+        if let Expr::Outer { id, ty } = e
+            && columns.contains(id)
+        {
+            *e = Expr::Column { id: *id, ty: *ty };
+        }
+        weir_plan::walk::each_part_mut(e, &mut |part| own(part, columns));
+    }
+    let mut columns = Vec::new();
+    columns::output_columns(input, &mut columns);
+    args.iter_mut().for_each(|e| own(e, &columns));
 }
 
 /// Whether `right` uses a column that `left` puts out.

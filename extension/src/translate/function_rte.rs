@@ -2,7 +2,7 @@
 
 use super::from::{self, set_column};
 use super::tree::{list, tag};
-use super::{Cx, Result, constant, expr, normalise, param, types};
+use super::{Cx, Result, constant, expr, normalise, param, srf, types};
 use pgrx::pg_sys;
 use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, RangeTblEntry, RangeTblFunction};
 use std::collections::BTreeSet;
@@ -30,7 +30,10 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
         return from::subquery(cx, rti, rte, used);
     }
     let f = call.cast::<FuncExpr>();
-    let rows = rows(cx, f)?;
+    let rows = match rows(cx, f) {
+        Ok(rows) => rows,
+        Err(why) => return expand(cx, rti, rte, f).map_err(|other| if (*f).funcretset { other } else { why }),
+    };
     let element = types::pg_type((*f).funcresulttype, -1)?;
     let (value_id, ordinal_id) = (cx.new_col(), cx.new_col());
     let mut columns = vec![(value_id, element)];
@@ -52,6 +55,24 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
         })
         .collect();
     Ok(Rel::Values { columns, rows })
+}
+
+/// The rows of a function of columns of the items before it, or of subqueries.
+unsafe fn expand(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut FuncExpr) -> Result<Rel> {
+    let name = || types::function_name((*f).funcid);
+    if !(*f).funcretset {
+        return Err(format!("function {} in FROM", name()));
+    }
+    let before = cx.lateral_level;
+    cx.lateral_level = Some(cx.levels.len() - 1);
+    let expand = srf::expand(cx, f, Rel::OneRow, (*rte).funcordinality);
+    cx.lateral_level = before;
+    let expand = expand?;
+    set_column(cx, rti, 1, Ok(expand.value));
+    if let Some(ordinal) = expand.ordinal {
+        set_column(cx, rti, 2, Ok((ordinal, PgType::INT8)));
+    }
+    Ok(Rel::Expand(Box::new(expand)))
 }
 
 /// The rows of a function of constants.

@@ -1,11 +1,12 @@
 //! Brings the copied tree into the form that the rest reads: references to join aliases (and, from release 18 on, to the RTE of the
-//! group keys) are replaced by what they stand for, on every level, and marks of nullability are removed.
+//! group keys) are replaced by what they stand for, on every level, whole rows by their columns, and marks of nullability are removed.
 //!
 //! Why here and not by `flatten_join_alias_vars`: that wants a planner root from release 16 on as soon as a merged column is nullable.
 
 use super::tree::{self, any_child, any_in_query, list, map_children, map_query, tag};
 use pgrx::pg_sys;
-use pg_sys::{Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
+use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
+use std::collections::HashSet;
 
 #[cfg(not(feature = "pg18"))]
 const FLAGS: u32 = pg_sys::QTW_IGNORE_JOINALIASES;
@@ -19,10 +20,103 @@ pub unsafe fn normalise(query: *mut Query) {
     if rtable.iter().any(|rte| alias_vars(*rte).is_some()) {
         map_query(query, FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |node| flatten(node, &rtable, 0));
     }
+    let nullable = nullable((*query).jointree.cast());
+    let whole = |rti: usize| rtable.get(rti - 1).copied().filter(|rte| has_columns(*rte)).map(|rte| (rte, nullable.contains(&rti)));
+    map_query(query, FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |node| whole_rows(node, &whole, 0));
     any_in_query(query, FLAGS, &mut |node| {
         descend(node);
         false
     });
+}
+
+/// Range table entries whose columns outer joins may make NULL all at once.
+unsafe fn nullable(node: *mut Node) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    let mut all = HashSet::new();
+    items(node, &mut all, &mut found);
+    found
+}
+
+/// Collects the items of FROM, and those on a nullable side.
+unsafe fn items(node: *mut Node, all: &mut HashSet<usize>, nullable: &mut HashSet<usize>) {
+    if node.is_null() {
+        return;
+    }
+    match tag(node) {
+        NodeTag::T_RangeTblRef => {
+            all.extend(usize::try_from((*node.cast::<pg_sys::RangeTblRef>()).rtindex));
+        }
+        NodeTag::T_FromExpr => list::<Node>((*node.cast::<pg_sys::FromExpr>()).fromlist).into_iter().for_each(|n| items(n, all, nullable)),
+        NodeTag::T_JoinExpr => {
+            let j = &*node.cast::<pg_sys::JoinExpr>();
+            let (mut left, mut right) = (HashSet::new(), HashSet::new());
+            items(j.larg, &mut left, nullable);
+            items(j.rarg, &mut right, nullable);
+            if matches!(j.jointype, JoinType::JOIN_RIGHT | JoinType::JOIN_FULL) {
+                nullable.extend(&left);
+            }
+            if matches!(j.jointype, JoinType::JOIN_LEFT | JoinType::JOIN_FULL) {
+                nullable.extend(&right);
+            }
+            all.extend(left);
+            all.extend(right);
+        }
+        _ => {}
+    }
+}
+
+unsafe fn has_columns(rte: *mut RangeTblEntry) -> bool {
+    matches!((*rte).rtekind, RTEKind::RTE_RELATION | RTEKind::RTE_SUBQUERY | RTEKind::RTE_VALUES | RTEKind::RTE_CTE)
+}
+
+/// Replaces references to whole rows by row constructors of their columns: everywhere if the row is there, and in tests for NULL,
+/// which look at the columns, also if an outer join may have made it NULL.
+unsafe fn whole_rows(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32) -> *mut Node {
+    match tag(node) {
+        NodeTag::T_Var => row_of(node.cast(), whole, levels_up, false).unwrap_or(node),
+        NodeTag::T_NullTest => {
+            let test = node.cast::<pg_sys::NullTest>();
+            let arg = (*test).arg.cast::<Node>();
+            if (*test).argisrow
+                && tag(arg) == NodeTag::T_Var
+                && let Some(row) = row_of(arg.cast(), whole, levels_up, true)
+            {
+                let test = tree::copy(test);
+                (*test).arg = row.cast();
+                return test.cast();
+            }
+            map_children(node, &mut |child| whole_rows(child, whole, levels_up))
+        }
+        NodeTag::T_Query => {
+            map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| whole_rows(child, whole, levels_up + 1)).cast()
+        }
+        _ => map_children(node, &mut |child| whole_rows(child, whole, levels_up)),
+    }
+}
+
+unsafe fn row_of(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32, or_null: bool) -> Option<*mut Node> {
+    if (*var).varlevelsup != levels_up || (*var).varattno != 0 {
+        return None;
+    }
+    let rti = usize::try_from(tree::varno(var)).ok().filter(|n| *n > 0)?;
+    let (rte, nullable) = whole(rti)?;
+    if nullable && !or_null {
+        return None;
+    }
+    let (mut names, mut columns) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let (index, levels) = (i32::try_from(rti).ok()?, levels_up.cast_signed());
+    #[cfg(not(feature = "pg18"))]
+    pg_sys::expandRTE(rte, index, levels, (*var).location, true, &mut names, &mut columns);
+    #[cfg(feature = "pg18")]
+    pg_sys::expandRTE(rte, index, levels, pg_sys::VarReturningType::VAR_RETURNING_DEFAULT, (*var).location, true, &mut names, &mut columns);
+    let row = pg_sys::palloc0(size_of::<pg_sys::RowExpr>()).cast::<pg_sys::RowExpr>();
+    row.cast::<Node>().write(Node { type_: NodeTag::T_RowExpr });
+    (*row).args = columns;
+    (*row).row_typeid = (*var).vartype;
+    (*row).row_format = pg_sys::CoercionForm::COERCE_IMPLICIT_CAST;
+    (*row).colnames = names;
+    (*row).location = (*var).location;
+    Some(row.cast())
 }
 
 unsafe fn descend(node: *mut Node) {

@@ -2,7 +2,7 @@
 
 use super::query::entry_of;
 use super::tree::{self, list};
-use super::{Result, collation, types};
+use super::{Result, collation, labels, types};
 use pgrx::pg_sys;
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use weir_plan::ir::{Collation, Expr, SortKey};
@@ -17,7 +17,7 @@ pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<
             Collation::None => Err(format!("{what} under conflicting collations")),
             Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
-        oid::ENUM | oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
         _ if ty.element().is_some() => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
         _ => Ok(()),
     }
@@ -61,6 +61,7 @@ pub unsafe fn is_descending(sort_op: pg_sys::Oid, type_oid: pg_sys::Oid) -> Resu
 pub unsafe fn sort_key(clause: *mut SortGroupClause, node: *mut Node, expr: Expr, what: &str) -> Result<SortKey> {
     check_order(&expr.ty(), pg_sys::exprCollation(node), what)?;
     let descending = is_descending((*clause).sortop, pg_sys::exprType(node))?;
+    let expr = labels::rank(expr)?;
     Ok(SortKey { expr, descending, nulls_first: (*clause).nulls_first })
 }
 
@@ -128,7 +129,7 @@ pub unsafe fn distinct_on_keys(
     for c in list::<SortGroupClause>((*query).distinctClause) {
         if !seen.contains(&(*c).tleSortGroupRef) {
             let i = entry_of(c, entries)?;
-            missing.push(SortKey { expr: column(i)?, descending: false, nulls_first: false });
+            missing.push(SortKey { expr: labels::rank(column(i)?)?, descending: false, nulls_first: false });
         }
     }
     if !missing.is_empty() {

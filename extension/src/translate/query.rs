@@ -2,7 +2,7 @@
 
 use super::tree::{self, list};
 use super::usage::{self, Used};
-use super::{Cx, Result, agg, cte, expr, from, order, param, setop, ties, window};
+use super::{Cx, Result, agg, cte, expr, from, order, param, setop, srf, ties, window};
 use pgrx::pg_sys;
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -88,7 +88,6 @@ unsafe fn check(query: *mut Query) -> Result<()> {
         (q.commandType != pg_sys::CmdType::CMD_SELECT, "a data-modifying statement"),
         (q.hasModifyingCTE, "a data-modifying WITH"),
         (q.hasRecursive, "WITH RECURSIVE"),
-        (q.hasTargetSRFs, "a set-returning function in the select list"),
         (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
     ];
     match refused.iter().find(|(is, _)| *is) {
@@ -114,7 +113,7 @@ pub unsafe fn entries(query: *mut Query, needed: &Needed) -> Vec<*mut TargetEntr
         .into_iter()
         .filter(|te| {
             let te = &**te;
-            (!te.resjunk && (all_visible || needed.has(te.resno))) || (te.ressortgroupref != 0 && refs.contains(&te.ressortgroupref))
+            q.hasTargetSRFs || (!te.resjunk && (all_visible || needed.has(te.resno))) || (te.ressortgroupref != 0 && refs.contains(&te.ressortgroupref))
         })
         .collect()
 }
@@ -125,11 +124,17 @@ pub unsafe fn body(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry])
     let q = &*query;
     let rel = if q.setOperations.is_null() {
         let mut rel = from::from_clause(cx, q.jointree)?;
+        if q.hasTargetSRFs && !q.groupClause.is_null() {
+            rel = srf::below_grouping(cx, query, rel, entries, &mut exprs)?;
+        }
         if !q.groupClause.is_null() || !q.groupingSets.is_null() || q.hasAggs || !q.havingQual.is_null() {
             rel = agg::aggregate(cx, query, rel, &mut exprs)?;
         }
         if q.hasWindowFuncs {
             rel = window::windows(cx, query, rel, entries, &mut exprs)?;
+        }
+        if q.hasTargetSRFs {
+            rel = srf::of_select_list(cx, query, rel, entries, &mut exprs)?;
         }
         rel
     } else {

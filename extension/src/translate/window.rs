@@ -91,6 +91,9 @@ unsafe fn window_call(
     let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
+    if super::agg::MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
+        return Err(format!("{} OVER a window", types::function_name(func.winfnoid)));
+    }
     let at = match overs.iter().position(|o| o.winref == func.winref) {
         Some(at) => at,
         None => {

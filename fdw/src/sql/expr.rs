@@ -142,6 +142,7 @@ impl Builder<'_> {
             Expr::AnySubquery { any, comparisons, rel } => self.any_subquery(select, *any, comparisons, rel)?,
             Expr::Greatest { .. } | Expr::Least { .. } => return Err("GREATEST or LEAST".into()),
             Expr::ViaText { .. } => return Err("a cast through text".into()),
+            Expr::EnumRank { .. } => return Err("the order of an enum".into()),
             Expr::Array { .. } | Expr::AnyArray { .. } => return Err("an array".into()),
         })
     }

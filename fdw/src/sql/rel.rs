@@ -53,6 +53,7 @@ impl Builder<'_> {
             Rel::OneRow | Rel::Values { .. } => Err("rows that are not of a remote table".into()),
             Rel::Window { .. } => Err("a window function".into()),
             Rel::DistinctOn { .. } => Err("DISTINCT ON".into()),
+            Rel::Expand(_) => Err("a set-returning function".into()),
             Rel::SetOp(_) => Err("a set operation".into()),
             Rel::With { .. } | Rel::CteRef { .. } => Err("a common table expression".into()),
             Rel::Remote(_) => Err("a part that is remote already".into()),

@@ -61,7 +61,16 @@ impl ScalarUDFImpl for PgFunction {
 
 /// A call of a function of ours. `key` tells apart functions of one name whose kernels captured different values (`""` if none).
 pub fn call(name: &'static str, key: impl Into<String>, result: DataType, args: Vec<Expr>, kernel: Kernel) -> Expr {
-    let signature = if args.is_empty() { Signature::nullary(Volatility::Immutable) } else { Signature::any(args.len(), Volatility::Immutable) };
+    with_volatility(Volatility::Immutable, name, key, result, args, kernel)
+}
+
+/// As [`call`], of a function that the optimiser leaves where it is.
+pub fn call_in_place(name: &'static str, key: impl Into<String>, result: DataType, args: Vec<Expr>, kernel: Kernel) -> Expr {
+    with_volatility(Volatility::Volatile, name, key, result, args, kernel)
+}
+
+fn with_volatility(volatility: Volatility, name: &'static str, key: impl Into<String>, result: DataType, args: Vec<Expr>, kernel: Kernel) -> Expr {
+    let signature = if args.is_empty() { Signature::nullary(volatility) } else { Signature::any(args.len(), volatility) };
     let udf = ScalarUDF::new_from_impl(PgFunction { name, key: key.into(), result, signature, kernel });
     udf.call(args)
 }

@@ -11,6 +11,7 @@ use crate::types::PgType;
 mod agg;
 mod arith;
 mod misc;
+mod set;
 mod text;
 mod time;
 mod window;
@@ -22,6 +23,8 @@ pub enum FunctionKind {
     Aggregate,
     /// A pure window function; aggregates with a row may also be used as window functions if `windowable`.
     Window,
+    /// A function that returns a set of rows.
+    Set,
 }
 
 /// What the function asks of the collation of its inputs.
@@ -68,6 +71,11 @@ impl Row {
         Row { kind: FunctionKind::Window, ..Row::scalar(oid, name) }
     }
 
+    /// A set-returning function.
+    pub const fn set(oid: u32, name: &'static str) -> Row {
+        Row { kind: FunctionKind::Set, ..Row::scalar(oid, name) }
+    }
+
     pub const fn needs(self, needs: Needs) -> Row {
         Row { needs, ..self }
     }
@@ -87,7 +95,7 @@ impl Row {
 
 /// All rows, by domain.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [arith::ROWS, text::ROWS, time::ROWS, misc::ROWS, agg::ROWS, window::ROWS].into_iter().flatten()
+    [arith::ROWS, text::ROWS, time::ROWS, misc::ROWS, agg::ROWS, window::ROWS, set::ROWS].into_iter().flatten()
 }
 
 /// The row of a function, if it has one.

@@ -63,9 +63,7 @@ SELECT day, n, sum(n) OVER (ORDER BY day ROWS BETWEEN 6 PRECEDING AND CURRENT RO
 -- ordered
 SELECT sku, revenue, sum(revenue) OVER (ORDER BY revenue DESC, sku) AS running, round(100 * sum(revenue) OVER (ORDER BY revenue DESC, sku) / sum(revenue) OVER (), 2) AS pct FROM (SELECT sku, sum(qty * unit_price) AS revenue FROM line GROUP BY sku) x ORDER BY revenue DESC, sku;
 SELECT sku, revenue, ntile(4) OVER (ORDER BY revenue, sku) AS quartile FROM (SELECT sku, sum(qty * unit_price) AS revenue FROM line GROUP BY sku) x;
--- expect: postgres (an ordered-set aggregate over values of type 1186)
 SELECT status, percentile_disc(0.5) WITHIN GROUP (ORDER BY shipped_at - placed_at), count(shipped_at) FROM basket GROUP BY status;
--- expect: postgres (aggregate max(interval) is not shipped)
 SELECT status, avg(extract(epoch from shipped_at - placed_at)) / 86400, max(shipped_at - placed_at) FROM basket GROUP BY status;
 SELECT count(*) FILTER (WHERE shipped_at IS NULL), count(*) FILTER (WHERE shipped_at < placed_at + interval '3 days'), count(*) FILTER (WHERE shipped_at >= placed_at + interval '3 days') FROM basket;
 SELECT to_char(placed_at, 'YYYY-MM') AS month, status, count(*) FROM basket GROUP BY 1, 2;

@@ -16,7 +16,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -257,6 +257,12 @@ impl Source {
                 }
                 (RowsView::File(_), None) => nulls = None,
             }
+        }
+        // DataFusion counts the values of such a range as none, divides by that, and fails.
+        let whole = |v: &Precision<ScalarValue>, edge: i64| matches!(v.get_value(), Some(ScalarValue::Int64(Some(n))) if *n == edge);
+        if whole(&statistics.min_value, i64::MIN) && whole(&statistics.max_value, i64::MAX) {
+            statistics.min_value = Precision::Absent;
+            statistics.max_value = Precision::Absent;
         }
         if let Some(nulls) = nulls.and_then(|n| usize::try_from(n).ok()) {
             statistics.null_count = Precision::Inexact(nulls);

@@ -11,6 +11,8 @@ use weir_plan::types::PgType;
 mod numeric;
 mod other;
 
+pub use other::enum_rank;
+
 /// An aggregate call to lower.
 pub struct AggArgs<'a> {
     pub func: u32,

@@ -11,6 +11,7 @@ mod misc;
 mod text;
 pub mod time;
 
+pub(crate) use misc::{json_rows, jsonb_key};
 pub use text::relabel;
 
 /// Lowers a call. Each domain answers `None` for an OID that is not its own.

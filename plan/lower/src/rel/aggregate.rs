@@ -57,6 +57,8 @@ impl RawAggregate {
 struct Calls {
     exprs: Vec<DfExpr>,
     names: Vec<String>,
+    /// None of them may keep DataFusion's name: the node will be joined to others that have it too.
+    rename: bool,
 }
 
 impl Calls {
@@ -67,7 +69,7 @@ impl Calls {
         }
         let name = expr.schema_name().to_string();
         // Functions of ours may differ in more than their name.
-        let (expr, name) = if self.names.contains(&name) {
+        let (expr, name) = if self.rename || self.names.contains(&name) {
             let name = format!("p{}", fresh());
             (expr.alias(&name), name)
         } else {
@@ -139,6 +141,7 @@ impl Lowerer<'_> {
         groupings: &[Named<Vec<usize>>],
         extra: Vec<DfExpr>,
     ) -> Result<RawAggregate> {
+        let rename = std::mem::take(&mut self.rename_calls);
         let (node, group_exprs) = self.absorb(node, groups.iter().map(|g| &g.expr))?;
         let (node, calls) = self.absorb_calls(node, calls)?;
         let scope = Scope::of(&node);
@@ -172,7 +175,7 @@ impl Lowerer<'_> {
         let node = node.extend(added)?;
 
         let dom_columns: Vec<DfExpr> = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
-        let mut aggs = Calls { exprs: Vec::new(), names: Vec::new() };
+        let mut aggs = Calls { exprs: Vec::new(), names: Vec::new(), rename };
         let mut next = || {
             self.next += 1;
             self.next

@@ -179,6 +179,7 @@ impl Lowerer<'_> {
             groups.push(Named { id: self.fresh_id(), expr: e.inner.clone() });
         }
         let input = self.rel(&input, None)?;
+        self.rename_calls = true;
         let raw = self.raw_aggregate(input, &groups, None, &aggregate.calls, &[])?;
         let marker = format!("h{}", self.fresh());
         let mut on = Vec::new();

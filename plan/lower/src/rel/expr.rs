@@ -119,6 +119,7 @@ impl Lowerer<'_> {
             Expr::AnyArray { func, any, left, array, collation } => self.any_array(*func, *any, left, array, *collation, scope),
             Expr::Relabel { arg, ty } => relabel(self.expr(arg, scope)?, *ty),
             Expr::ViaText { arg, ty } => func::via_text(&self.expr(arg, scope)?, *ty, self.session),
+            Expr::EnumRank { arg, labels } => Ok(crate::agg::enum_rank(&self.expr(arg, scope)?, labels)),
             Expr::Array { elements, ty } => self.array(elements, *ty, scope),
             Expr::Exists { .. } | Expr::ScalarSubquery { .. } | Expr::AnySubquery { .. } => Err(refused("a subquery in this place")),
         }

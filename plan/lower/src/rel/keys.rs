@@ -75,7 +75,8 @@ pub(super) fn group_key(value: &Value) -> Result<Key> {
     Ok(match value.ty.base {
         oid::FLOAT4 | oid::FLOAT8 => Key { expr: float_key(value.expr.clone(), &value.arrow), is_value: false },
         oid::INTERVAL => Key { expr: interval_key(value.expr.clone()), is_value: false },
-        oid::JSON | oid::JSONB => return Err(refused("grouping by json values")),
+        oid::JSONB => Key { expr: crate::func::jsonb_key(value.expr.clone()), is_value: false },
+        oid::JSON => return Err(refused("grouping by json values")),
         _ => {
             if let Some(element) = value.ty.element() {
                 if !element_is_its_key(&element) {

@@ -16,9 +16,11 @@ mod aggregate;
 mod consts;
 mod correlate;
 mod cte;
+mod expand;
 mod expr;
 mod extreme;
 mod frame;
+mod framed;
 mod join;
 pub(crate) mod keys;
 mod node;
@@ -89,11 +91,13 @@ struct Lowerer<'a> {
     ctes: HashMap<CteId, Cte>,
     /// For names and column identities of our own.
     next: u32,
+    /// The aggregates of the next aggregation get names that occur nowhere else.
+    rename_calls: bool,
 }
 
 impl<'a> Lowerer<'a> {
     fn new(plan: &'a Plan, params: Option<&'a [Scalar]>, tables: &'a dyn TableSource) -> Self {
-        Self { session: &plan.session, params, param_types: &plan.params, tables, ctes: HashMap::new(), next: 1 << 31 }
+        Self { session: &plan.session, params, param_types: &plan.params, tables, ctes: HashMap::new(), next: 1 << 31, rename_calls: false }
     }
 
     fn plan(&mut self, plan: &Plan) -> Result<Lowered> {
@@ -170,6 +174,7 @@ impl<'a> Lowerer<'a> {
             Rel::SetOp(op) => self.set_op(op, domain),
             Rel::DistinctOn { input, on, keys } => self.distinct_on(input, on, keys, domain),
             Rel::Window { input, functions } => self.window(input, functions, domain),
+            Rel::Expand(expand) => self.expand(expand, domain),
         }
     }
 }

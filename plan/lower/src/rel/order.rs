@@ -7,7 +7,7 @@ use super::{Lowerer, keys};
 use crate::error::{raise, refused};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_window::row_number::row_number_udwf;
-use datafusion::logical_expr::{Expr as DfExpr, SortExpr, WindowFrame, lit};
+use datafusion::logical_expr::{Expr as DfExpr, SortExpr, lit};
 use weir_plan::ir::{Expr, Rel, SortKey};
 
 impl Lowerer<'_> {
@@ -76,7 +76,7 @@ impl Lowerer<'_> {
     /// Adds row numbers (from 1, UInt64) within partitions; gives their column.
     pub(super) fn numbered(&mut self, node: Node, partition: Vec<DfExpr>, sort: Vec<SortExpr>) -> Result<(Node, DfExpr)> {
         let name = format!("n{}", self.fresh());
-        let frame = WindowFrame::new((!sort.is_empty()).then_some(false));
+        let frame = super::frame::rows_so_far();
         let call = over(row_number_udwf(), vec![], partition, sort, frame, None).alias(&name);
         let node = node.map_plan(|p| p.window(vec![call]))?;
         Ok((node, super::node::column(name)))

@@ -127,8 +127,8 @@ impl Lowerer<'_> {
         let plan = LogicalPlanBuilder::from(left.plan).join_on(right.plan.clone(), JoinType::LeftMark, on)?.build()?;
         let Some(mark) = plan.schema().columns().pop() else { return internal_err!("a mark join without a mark") };
         let name = format!("m{}", self.fresh());
-        // A plain projection of the mark would be pushed below the join, where there is no mark.
-        exprs.push(udf::call("marked", "", DataType::Boolean, vec![DfExpr::Column(mark)], Arc::new(first_argument)).alias(&name));
+        // A plain projection of the mark would be pushed below the join, where there is no mark, and so would one below a filter by it.
+        exprs.push(udf::call_in_place("marked", "", DataType::Boolean, vec![DfExpr::Column(mark)], Arc::new(first_argument)).alias(&name));
         let plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
         Ok((Node { plan, cols: left.cols, order: left.order, dom: left.dom }, column(name)))
     }

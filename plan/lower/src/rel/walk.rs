@@ -20,7 +20,7 @@ pub(super) fn each_child(e: &Expr, f: &mut impl FnMut(&Expr)) {
         | Expr::Greatest { args, .. }
         | Expr::Least { args, .. }
         | Expr::Array { elements: args, .. } => args.iter().for_each(f),
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } => f(a),
+        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => f(a),
         Expr::Case { whens, otherwise, .. } => {
             for (c, r) in whens {
                 f(c);
@@ -62,7 +62,7 @@ pub(super) fn map_children<E>(e: &Expr, f: &mut impl FnMut(&Expr) -> Result<Expr
                 *a = f(a)?;
             }
         }
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } => **a = f(a)?,
+        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => **a = f(a)?,
         Expr::Case { whens, otherwise, .. } => {
             for (c, r) in whens {
                 *c = f(c)?;
@@ -167,6 +167,11 @@ impl Columns {
                 self.defined.extend(functions.iter().map(|n| n.id));
                 functions.iter().for_each(|n| self.window(&n.expr));
             }
+            Rel::Expand(e) => {
+                self.defined.insert(e.value.0);
+                self.defined.extend(e.ordinal);
+                e.args.iter().for_each(|a| self.expr(a));
+            }
             Rel::Sort { keys, .. } => self.keys(keys),
             Rel::Limit { offset, limit, .. } => offset.iter().chain(limit).for_each(|e| self.expr(e)),
             Rel::DistinctOn { on, keys, .. } => {
@@ -223,6 +228,7 @@ pub(super) fn each_input(rel: &Rel, f: &mut impl FnMut(&Rel)) {
             f(right);
         }
         Rel::Aggregate(a) => f(&a.input),
+        Rel::Expand(e) => f(&e.input),
         Rel::SetOp(op) => {
             f(&op.left);
             f(&op.right);

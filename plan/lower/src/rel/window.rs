@@ -5,6 +5,8 @@
 use super::expr::{Scope, branches, is_true};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical};
+use super::frame::Framing;
+use super::framed::{self, Inner};
 use super::{Lowerer, frame};
 use crate::agg::{self, AggArgs};
 use crate::error::{raise, refused};
@@ -76,14 +78,22 @@ impl Windows {
 struct Window {
     partition: Vec<DfExpr>,
     order: Vec<SortExpr>,
-    frame: WindowFrame,
+    frame: Framing,
     filter: Option<DfExpr>,
 }
 
 impl Window {
-    /// For functions that do not look at the frame.
+    /// For functions that do not look at the frame. (DataFusion computes it all the same, and RANGE not over every type.)
     fn whole(&self) -> WindowFrame {
-        WindowFrame::new((!self.order.is_empty()).then_some(false))
+        frame::rows_so_far()
+    }
+
+    /// A function over the frame as we compute it ourselves.
+    fn own(&self, inner: Inner, mut args: Vec<DfExpr>) -> (Arc<WindowUDF>, Vec<DfExpr>) {
+        let udf = framed::framed(inner, args.len(), self.frame.own.clone());
+        args.extend(self.order.iter().map(|k| k.expr.clone()));
+        args.extend(self.frame.columns.iter().cloned());
+        (udf, args)
     }
 }
 
@@ -121,7 +131,7 @@ impl Lowerer<'_> {
                 filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| is_true(v.expr)),
             };
             let args = self.exprs(&call.args, &scope)?;
-            pending.push((*id, call.ty, self.window_call(call, args, &window, &mut windows)?));
+            pending.push((*id, call.ty, self.window_call(call, args, &window, &scope, &mut windows)?));
         }
         self.next = windows.next;
         for group in windows.groups {
@@ -143,7 +153,14 @@ impl Lowerer<'_> {
         Ok(node)
     }
 
-    fn window_call(&self, call: &WindowCall, args: Vec<Value>, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    fn window_call(
+        &self,
+        call: &WindowCall,
+        args: Vec<Value>,
+        window: &Window,
+        scope: &Scope<'_>,
+        windows: &mut Windows,
+    ) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
         let mut args = args.into_iter();
         let (first, second, third) = (args.next(), args.next(), args.next());
         let missing = || refused(format!("window function {} with wrong arguments", call.func));
@@ -167,24 +184,31 @@ impl Lowerer<'_> {
                 let offset = if call.func >= 3109 { offset.map(|n| -n) } else { offset };
                 shifted(first.ok_or_else(missing)?, offset, third, call.ty, window, windows)
             }
-            3112 => Ok(in_frame(first_value_udwf(), first.ok_or_else(missing)?, None, window, windows)),
-            3113 => Ok(in_frame(last_value_udwf(), first.ok_or_else(missing)?, None, window, windows)),
+            3112 => Ok(in_frame(first_value_udwf(), &Inner::First, first.ok_or_else(missing)?, None, window, windows)),
+            3113 => Ok(in_frame(last_value_udwf(), &Inner::Last, first.ok_or_else(missing)?, None, window, windows)),
             3114 => {
                 let value = first.ok_or_else(missing)?;
                 match integer(&second.ok_or_else(missing)?)? {
                     None => nothing(&value),
                     Some(n) if n <= 0 => Err(raise("22016", "argument of nth_value must be greater than zero")),
-                    Some(n) => Ok(in_frame(nth_value_udwf(), value, Some(n), window, windows)),
+                    Some(n) => Ok(in_frame(nth_value_udwf(), &Inner::Nth(n.unsigned_abs()), value, Some(n), window, windows)),
                 }
             }
             _ => {
                 let args = [first, second, third].into_iter().flatten().chain(args).collect();
-                self.aggregate_over(call, args, window, windows)
+                self.aggregate_over(call, args, window, scope, windows)
             }
         }
     }
 
-    fn aggregate_over(&self, call: &WindowCall, args: Vec<Value>, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    fn aggregate_over(
+        &self,
+        call: &WindowCall,
+        args: Vec<Value>,
+        window: &Window,
+        scope: &Scope<'_>,
+        windows: &mut Windows,
+    ) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
         let args = AggArgs {
             func: call.func,
             direct: vec![],
@@ -202,7 +226,24 @@ impl Lowerer<'_> {
             if p.distinct || !p.order_by.is_empty() {
                 return Err(refused(format!("aggregate {} over a window", call.func)));
             }
-            parts.push(windows.add(window, p.udf, p.args, window.frame.clone(), window.filter.clone()));
+            let types = p.args.iter().map(|a| scope.type_of(a)).collect::<Result<Vec<_>>>()?;
+            match &window.frame.datafusion {
+                Some(frame) if !window.frame.slides() || framed::can_slide(&p.udf, &types)? => {
+                    parts.push(windows.add(window, p.udf, p.args, frame.clone(), window.filter.clone()));
+                }
+                _ => {
+                    // The aggregates with a row for windows ignore NULLs.
+                    let mut args = Vec::new();
+                    for (a, t) in p.args.into_iter().zip(&types) {
+                        args.push(match &window.filter {
+                            Some(filter) => when(filter.clone(), a).otherwise(DfExpr::Literal(ScalarValue::try_from(t)?, None))?,
+                            None => a,
+                        });
+                    }
+                    let (udf, args) = window.own(Inner::Aggregate(p.udf), args);
+                    parts.push(windows.add(window, udf, args, window.whole(), None));
+                }
+            }
         }
         let finish = lowered.finish;
         Ok(Box::new(move || finish(parts)))
@@ -235,8 +276,7 @@ fn ntile(buckets: Value, window: &Window, windows: &mut Windows) -> Result<Box<d
         return Err(raise("22014", "argument of ntile must be greater than zero"));
     }
     let row = cast(windows.add(window, row_number_udwf(), vec![], window.whole(), None), DataType::Int64) - lit(1i64);
-    let everything = Window { partition: window.partition.clone(), order: window.order.clone(), frame: window.whole(), filter: None };
-    let total = windows.add(&everything, count_udaf(), vec![lit(1i64)], frame::all_rows(), None);
+    let total = windows.add(window, count_udaf(), vec![lit(1i64)], frame::all_rows(), None);
     let (small, larger) = (total.clone() / lit(n), total % lit(n));
     let in_larger = larger.clone() * (small.clone() + lit(1i64));
     let bucket = when(row.clone().lt(in_larger.clone()), row.clone() / (small.clone() + lit(1i64)))
@@ -270,10 +310,23 @@ fn shifted(
     Ok(Box::new(move || branches(vec![(exists, there)], Some(default), ty)))
 }
 
-fn in_frame(udf: Arc<WindowUDF>, value: Value, n: Option<i64>, window: &Window, windows: &mut Windows) -> Box<dyn FnOnce() -> Result<Value>> {
-    let mut pick = |e: DfExpr| {
-        let args = std::iter::once(e).chain(n.map(lit)).collect();
-        windows.add(window, Arc::clone(&udf), args, window.frame.clone(), None)
+fn in_frame(
+    udf: Arc<WindowUDF>,
+    own: &Inner,
+    value: Value,
+    n: Option<i64>,
+    window: &Window,
+    windows: &mut Windows,
+) -> Box<dyn FnOnce() -> Result<Value>> {
+    let mut pick = |e: DfExpr| match &window.frame.datafusion {
+        Some(frame) => {
+            let args = std::iter::once(e).chain(n.map(lit)).collect();
+            windows.add(window, Arc::clone(&udf), args, frame.clone(), None)
+        }
+        None => {
+            let (udf, args) = window.own(own.clone(), vec![e]);
+            windows.add(window, udf, args, window.whole(), None)
+        }
     };
     let mut there = value.clone();
     there.expr = pick(value.expr.clone());

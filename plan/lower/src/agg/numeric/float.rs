@@ -1,8 +1,10 @@
-//! Statistics of floats. They depend on the order of the values and are shipped with `weir.fidelity = relaxed` only.
+//! Statistics of floats. They depend on the order of the values and are shipped with `weir.fidelity = relaxed` only, but for sums and
+//! averages that turn out not to ([`super::exact`]).
 //!
 //! Source: `float8_regr_accum` and its relatives in `float.c` (the Youngs-Cramer algorithm); the final functions are the same,
 //! so that NULL, zero and domain follow Postgres.
 
+use super::exact::exact_sum_udaf;
 use super::{arg, column, part};
 use crate::agg::{AggArgs, AggLowered, AggPart};
 use crate::error::refused;
@@ -17,9 +19,10 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ScalarFunctionArgs, Signature, Volatility};
+use datafusion::logical_expr::{cast, Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ScalarFunctionArgs, Signature, Volatility};
 use std::any::Any;
 use std::sync::Arc;
+use weir_plan::ir::Fidelity;
 use weir_plan::types::PgType;
 
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
@@ -41,21 +44,45 @@ fn checked(sum: Expr, ty: &DataType) -> Expr {
     udf::call("pg_float_sum", "", ty.clone(), vec![sum], kernel)
 }
 
+/// The sum of the values as float8 values; `single`: they are float4 values, and added as such.
+fn sum_of(args: &AggArgs<'_>, single: bool) -> Result<Arc<AggregateUDF>> {
+    if args.session.fidelity == Fidelity::Relaxed {
+        return Ok(sum_udaf());
+    }
+    if args.distinct {
+        return Err(refused("a sum of DISTINCT floats"));
+    }
+    Ok(exact_sum_udaf(if single { 24 } else { 53 }))
+}
+
+/// An average begins with 0, to which -0 adds nothing.
+fn positive_zero(sum: Expr) -> Expr {
+    let kernel = Arc::new(|a: &ScalarFunctionArgs| unary::<Float64Type, Float64Type>(a, &DataType::Float64, |v| (v + 0.0, false), |_| too_large()));
+    udf::call("pg_positive_zero", "", DataType::Float64, vec![sum], kernel)
+}
+
 fn sum(args: &AggArgs<'_>) -> Result<AggLowered> {
     let v = arg(args)?;
     let (arrow, ty) = (v.arrow.clone(), args.ty);
+    let relaxed = args.session.fidelity == Fidelity::Relaxed;
     Ok(AggLowered {
-        parts: vec![part(sum_udaf(), v.cast_to(&DataType::Float64), args.distinct)],
-        finish: Box::new(move |columns| Ok(Value::new(checked(column(&columns, 0)?, &arrow), arrow, ty))),
+        parts: vec![part(sum_of(args, arrow == DataType::Float32)?, v.cast_to(&DataType::Float64), args.distinct)],
+        finish: Box::new(move |columns| {
+            let sum = column(&columns, 0)?;
+            let sum = if relaxed { checked(sum, &arrow) } else { cast(sum, arrow.clone()) };
+            Ok(Value::new(sum, arrow, ty))
+        }),
     })
 }
 
 fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
     let wide = arg(args)?.cast_to(&DataType::Float64);
+    let relaxed = args.session.fidelity == Fidelity::Relaxed;
     Ok(AggLowered {
-        parts: vec![part(sum_udaf(), wide.clone(), args.distinct), part(count_udaf(), wide, args.distinct)],
+        parts: vec![part(sum_of(args, false)?, wide.clone(), args.distinct), part(count_udaf(), wide, args.distinct)],
         finish: Box::new(move |columns| {
-            let args = vec![checked(column(&columns, 0)?, &DataType::Float64), column(&columns, 1)?];
+            let sum = column(&columns, 0)?;
+            let args = vec![if relaxed { checked(sum, &DataType::Float64) } else { positive_zero(sum) }, column(&columns, 1)?];
             let kernel = Arc::new(|a: &ScalarFunctionArgs| binary::<Float64Type, Int64Type, Float64Type>(a, &DataType::Float64, |s, n| (s / n as f64, false), |_, _| too_large()));
             Ok(Value::new(udf::call("pg_float_avg", "", DataType::Float64, args, kernel), DataType::Float64, PgType::FLOAT8))
         }),

@@ -5,16 +5,18 @@ use crate::error::refused;
 use crate::func::arith::compare::canonical;
 use crate::func::arith::numeric::divide;
 use crate::value::{DScale, Value};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, StructArray};
+use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::Result;
 use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf, bit_xor_udaf};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
 use std::sync::Arc;
-use sum::sum_udaf;
+pub(in crate::agg) use sum::sum_udaf;
 use weir_plan::types::{PgType, oid};
 
+mod exact;
 mod extreme;
 mod float;
 mod sum;
@@ -23,7 +25,8 @@ mod variance;
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
     Some(match args.func {
         2803 => Ok(count(lit(1_i64), false)),
-        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(if args.distinct { canonical(v) } else { v.expr.clone() }, args.distinct))),
+        2147 if args.distinct && args.args.len() > 1 => count_rows(args),
+        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(if args.distinct { countable(v) } else { v.expr.clone() }, args.distinct))),
         2107..=2109 | 2114 => sum(args),
         2100..=2103 => average(args),
         2115..=2117 => extreme::plain(args, true),
@@ -65,8 +68,31 @@ fn count(arg: Expr, distinct: bool) -> AggLowered {
 /// Types whose equality is not that of their Arrow form.
 fn distinct_countable(v: &Value, distinct: bool) -> Result<()> {
     let element = v.ty.element().map_or(v.ty.base, |e| e.base);
-    let unequal = matches!(element, oid::INTERVAL | oid::JSONB | oid::JSON) || (v.ty.element().is_some() && matches!(element, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC));
+    let unequal = matches!(element, oid::JSONB | oid::JSON) || (v.ty.element().is_some() && element == oid::INTERVAL) || (v.ty.element().is_some() && matches!(element, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC));
     if distinct && unequal { Err(refused("count(DISTINCT) over this type")) } else { Ok(()) }
+}
+
+/// `count(DISTINCT (a, b))`: rows are never NULL, and NULLs in them are equal.
+fn count_rows(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let mut fields = Vec::new();
+    let mut keys = Vec::new();
+    for (i, v) in args.args.iter().enumerate() {
+        distinct_countable(v, true)?;
+        let key = countable(v);
+        let data_type = if v.ty.base == oid::INTERVAL { DataType::Decimal128(38, 0) } else { v.arrow.clone() };
+        fields.push(Field::new(format!("f{i}"), data_type, true));
+        keys.push(key);
+    }
+    let fields = Fields::from(fields);
+    let result = DataType::Struct(fields.clone());
+    let kernel = crate::udf::over_arrays(move |arrays| Ok(Arc::new(StructArray::try_new(fields.clone(), arrays.to_vec(), None)?) as ArrayRef));
+    let key = format!("{result}");
+    Ok(count(crate::udf::call("pg_row", key, result, keys, kernel), true))
+}
+
+/// What is counted of distinct values: equal exactly where they are.
+fn countable(v: &Value) -> Expr {
+    if v.ty.base == oid::INTERVAL { crate::rel::keys::interval_key(v.expr.clone()) } else { canonical(v) }
 }
 
 /// The display scales of the rows whose value is not NULL; `None` if the scale is the same for all.

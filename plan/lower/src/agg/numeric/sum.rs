@@ -19,7 +19,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 /// The sum with the given result type: Int64 over Int64, or a decimal over Int64 or a decimal of the same width and scale.
-pub(super) fn sum_udaf(result: &DataType) -> Arc<AggregateUDF> {
+pub(in crate::agg) fn sum_udaf(result: &DataType) -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::new_from_impl(Sum { result: result.clone(), signature: Signature::any(1, Volatility::Immutable) }))
 }
 

@@ -13,20 +13,33 @@ use datafusion::functions_aggregate::bool_and_or::{bool_and_udaf, bool_or_udaf};
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::AggregateUDF;
 use std::sync::Arc;
+use weir_plan::types::oid;
 
 mod collect;
+mod interval;
+mod label;
 mod listing;
 mod percentile;
 
+pub use label::enum_rank;
+
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
     Some(match args.func {
-        2138 | 2139 | 2142 | 2143 | 2145 => plain(args, min_udaf()),
-        2122 | 2123 | 2126 | 2127 | 2129 => plain(args, max_udaf()),
+        2138 | 2139 | 2142 | 2143 | 2145 | 2245 => plain(args, min_udaf()),
+        2122 | 2123 | 2126 | 2127 | 2129 | 2244 => plain(args, max_udaf()),
+        2144 => interval::min(args),
+        2128 => interval::max(args),
+        2113 => interval::sum(args),
+        2106 => interval::avg(args),
+        3527 => label::extreme(args, min_udaf()),
+        3526 => label::extreme(args, max_udaf()),
         2517 | 2519 => plain(args, bool_and_udaf()),
         2518 => plain(args, bool_or_udaf()),
         2335 => listing::array_agg(args),
         3538 => listing::string_agg(args),
         3974 | 3980 => percentile::cont(args),
+        3976 => interval::percentile(args, "percentile_cont", true),
+        3972 if args.args.first().is_some_and(|a| a.ty.base == oid::INTERVAL) => interval::percentile(args, "percentile_disc", false),
         3972 | 3978 => percentile::disc(args),
         3984 => percentile::mode(args),
         _ => return None,

@@ -72,9 +72,9 @@ fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
 }
 
 /// The result for the fractions of one group; `None` is NULL.
-type Choose = fn(&ArrayRef, usize, usize, f64) -> Result<Option<ScalarValue>>;
+pub(super) type Choose = fn(&ArrayRef, usize, usize, f64) -> Result<Option<ScalarValue>>;
 
-fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, choose: Choose) -> Result<AggLowered> {
+pub(super) fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, choose: Choose) -> Result<AggLowered> {
     let [direct] = args.direct.as_slice() else { return Err(refused(format!("{name} wants one fraction"))) };
     let many = match &direct.arrow {
         DataType::Float64 => false,

@@ -24,6 +24,8 @@ mod bytes;
 mod json;
 mod uuid;
 
+pub(crate) use json::{json_rows, jsonb_key};
+
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     let op = match call.func {
         // uuid, bytea, enum

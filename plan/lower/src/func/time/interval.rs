@@ -61,6 +61,16 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     }
 }
 
+/// The span that Postgres compares intervals by: `interval_cmp_value`.
+pub(crate) fn span(s: Span) -> i128 {
+    (i128::from(s.months) * 30 + i128::from(s.days)) * 86_400_000_000 + i128::from(s.micros)
+}
+
+/// `interval_lerp` of `orderedsetaggs.c`.
+pub(crate) fn lerp(low: Span, high: Span, fraction: f64) -> Result<Span> {
+    plus(times(minus(high, low)?, fraction)?, low)
+}
+
 fn plus(a: Span, b: Span) -> Result<Span> {
     Span::checked(i64::from(a.months) + i64::from(b.months), i64::from(a.days) + i64::from(b.days), i128::from(a.micros) + i128::from(b.micros))
 }

@@ -16,12 +16,13 @@ mod compare;
 mod extract;
 mod format;
 mod input;
-mod interval;
-mod kernel;
+pub(crate) mod interval;
+pub(crate) mod kernel;
 mod make;
 mod pattern;
 #[cfg(test)]
 mod tests;
+pub(crate) mod series;
 mod text;
 mod to_char;
 mod to_date;

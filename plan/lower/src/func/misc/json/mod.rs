@@ -17,8 +17,10 @@ use std::sync::Arc;
 
 mod contain;
 mod number;
+mod rows;
 mod scan;
 
+pub(crate) use rows::json_rows;
 use scan::{Kind, kind, text_of};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
@@ -87,13 +89,18 @@ fn exists(j: &str, keys: &StringViewArray, any: bool) -> Result<bool> {
     Ok(!any)
 }
 
+/// The text by which jsonb values are equal.
+pub(crate) fn jsonb_key(document: datafusion::logical_expr::Expr) -> datafusion::logical_expr::Expr {
+    let kernel = kernel!(StringViewBuilder::new(), |j: text| Some(number::normal(j)));
+    udf::call("jsonb_normal", "", DataType::Utf8View, vec![document], kernel)
+}
+
 fn jsonb_compare(call: &Call<'_>, op: Operator) -> Result<Value> {
     let args = call
         .args
         .iter()
         .map(|a| {
-            let kernel = kernel!(StringViewBuilder::new(), |j: text| Some(number::normal(j)));
-            Value { expr: udf::call("jsonb_normal", "", DataType::Utf8View, vec![a.expr.clone()], kernel), ..a.clone() }
+            Value { expr: jsonb_key(a.expr.clone()), ..a.clone() }
         })
         .collect();
     compare(&Call { args, ..*call }, op)

@@ -1,0 +1,138 @@
+//! Set-returning functions whose arguments are no constants: in FROM, and in the select list.
+//!
+//! Those of the select list are evaluated above grouping and windows, except for one that is grouped by, which is evaluated below.
+//! Several in one select list would run side by side; they are refused.
+
+use super::agg::new_mark;
+use super::call::{self, Callee};
+use super::tree::{self, list, map_children, mark_var, tag};
+use super::{Cx, Result, expr, param, types};
+use pgrx::pg_sys;
+use pg_sys::{FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
+use weir_plan::functions::FunctionKind;
+use weir_plan::ir::{Expand, Expr, Rel};
+use weir_plan::types::PgType;
+
+/// The function's rows beside those of `input`, over whose columns its arguments are.
+pub unsafe fn expand(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool) -> Result<Expand> {
+    let f = &*f;
+    let mut callee = Callee::function(f.funcid, f.inputcollid);
+    callee.kind = FunctionKind::Set;
+    if weir_plan::functions::row(f.funcid.to_u32()).is_none_or(|r| r.kind != FunctionKind::Set) {
+        call::check(cx, callee, &[])?;
+    }
+    let args = expr::expr_list(cx, f.args)?;
+    let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
+    call::check(cx, callee, &arg_types)?;
+    let ty = types::pg_type(f.funcresulttype, -1)?;
+    let ordinal = with_ordinal.then(|| cx.new_col());
+    Ok(Expand { input, func: f.funcid.to_u32(), args, value: (cx.new_col(), ty), ordinal, outer: false })
+}
+
+/// The set-returning functions of an expression, not those within subqueries.
+unsafe fn collect(node: *mut Node, out: &mut Vec<*mut FuncExpr>) -> Result<()> {
+    if node.is_null() || matches!(tag(node), NodeTag::T_Query | NodeTag::T_SubLink) {
+        return Ok(());
+    }
+    if tag(node) == NodeTag::T_OpExpr && (*node.cast::<pg_sys::OpExpr>()).opretset {
+        return Err("a set-returning operator".into());
+    }
+    if tag(node) == NodeTag::T_FuncExpr && (*node.cast::<FuncExpr>()).funcretset {
+        let f = node.cast::<FuncExpr>();
+        let mut inner = Vec::new();
+        collect((*f).args.cast(), &mut inner)?;
+        if !inner.is_empty() {
+            return Err("a set-returning function of a set-returning function".into());
+        }
+        if !out.iter().any(|o| pg_sys::equal((*o).cast(), f.cast())) {
+            out.push(f);
+        }
+        return Ok(());
+    }
+    let mut result = Ok(());
+    tree::any_child(node, &mut |child| {
+        result = collect(child, out);
+        result.is_err()
+    });
+    result
+}
+
+unsafe fn replaced(node: *mut Node, f: *mut FuncExpr, mark: usize) -> *mut Node {
+    if node.is_null() || matches!(tag(node), NodeTag::T_Query | NodeTag::T_SubLink) {
+        return node;
+    }
+    if pg_sys::equal(node.cast(), f.cast()) {
+        return mark_var(mark, node, 0);
+    }
+    map_children(node, &mut |child| replaced(child, f, mark))
+}
+
+fn one(functions: &[*mut FuncExpr]) -> Result<Option<*mut FuncExpr>> {
+    match functions {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        _ => Err("several set-returning functions in one select list".into()),
+    }
+}
+
+unsafe fn rows_of(cx: &mut Cx, f: *mut FuncExpr, rel: Rel) -> Result<(Rel, usize)> {
+    let folded = param::fold(cx, tree::copy(f).cast());
+    if tag(folded) != NodeTag::T_FuncExpr || !(*folded.cast::<FuncExpr>()).funcretset {
+        return Err(format!("set-returning function {}", types::function_name((*f).funcid)));
+    }
+    let expand = expand(cx, folded.cast(), rel, false)?;
+    let (id, ty) = expand.value;
+    let mark = new_mark(cx, id, ty)?;
+    Ok((Rel::Expand(Box::new(expand)), mark))
+}
+
+/// Before grouping: the function that is a group key. Rewrites the target list of the query, whose entries the group keys are.
+pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
+    let q = &*query;
+    let refers = |clause: *mut pg_sys::List, te: *mut TargetEntry| {
+        (*te).ressortgroupref != 0 && list::<SortGroupClause>(clause).iter().any(|c| (**c).tleSortGroupRef == (*te).ressortgroupref)
+    };
+    let mut functions = Vec::new();
+    for te in list::<TargetEntry>(q.targetList) {
+        if refers(q.groupClause, te) {
+            collect((*te).expr.cast(), &mut functions)?;
+        }
+    }
+    let Some(f) = one(&functions)? else { return Ok(rel) };
+    let f = tree::copy(f);
+    let (rel, mark) = rows_of(cx, f, rel)?;
+    for te in list::<TargetEntry>(q.targetList) {
+        (*te).expr = replaced((*te).expr.cast(), f, mark).cast();
+    }
+    for (te, e) in entries.iter().zip(exprs) {
+        *e = (**te).expr.cast();
+    }
+    Ok(rel)
+}
+
+/// Above grouping and windows: the function of the select list.
+pub unsafe fn of_select_list(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
+    let mut functions = Vec::new();
+    for e in exprs.iter() {
+        collect(*e, &mut functions)?;
+    }
+    let Some(f) = one(&functions)? else { return Ok(rel) };
+    for w in list::<pg_sys::WindowClause>((*query).windowClause) {
+        for clause in [(*w).partitionClause, (*w).orderClause] {
+            for c in list::<SortGroupClause>(clause) {
+                let i = super::query::entry_of(c, entries)?;
+                let mut inner = Vec::new();
+                collect(exprs[i], &mut inner)?;
+                if !inner.is_empty() {
+                    return Err("a window over a set-returning function".into());
+                }
+            }
+        }
+    }
+    let f = tree::copy(f);
+    let (rel, mark) = rows_of(cx, f, rel)?;
+    for e in exprs.iter_mut() {
+        *e = replaced(*e, f, mark);
+    }
+    Ok(rel)
+}
