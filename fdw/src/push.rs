@@ -23,7 +23,10 @@ pub struct Report {
 /// # Errors
 /// A foreign table that cannot even be read whole, with the reason.
 pub fn push(plan: &mut Plan, tables: Tables) -> Result<Report, String> {
-    crate::sink::sink(&mut plan.root);
+    crate::sink::sink(&mut plan.root, &|rel, conjunct| {
+        let alone = Rel::Filter { input: Box::new(rel.clone()), predicate: conjunct.clone() };
+        statement(&alone, &[], tables).is_ok()
+    });
     let mut pass = Pass { tables, references: HashMap::new(), ids: Ids::after(plan), report: Report::default() };
     references(&mut plan.root, &mut pass.references);
     for (id, _) in &plan.output {

@@ -1,29 +1,35 @@
 //! Filters go down to the relations they are about, so that each server gets its own.
 //!
-//! Invariant: a conjunct crosses a join only to a side whose rows the join does not fill with NULLs, and never with a subquery in it (the identities
-//! of a subquery's columns must stay where they are).
+//! Invariants:
+//! - A conjunct crosses a join only to a side whose rows the join does not fill with NULLs, and never with a subquery in it (the identities
+//!   of a subquery's columns must stay where they are).
+//! - What a server cannot evaluate stays at the top: between two of its relations it would keep them from being joined there.
 
 use std::collections::HashSet;
 use weir_plan::ir::{ColId, Expr, JoinKind, Rel};
 use weir_plan::walk::{each_expr_mut, each_input_mut, each_part_mut, output_columns, subquery_mut};
 
+/// Whether a relation's server can apply a conjunct.
+type Can<'a> = &'a dyn Fn(&Rel, &Expr) -> bool;
+
 /// Moves filters down, everywhere in the relation.
-pub fn sink(rel: &mut Rel) {
-    each_expr_mut(rel, &mut in_expr);
+pub fn sink(rel: &mut Rel, can: Can) {
+    each_expr_mut(rel, &mut |e| in_expr(e, can));
     if let Rel::Filter { .. } = rel {
         let Rel::Filter { input, predicate } = std::mem::replace(rel, Rel::OneRow) else { return };
         let mut conjuncts = Vec::new();
         flatten(predicate, &mut conjuncts);
-        *rel = filtered(*input, conjuncts);
+        let (below, rejected) = filtered(*input, conjuncts, can);
+        *rel = over(below, rejected);
     }
-    each_input_mut(rel, &mut sink);
+    each_input_mut(rel, &mut |input| sink(input, can));
 }
 
-fn in_expr(e: &mut Expr) {
+fn in_expr(e: &mut Expr, can: Can) {
     if let Some(rel) = subquery_mut(e) {
-        sink(rel);
+        sink(rel, can);
     }
-    each_part_mut(e, &mut in_expr);
+    each_part_mut(e, &mut |p| in_expr(p, can));
 }
 
 fn flatten(e: Expr, out: &mut Vec<Expr>) {
@@ -33,14 +39,14 @@ fn flatten(e: Expr, out: &mut Vec<Expr>) {
     }
 }
 
-/// The relation under a filter; what can goes below its joins.
-fn filtered(input: Rel, conjuncts: Vec<Expr>) -> Rel {
+/// The relation under those conjuncts that it can apply, below its joins where they can go there; and the others.
+fn filtered(input: Rel, conjuncts: Vec<Expr>, can: Can) -> (Rel, Vec<Expr>) {
     match input {
         Rel::Filter { input, predicate } => {
             let mut all = Vec::new();
             flatten(predicate, &mut all);
             all.extend(conjuncts);
-            filtered(*input, all)
+            filtered(*input, all, can)
         }
         Rel::Join(mut join) => {
             let (to_left, to_right) = match join.kind {
@@ -58,14 +64,23 @@ fn filtered(input: Rel, conjuncts: Vec<Expr>) -> Rel {
                     _ => stay.push(c),
                 }
             }
+            let mut rejected = Vec::new();
             for (side, list) in [(&mut join.left, l), (&mut join.right, r)] {
                 if !list.is_empty() {
-                    *side = filtered(std::mem::replace(side, Rel::OneRow), list);
+                    let (below, back) = filtered(std::mem::replace(side, Rel::OneRow), list, can);
+                    *side = below;
+                    rejected.extend(back);
                 }
             }
-            over(Rel::Join(join), stay)
+            (over(Rel::Join(join), stay), rejected)
         }
-        other => over(other, conjuncts),
+        mut other => {
+            if !crate::push::has_foreign(&mut other) {
+                return (over(other, conjuncts), Vec::new());
+            }
+            let (here, rejected) = conjuncts.into_iter().partition(|c| can(&other, c));
+            (over(other, here), rejected)
+        }
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
     fn a_condition_goes_to_the_join_it_is_about() {
         let tables = cross(JoinKind::Inner, cross(JoinKind::Inner, table(1), table(2)), table(3));
         let mut rel = Rel::Filter { input: Box::new(tables), predicate: Expr::And(vec![equal(1, 2), equal(2, 3), equal(3, 3)]) };
-        sink(&mut rel);
+        sink(&mut rel, &|_, _| true);
         let Rel::Filter { input, predicate } = rel else { panic!("one conjunct stays") };
         assert_eq!(predicate, equal(2, 3));
         let Rel::Join(join) = *input else { panic!("a join") };
@@ -136,7 +151,16 @@ mod tests {
     fn nothing_goes_below_the_nullable_side() {
         let mut rel = Rel::Filter { input: Box::new(cross(JoinKind::Left, table(1), table(2))), predicate: equal(2, 2) };
         let before = rel.clone();
-        sink(&mut rel);
+        sink(&mut rel, &|_, _| true);
         assert_eq!(rel, before);
+    }
+
+    #[test]
+    fn what_a_server_cannot_apply_stays_at_the_top() {
+        let mut rel = Rel::Filter { input: Box::new(cross(JoinKind::Inner, table(1), table(2))), predicate: Expr::And(vec![equal(1, 2), equal(1, 1)]) };
+        sink(&mut rel, &|_, _| false);
+        let Rel::Filter { input, predicate } = rel else { panic!("a filter") };
+        assert_eq!(predicate, equal(1, 1));
+        assert!(matches!(*input, Rel::Filter { predicate, .. } if predicate == equal(1, 2)));
     }
 }

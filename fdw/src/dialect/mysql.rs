@@ -137,6 +137,7 @@ impl Dialect for MySql {
     fn comparable(&self, class: Class, term: &Term) -> Result<String> {
         Ok(match class {
             Class::Bool | Class::Int | Class::Numeric | Class::Float8 | Class::Date | Class::Timestamp => term.sql.clone(),
+            Class::DateTimestamp => format!("CAST({} AS DATETIME(6))", term.sql),
             Class::Text => bytes_of(term),
             Class::Bpchar => match &term.form {
                 super::Form::Literal(_) => bytes_of(term),
