@@ -1,6 +1,7 @@
 //! EXPLAIN of a statement that was not routed says why.
 
 use crate::planner::{self, LastRoute};
+use crate::worker::raw;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::{CString, c_char};
@@ -16,7 +17,7 @@ pub fn install() {
     }
 }
 
-#[pg_guard]
+/// Not guarded, as the planner's hook is not: what Postgres raises keeps its cursor position and its context. Nothing here may own anything.
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn explain_one_query(
     query: *mut pg_sys::Query,
@@ -27,16 +28,27 @@ unsafe extern "C-unwind" fn explain_one_query(
     params: pg_sys::ParamListInfo,
     query_env: *mut pg_sys::QueryEnvironment,
 ) {
-    planner::set_last_route(LastRoute::default());
-    // SAFETY: the arguments are those we were called with; a previous hook is a bare function pointer and is guarded.
+    // SAFETY: the arguments are those we were called with.
     unsafe {
+        forget();
         match PREVIOUS {
-            Some(previous) => {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| previous(query, cursor_options, into, es, query_string, params, query_env));
-            }
+            Some(previous) => previous(query, cursor_options, into, es, query_string, params, query_env),
             None => standard(query, cursor_options, into, es, query_string, params, query_env),
         }
-        let last = planner::last_route();
+        tell(es);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn forget() {
+    planner::set_last_route(LastRoute::default());
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn tell(es: *mut pg_sys::ExplainState) {
+    let last = planner::last_route();
+    // SAFETY: the state of the running EXPLAIN.
+    unsafe {
         // The structured formats have closed their group; a line here would break them.
         if !last.reason.is_empty() && (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
             let value = CString::new(format!("not routed: {}", last.reason).replace('\0', "")).unwrap_or_default();
@@ -61,14 +73,14 @@ unsafe fn standard(
     unsafe {
         let before = pg_sys::pgBufferUsage;
         let start = std::time::Instant::now();
-        let plan = pg_sys::pg_plan_query(query, query_string, cursor_options, params);
+        let plan = raw::pg_plan_query(query, query_string, cursor_options, params);
         let duration = instr_time(start.elapsed());
         let mut usage = pg_sys::BufferUsage::default();
         if (*es).buffers {
             pg_sys::BufferUsageAccumDiff(&raw mut usage, &raw const pg_sys::pgBufferUsage, &raw const before);
         }
         let usage_if_asked = if (*es).buffers { &raw const usage } else { std::ptr::null() };
-        pg_sys::ExplainOnePlan(plan, into, es, query_string, params, query_env, &raw const duration, usage_if_asked);
+        raw::ExplainOnePlan(plan, into, es, query_string, params, query_env, &raw const duration, usage_if_asked);
     }
 }
 
@@ -84,7 +96,7 @@ unsafe fn standard(
     query_env: *mut pg_sys::QueryEnvironment,
 ) {
     // SAFETY: as passed.
-    unsafe { pg_sys::standard_ExplainOneQuery(query, cursor_options, into, es, query_string, params, query_env) };
+    unsafe { raw::standard_ExplainOneQuery(query, cursor_options, into, es, query_string, params, query_env) };
 }
 
 #[cfg(any(feature = "pg14", feature = "pg15"))]

@@ -241,8 +241,12 @@ fn default_ctype_is_c() -> bool {
 
 #[cfg(feature = "pg18")]
 fn default_ctype_is_c() -> bool {
-    // SAFETY: set when the session connected.
-    unsafe { pg_sys::database_ctype_is_c }
+    // Not bound by pgrx.
+    unsafe extern "C" {
+        static database_ctype_is_c: bool;
+    }
+    // SAFETY: set when the session connected, and not changed after that.
+    unsafe { database_ctype_is_c }
 }
 
 /// Bytes as a bytea constant, which `copyObject` can copy.

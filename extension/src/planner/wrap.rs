@@ -5,7 +5,7 @@
 
 use super::route::{Pushed, bytes_node};
 use crate::scan::{Mode, Private, methods};
-use crate::translate::{SortSpec, Top, TopLimit, Translated};
+use crate::translate::{SortSpec, Top, TopLimit, Translated, special_var};
 use pgrx::pg_sys;
 use weir_plan::ir::Session;
 
@@ -91,7 +91,7 @@ unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top
         }
         let private = Private { mode: Mode::Root, start_early: false, params_may_fail: false, plan: Vec::new(), output: Vec::new(), params: Vec::new(), session: crate::planner::current_session(), mirrors: false, remotes: Vec::new(), kept: Vec::new() };
         let root = custom_scan(fallback, &private).map_err(|e| e.to_string())?;
-        (*root).scan.plan.targetlist = references((*chain).targetlist, pg_sys::INDEX_VAR);
+        (*root).scan.plan.targetlist = references((*chain).targetlist, i64::from(pg_sys::INDEX_VAR));
         // What describes the scanned tuple must not refer to itself.
         (*root).custom_scan_tlist = nulls((*chain).targetlist);
         append(&raw mut (*root).custom_plans, chain.cast());
@@ -131,18 +131,17 @@ unsafe fn over(plan: *mut pg_sys::Plan, child: *mut pg_sys::Plan) {
         (*plan).plan_width = (*child).plan_width;
         (*plan).extParam = pg_sys::bms_copy((*child).extParam);
         (*plan).allParam = pg_sys::bms_copy((*child).allParam);
-        (*plan).targetlist = references((*child).targetlist, pg_sys::OUTER_VAR);
+        (*plan).targetlist = references((*child).targetlist, i64::from(pg_sys::OUTER_VAR));
     }
 }
 
 /// A target list that takes over all columns of another.
-unsafe fn references(of: *mut pg_sys::List, varno: i32) -> *mut pg_sys::List {
+unsafe fn references(of: *mut pg_sys::List, varno: i64) -> *mut pg_sys::List {
     // SAFETY: a list of target entries.
     unsafe {
         map_targets(of, |entry, i| {
             let expr = (*entry).expr.cast();
-            let attno = pg_sys::AttrNumber::try_from(i + 1).unwrap_or(0);
-            pg_sys::makeVar(varno, attno, pg_sys::exprType(expr), pg_sys::exprTypmod(expr), pg_sys::exprCollation(expr), 0).cast()
+            special_var(varno, i, pg_sys::exprType(expr), pg_sys::exprTypmod(expr), pg_sys::exprCollation(expr), 0).cast()
         })
     }
 }

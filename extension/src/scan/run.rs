@@ -160,11 +160,7 @@ fn freshness() -> Freshness {
             flush(own);
             Freshness::Lsn(own)
         }
-        settings::Freshness::MaxLag { millis } => {
-            // SAFETY: reads shared memory.
-            let lsn = unsafe { pg_sys::GetFlushRecPtr(std::ptr::null_mut()) };
-            Freshness::MaxLag { millis, lsn }
-        }
+        settings::Freshness::MaxLag { millis } => Freshness::MaxLag { millis, lsn: crate::worker::flushed() },
         settings::Freshness::Any => Freshness::Any,
     }
 }
@@ -180,7 +176,7 @@ pub fn flushed_insert_position() -> Lsn {
 fn flush(lsn: Lsn) {
     // SAFETY: the position is at most the end of what was inserted.
     unsafe {
-        if lsn > pg_sys::GetFlushRecPtr(std::ptr::null_mut()) {
+        if lsn > crate::worker::flushed() {
             pg_sys::XLogFlush(lsn);
         }
     }

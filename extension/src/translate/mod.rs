@@ -45,7 +45,7 @@ use weir_plan::types::PgType;
 
 pub use foreign::{base_relation, scan_of};
 pub use top::adopt_typmods;
-pub use types::pg_type;
+pub use tree::special_var;
 
 /// Why a query is not shipped, as EXPLAIN prints it.
 pub type Refusal = String;
@@ -99,10 +99,6 @@ pub struct EngineColumn {
     pub type_oid: pg_sys::Oid,
     pub typmod: i32,
     pub collation: pg_sys::Oid,
-    /// Name of the target entry it comes from, for EXPLAIN.
-    pub name: Option<String>,
-    /// The expression it stands for, over the query's own Vars, for EXPLAIN (VERBOSE); a copy.
-    pub expr: *mut pg_sys::Expr,
 }
 
 /// One key of the Sort above the engine.

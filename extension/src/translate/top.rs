@@ -41,8 +41,7 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
             residuals.push(None);
             continue;
         }
-        let name = if te.resname.is_null() || te.resjunk { None } else { Some(tree::string(te.resname)) };
-        let node = if distinct { ship(cx, &mut columns, *node, name)? } else { split(cx, &mut columns, *node, name, false)? };
+        let node = if distinct { ship(cx, &mut columns, *node)? } else { split(cx, &mut columns, *node, false)? };
         residuals.push(Some(node));
     }
     let column = |i: usize| match residuals.get(i) {
@@ -81,7 +80,7 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     if columns.exprs.is_empty() {
         // Rows are counted even if nothing of them is looked at.
         let one = Expr::Const { value: Scalar::Bool(true), ty: PgType::BOOL };
-        add(cx, &mut columns, one, pg_sys::BOOLOID, -1, pg_sys::InvalidOid, None, std::ptr::null_mut());
+        add(cx, &mut columns, one, pg_sys::BOOLOID, -1, pg_sys::InvalidOid);
     }
     let mut rel = Rel::Project { input: Box::new(rel), exprs: columns.exprs };
     if let Some((on, keys)) = distinct_on {
@@ -219,19 +218,10 @@ unsafe fn shipped_column(columns: &Columns, node: *mut Node) -> Option<Expr> {
 }
 
 /// Makes the whole expression a column of the engine.
-unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option<String>) -> Result<*mut Node> {
+unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node) -> Result<*mut Node> {
     let params = (cx.params.len(), cx.params_may_fail);
     match expr::translate(cx, node).and_then(|e| returnable(&e).map(|()| e)) {
-        Ok(e) => Ok(add(
-            cx,
-            columns,
-            e,
-            pg_sys::exprType(node),
-            pg_sys::exprTypmod(node),
-            pg_sys::exprCollation(node),
-            name,
-            tree::copy(node).cast(),
-        )),
+        Ok(e) => Ok(add(cx, columns, e, pg_sys::exprType(node), pg_sys::exprTypmod(node), pg_sys::exprCollation(node))),
         Err(why) => {
             cx.params.truncate(params.0);
             cx.param_types.truncate(params.0);
@@ -253,29 +243,19 @@ fn returnable(e: &Expr) -> Result<()> {
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments)]
-unsafe fn add(
-    cx: &mut Cx,
-    columns: &mut Columns,
-    e: Expr,
-    type_oid: pg_sys::Oid,
-    typmod: i32,
-    collation: pg_sys::Oid,
-    name: Option<String>,
-    source: *mut pg_sys::Expr,
-) -> *mut Node {
+unsafe fn add(cx: &mut Cx, columns: &mut Columns, e: Expr, type_oid: pg_sys::Oid, typmod: i32, collation: pg_sys::Oid) -> *mut Node {
     let same = |i: &usize| columns.exprs[*i].expr == e && columns.columns[*i].type_oid == type_oid && columns.columns[*i].collation == collation;
     let index = (0..columns.exprs.len()).find(same).unwrap_or_else(|| {
         let (id, ty) = (cx.new_col(), e.ty());
         columns.exprs.push(Named { id, expr: e });
-        columns.columns.push(EngineColumn { id, ty, type_oid, typmod, collation, name, expr: source });
+        columns.columns.push(EngineColumn { id, ty, type_oid, typmod, collation });
         columns.columns.len() - 1
     });
     special_var(pg_sys::INDEX_VAR as i64, index, type_oid, typmod, collation, 0)
 }
 
 /// What Postgres computes of an expression, over columns of the engine. `conditional`: it might not be evaluated at all.
-unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Option<String>, conditional: bool) -> Result<*mut Node> {
+unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, conditional: bool) -> Result<*mut Node> {
     // Parts of an expression that are none themselves.
     if matches!(tag(node), NodeTag::T_List | NodeTag::T_CaseWhen) {
         return split_children(cx, columns, node, conditional);
@@ -286,7 +266,7 @@ unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, name: Optio
     let leaf = matches!(tag(node), NodeTag::T_Var | NodeTag::T_SubLink);
     let plain = tag(node) == NodeTag::T_Var;
     let why = if plain || !conditional {
-        match ship(cx, columns, node, name) {
+        match ship(cx, columns, node) {
             Ok(var) => return Ok(var),
             Err(why) => why,
         }
@@ -311,7 +291,7 @@ unsafe fn split_children(cx: &mut Cx, columns: &mut Columns, node: *mut Node, co
         if failed.is_some() {
             return child;
         }
-        split(cx, columns, child, None, conditional).unwrap_or_else(|reason| {
+        split(cx, columns, child, conditional).unwrap_or_else(|reason| {
             failed = Some(reason);
             child
         })

@@ -23,6 +23,7 @@ mod sync;
 mod timetravel;
 pub mod wake;
 
+pub use decode::flushed;
 pub use sync::{expected_rows, explain};
 pub use wake::ensure_started;
 

@@ -33,6 +33,34 @@ unsafe extern "C-unwind" {
         cursor_options: c_int,
         bound_params: pg_sys::ParamListInfo,
     ) -> *mut pg_sys::PlannedStmt;
+    #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+    pub fn pg_plan_query(
+        query: *mut pg_sys::Query,
+        query_string: *const c_char,
+        cursor_options: c_int,
+        params: pg_sys::ParamListInfo,
+    ) -> *mut pg_sys::PlannedStmt;
+    #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+    pub fn ExplainOnePlan(
+        plan: *mut pg_sys::PlannedStmt,
+        into: *mut pg_sys::IntoClause,
+        es: *mut pg_sys::ExplainState,
+        query_string: *const c_char,
+        params: pg_sys::ParamListInfo,
+        query_env: *mut pg_sys::QueryEnvironment,
+        duration: *const pg_sys::instr_time,
+        usage: *const pg_sys::BufferUsage,
+    );
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    pub fn standard_ExplainOneQuery(
+        query: *mut pg_sys::Query,
+        cursor_options: c_int,
+        into: *mut pg_sys::IntoClause,
+        es: *mut pg_sys::ExplainState,
+        query_string: *const c_char,
+        params: pg_sys::ParamListInfo,
+        query_env: *mut pg_sys::QueryEnvironment,
+    );
     pub fn ExecScan(
         node: *mut pg_sys::ScanState,
         access: pg_sys::ExecScanAccessMtd,

@@ -33,8 +33,10 @@ SELECT id, a + a FROM safe WHERE id < 8;
 SELECT id, +b, -a, -c, @ b, abs(a), abs(c) FROM safe;
 SELECT id, b & 6, b | 8, b # 5, ~b, a & 3::smallint, c # 1 FROM safe;
 SELECT id, b << 1, b >> 1, c << 33, c >> 2, b << 33, a << 2 FROM safe;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT id, b ^ 2, 2 ^ a, b ^ 0.5 FROM safe WHERE b > 0;
 SELECT id, 2 ^ 3 ^ a FROM safe WHERE a BETWEEN 0 AND 3;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT id, power(b, 2), sqrt(b::float8), cbrt(b), exp(a / 100.0) FROM safe WHERE b > 0;
 SELECT id, to_hex(b), to_hex(c) FROM safe;
 SELECT id, gcd(b, 12), lcm(b, 4), gcd(c, 30) FROM safe;
@@ -121,7 +123,9 @@ SELECT id, round(p + 0.005, 2), round(-p - 0.005, 2), round(s / 2.0) FROM nums;
 SELECT id, trunc(n), trunc(p, 1), trunc(q, -1), ceil(p), ceiling(q), floor(p), floor(n) FROM nums;
 SELECT id, abs(n), -p, sign(q), @ p FROM nums;
 SELECT id, sqrt(p) FROM nums WHERE p >= 0;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT id, ln(p), log(p), log10(p), exp(p / 1000) FROM nums WHERE p > 0 AND p < 1000;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT id, log(2, p), power(p, 2), p ^ 3, power(p, 0.5) FROM nums WHERE p > 0 AND p < 1000;
 -- expect: error
 SELECT sqrt(p) FROM nums;

@@ -50,6 +50,8 @@ struct Route {
 pub struct Runner {
     address: Address,
     plain: bool,
+    /// Major release of the server.
+    release: u32,
     base: Session,
     off: Session,
     on: Session,
@@ -61,8 +63,9 @@ pub struct Runner {
 impl Runner {
     pub fn connect(address: Address, plain: bool, report: Report) -> Result<Self, String> {
         let open = |side| open(&address, plain, side, &[]);
-        let (base, off, on) = (open(Side::Base)?, open(Side::Off)?, open(Side::On)?);
-        Ok(Self { address, plain, base, off, on, session_state: Vec::new(), report })
+        let (mut base, off, on) = (open(Side::Base)?, open(Side::Off)?, open(Side::On)?);
+        let release = release(&mut base)?;
+        Ok(Self { address, plain, release, base, off, on, session_state: Vec::new(), report })
     }
 
     /// A fresh start for a file: new sessions with these settings.
@@ -213,7 +216,7 @@ impl Runner {
             return Ok(());
         }
         let failed = matches!(off, Answer::Error(_));
-        if let (true, Answer::Error(error)) = (lenient && statement.expect == Expect::Routed, &off) {
+        if let (true, Answer::Error(error)) = (lenient && *statement.expected(self.release) == Expect::Routed, &off) {
             self.report.fail(id, sql, &format!("the generator made a query that fails: {}", error.message));
             return Ok(());
         }
@@ -242,7 +245,7 @@ impl Runner {
             counts.refused += 1;
             self.report.reason("refused", &route.reason);
         }
-        let wrong = match &statement.expect {
+        let wrong = match statement.expected(self.release) {
             Expect::Any => None,
             Expect::Error if failed => None,
             Expect::Error => Some("an error was expected".to_string()),
@@ -298,9 +301,10 @@ impl Runner {
             self.report.counts.passed += 1;
             return Ok(());
         }
-        let expected_error = statement.expect == Expect::Error;
+        let expect = statement.expected(self.release);
+        let expected_error = *expect == Expect::Error;
         let failed = !matches!(off, Answer::Rows(_));
-        let checked = matches!(statement.expect, Expect::Routed | Expect::Error);
+        let checked = matches!(expect, Expect::Routed | Expect::Error);
         if checked && failed != expected_error {
             self.report.fail(id, &statement.sql, &format!("error expected: {expected_error}; {}", summary(off)));
         } else if !failed && self.depends_on_plan(statement, off)? {
@@ -312,6 +316,13 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+fn release(session: &mut Session) -> Result<u32, String> {
+    let answer = session.query("SELECT current_setting('server_version_num')::int / 10000");
+    let Answer::Rows(rows) = &answer else { return Err(summary(&answer)) };
+    let value = rows.rows.first().and_then(|row| row.first()).cloned().flatten();
+    value.and_then(|text| text.parse().ok()).ok_or_else(|| "the server does not tell its release".into())
 }
 
 fn quote(text: &str) -> String {

@@ -7,7 +7,7 @@
 //! `-- requires: icu`, `-- set: name = value` (both sides, before the queries).
 //! For the next statement: `-- ordered`, `-- expect: postgres (part of the reason)`, `-- expect: error`,
 //! `-- expect: any`, `-- do` (run once, for its effect), `-- both` (run on both sides, its answer compared but not
-//! its route).
+//! its route). `-- expect from 16: postgres (part of the reason)`: what holds instead from that release on.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expect {
@@ -35,6 +35,18 @@ pub struct Statement {
     pub kind: Kind,
     pub ordered: bool,
     pub expect: Expect,
+    /// What holds instead from a major release of the server on.
+    pub expect_from: Option<(u32, Expect)>,
+}
+
+impl Statement {
+    /// What is expected of a server of this major release.
+    pub fn expected(&self, release: u32) -> &Expect {
+        match &self.expect_from {
+            Some((first, expect)) if release >= *first => expect,
+            _ => &self.expect,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -99,7 +111,7 @@ fn file_directive(script: &mut Script, line: &str) -> bool {
 }
 
 fn statement(script: &mut Script, text: &str, line: usize) -> Result<Option<Statement>, String> {
-    let mut found = Statement { sql: String::new(), line, kind: Kind::Query, ordered: false, expect: Expect::Routed };
+    let mut found = Statement { sql: String::new(), line, kind: Kind::Query, ordered: false, expect: Expect::Routed, expect_from: None };
     let mut sql = Vec::new();
     for text_line in text.lines() {
         let trimmed = text_line.trim();
@@ -122,6 +134,10 @@ fn directive(script: &mut Script, found: &mut Statement, line: &str) -> Result<(
         other => {
             if let Some(expected) = other.strip_prefix("expect:") {
                 found.expect = expect(expected.trim())?;
+            } else if let Some(expected) = other.strip_prefix("expect from ") {
+                let (release, expected) = expected.split_once(':').ok_or("\"expect from\" without a colon")?;
+                let release = release.trim().parse().map_err(|_| format!("\"{release}\" is no release"))?;
+                found.expect_from = Some((release, expect(expected.trim())?));
             } else {
                 file_directive(script, line);
             }
@@ -248,7 +264,15 @@ mod tests {
     }
 
     #[test]
+    fn expectation_of_newer_releases() {
+        let script = parse("-- expect from 16: postgres (differs)\nselect 1;").unwrap();
+        assert_eq!(*script.statements[0].expected(15), Expect::Routed);
+        assert_eq!(*script.statements[0].expected(17), Expect::Postgres("differs".into()));
+    }
+
+    #[test]
     fn unknown_expectation_is_an_error() {
         assert!(parse("-- expect: nonsense\nselect 1;").is_err());
+        assert!(parse("-- expect from next: any\nselect 1;").is_err());
     }
 }

@@ -115,7 +115,7 @@ pub fn run(options: &Options, settings: &[String], runner: &mut Runner) -> Resul
         }
         let query = query(seed, number);
         let expect = if query.risky { Expect::Any } else { Expect::Routed };
-        let statement = Statement { sql: query.sql, line: 0, kind: Kind::Query, ordered: query.ordered, expect };
+        let statement = Statement { sql: query.sql, line: 0, kind: Kind::Query, ordered: query.ordered, expect, expect_from: None };
         runner.check(&format!("generated seed {seed} number {number}"), &statement, true)?;
     }
     runner.report.progress("generated", before);
