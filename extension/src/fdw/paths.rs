@@ -77,9 +77,8 @@ unsafe fn make_plan(
     unsafe {
         let rti = (*rel).relid;
         let rte = *(*root).simple_rte_array.add(rti as usize);
-        let clauses = pg_sys::extract_actual_clauses(scan_clauses, false);
         let server = catalog::server_of(relid).ok_or_else(|| Error::internal("the foreign table has no server of ours"))?;
-        let server = ServerRef { server: server.to_u32(), user: check_as_user(root, rte) };
+        let server = ServerRef { server: server.to_u32(), user: (*rel).userid.to_u32() };
         let tables = Tables::new();
         let session = planner::current_session();
         let attempt = |columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node]| -> Result<(weir_plan::ir::Plan, Vec<*mut pg_sys::Expr>, Vec<i16>), String> {
@@ -93,11 +92,18 @@ unsafe fn make_plan(
         };
         // Which filters the remote can apply exactly.
         let (mut remote, mut local, mut kept) = (Vec::new(), std::ptr::null_mut(), Vec::new());
-        let n = if clauses.is_null() { 0 } else { (*clauses).length };
+        let n = if scan_clauses.is_null() { 0 } else { (*scan_clauses).length };
         for i in 0..n {
-            let clause = pg_sys::list_nth(clauses, i).cast::<pg_sys::Node>();
-            match attempt(&BTreeSet::new(), &[clause]) {
-                Ok(_) => remote.push(clause),
+            let info = pg_sys::list_nth(scan_clauses, i).cast::<pg_sys::RestrictInfo>();
+            if (*info).pseudoconstant {
+                continue;
+            }
+            let clause = (*info).clause.cast::<pg_sys::Node>();
+            // What must not see rows before a security barrier has passed them cannot be told to wait there.
+            let waits = (*info).security_level > (*rel).baserestrict_min_security && !(*info).leakproof;
+            let tried = if waits { Err("it waits for a security barrier".to_owned()) } else { attempt(&BTreeSet::new(), &[clause]).map(|_| ()) };
+            match tried {
+                Ok(()) => remote.push(clause),
                 Err(why) => {
                     kept.push(format!("filter: {why}"));
                     local = pg_sys::lappend(local, clause.cast());
@@ -169,21 +175,5 @@ unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
         let columns = all.filter(|a| !(**a).attisdropped).map(|a| (*a).attnum).collect();
         pg_sys::RelationClose(rel);
         columns
-    }
-}
-
-/// The role as which the relation is read; 0 for whoever runs the query.
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-unsafe fn check_as_user(_root: *mut pg_sys::PlannerInfo, rte: *mut pg_sys::RangeTblEntry) -> u32 {
-    // SAFETY: a live entry.
-    unsafe { (*rte).checkAsUser.to_u32() }
-}
-
-#[cfg(not(any(feature = "pg14", feature = "pg15")))]
-unsafe fn check_as_user(root: *mut pg_sys::PlannerInfo, rte: *mut pg_sys::RangeTblEntry) -> u32 {
-    // SAFETY: the permission infos of the query belong to its range table. A child of an inheritance tree has none: it is read as its parent.
-    unsafe {
-        let infos = (*(*root).parse).rteperminfos;
-        if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo(infos, rte)).checkAsUser.to_u32() }
     }
 }

@@ -63,7 +63,8 @@ impl<C: Pooled> Pool<C> {
             let mut sites = lock(&self.sites);
             sites.retain(|_, s| {
                 s.idle.retain(|(_, since)| since.elapsed() < IDLE);
-                !s.idle.is_empty() || Arc::strong_count(&s.places) > 1 || s.places.available_permits() < Semaphore::MAX_PERMITS
+                // Who holds or awaits a place holds the semaphore.
+                !s.idle.is_empty() || Arc::strong_count(&s.places) > 1
             });
             let site = sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
             Arc::clone(&site.places)

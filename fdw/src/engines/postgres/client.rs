@@ -87,6 +87,7 @@ impl Pooled for Connection {
         };
         let connecting = async {
             let (client, connection) = config(endpoint).connect(NoTls).await?;
+            let encoding = connection.parameter("server_encoding").map(str::to_owned);
             let driver = tokio::spawn(async move {
                 if let Err(e) = connection.await {
                     tracing::debug!("connection ended: {e}");
@@ -94,9 +95,15 @@ impl Pooled for Connection {
             });
             let connection = Connection { client, driver };
             connection.client.batch_execute(SESSION).await?;
-            Ok(connection)
+            Ok((connection, encoding))
         };
-        tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e| connect_error(endpoint, &e))
+        let (connection, encoding) = tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
+        // COLLATE "C" there is the order of its encoding's bytes.
+        match encoding.as_deref() {
+            Some("UTF8") => Ok(connection),
+            other => Err(failed(endpoint, "0A000", &format!("the remote database has encoding {}", other.unwrap_or("unknown")))
+                .with_hint("Only databases with encoding UTF8 can be reached.")),
+        }
     }
 
     async fn is_alive(&mut self) -> bool {
