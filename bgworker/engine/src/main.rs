@@ -13,6 +13,7 @@ mod output;
 mod physical;
 mod pool;
 mod prepared;
+mod projections;
 mod query;
 mod remote;
 mod resources;

@@ -4,6 +4,7 @@ use crate::control::Wishes;
 use crate::mirror::Mirrors;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
+use crate::projections::FencedProjections;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -194,7 +195,7 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / pool::SMALL_PART / 2);
     // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
     // turns sorts into top-k, stays.
-    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").collect();
+    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing).collect();
     SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_physical_optimizer_rules(rules).build()
 }
 
