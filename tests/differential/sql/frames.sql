@@ -71,3 +71,7 @@ SELECT sum(iv), avg(iv), min(iv), max(iv) FROM f WHERE false;
 -- expect: any
 SELECT sum(x) FROM (VALUES (interval '178956970 years'), ('178956970 years'), ('-178956970 years')) v(x), f WHERE id = 1;
 SELECT ok, percentile_disc(0.5) WITHIN GROUP (ORDER BY iv), percentile_cont(0.3) WITHIN GROUP (ORDER BY iv), percentile_cont(0.5) WITHIN GROUP (ORDER BY iv DESC) FROM f WHERE id > 8 GROUP BY ok;
+SELECT id, dense_rank() OVER (ORDER BY 'x'::text DESC), row_number() OVER (ORDER BY id) FROM f;
+SELECT id, rank() OVER (PARTITION BY t ORDER BY 1 + 1), count(*) OVER (ORDER BY 'a'::text, id ROWS 2 PRECEDING), sum(k) OVER (ORDER BY NULL::int GROUPS BETWEEN CURRENT ROW AND 1 FOLLOWING), sum(k) OVER (ORDER BY id DESC) FROM f;
+SELECT id, count(*) OVER (ORDER BY 7 RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING), percent_rank() OVER (ORDER BY 'x'::text), rank() OVER (ORDER BY id) FROM f;
+SELECT id, cume_dist() OVER (ORDER BY 'x'::text), row_number() OVER (PARTITION BY k ORDER BY id), last_value(k) OVER (ORDER BY 'x'::text, id) FROM none;

@@ -42,10 +42,14 @@ impl Framing {
     }
 }
 
+/// An end of the frame is found by adding to the one key of its order.
+pub(super) fn counts_from_key(frame: &Frame) -> bool {
+    frame.units == FrameUnits::Range && [&frame.start, &frame.end].into_iter().any(|b| matches!(b, Bound::Preceding(_) | Bound::Following(_)))
+}
+
 impl Lowerer<'_> {
     /// `order` are the values of `order_by`.
     pub(super) fn frame(&self, frame: &Frame, order_by: &[SortKey], order: &[Value]) -> Result<Framing> {
-        let has_offset = [&frame.start, &frame.end].into_iter().any(|b| matches!(b, Bound::Preceding(_) | Bound::Following(_)));
         let mut own = Spec {
             units: frame.units,
             start: Edge::UnboundedPreceding,
@@ -56,7 +60,7 @@ impl Lowerer<'_> {
             nulls_first: order_by.first().is_some_and(|k| k.nulls_first),
         };
         let mut columns = Vec::new();
-        if has_offset && frame.units == FrameUnits::Range {
+        if counts_from_key(frame) {
             let [key] = order else { return Err(refused("RANGE with an offset over other than one column")) };
             columns.push(self.range_key(key)?);
             own.start = self.range_edge(&frame.start, key, own.descending, &mut columns)?;

@@ -121,9 +121,18 @@ impl Lowerer<'_> {
             for e in &call.partition_by {
                 partition.push(group_key(&self.expr(e, &scope)?)?.expr);
             }
-            let order_values = call.order_by.iter().map(|k| self.expr(&k.expr, &scope)).collect::<Result<Vec<_>>>()?;
-            let order = self.sort_exprs(&call.order_by, &scope)?;
-            let frame = self.frame(&call.frame, &call.order_by, &order_values)?;
+            let values = call.order_by.iter().map(|k| self.expr(&k.expr, &scope)).collect::<Result<Vec<_>>>()?;
+            // A constant orders nothing, and makes DataFusion's planner drop the sort of the next window. (An offset of RANGE counts
+            // from it.)
+            let (order_by, order_values): (Vec<_>, Vec<_>) = call
+                .order_by
+                .iter()
+                .cloned()
+                .zip(values)
+                .filter(|(_, v)| frame::counts_from_key(&call.frame) || !matches!(v.expr, DfExpr::Literal(..)))
+                .unzip();
+            let order = self.sort_exprs(&order_by, &scope)?;
+            let frame = self.frame(&call.frame, &order_by, &order_values)?;
             let window = Window {
                 partition,
                 order,

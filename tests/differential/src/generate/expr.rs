@@ -28,6 +28,8 @@ pub enum Ty {
     /// Dates and timestamps with infinities and the ends of their ranges: compared, not computed with.
     EdgeDate,
     EdgeStamp,
+    /// Labels whose order is not that of the alphabet.
+    Enum,
     /// The result of array_agg.
     Array,
 }
@@ -93,6 +95,7 @@ fn literal(dice: &mut Dice, ty: Ty) -> String {
         Ty::Time => format!("time {}", dice.pick(&["'00:00'", "'12:34:56.789'"])),
         Ty::EdgeDate => format!("date {}", dice.pick(&["'infinity'", "'-infinity'", "'0001-01-01 BC'"])),
         Ty::EdgeStamp => format!("timestamp {}", dice.pick(&["'infinity'", "'-infinity'", "'0044-03-15 BC'"])),
+        Ty::Enum => format!("{}::mood", dice.pick(&["'sad'", "'ok'", "'glad'"])),
         Ty::Array => "ARRAY[1, NULL, 3]".into(),
         Ty::Bytes => "'\\xdeadbeef'::bytea".into(),
     }
@@ -117,6 +120,7 @@ pub fn sql_type(ty: Ty) -> &'static str {
         Ty::Time => "time",
         Ty::EdgeDate => "date",
         Ty::EdgeStamp => "timestamp",
+        Ty::Enum => "mood",
         Ty::Array => "int[]",
     }
 }
@@ -125,7 +129,7 @@ pub fn any_type(dice: &mut Dice) -> Ty {
     *dice.pick(&[
         &Ty::Small, &Ty::Small, &Ty::Int4, &Ty::Int2, &Ty::Int8, &Ty::Fixed, &Ty::Numeric, &Ty::Numeric, &Ty::Float, &Ty::Bool,
         &Ty::Text, &Ty::Text, &Ty::Text, &Ty::Char, &Ty::Date, &Ty::Stamp, &Ty::StampTz, &Ty::Interval, &Ty::Uuid, &Ty::Bytes,
-        &Ty::Time, &Ty::EdgeDate, &Ty::EdgeStamp,
+        &Ty::Time, &Ty::EdgeDate, &Ty::EdgeStamp, &Ty::Enum,
     ])
 }
 
@@ -156,8 +160,8 @@ fn conditional(dice: &mut Dice, scope: &Scope, ty: Ty, depth: u32) -> String {
     match dice.below(6) {
         0 => format!("coalesce({}, {})", arm(dice), arm(dice)),
         1 => format!("nullif({}, {})", arm(dice), arm(dice)),
-        2 if ty.one_form() => format!("greatest({}, {})", arm(dice), arm(dice)),
-        3 if ty.one_form() => format!("least({}, {})", arm(dice), arm(dice)),
+        2 if ty.one_form() && ty != Ty::Enum => format!("greatest({}, {})", arm(dice), arm(dice)),
+        3 if ty.one_form() && ty != Ty::Enum => format!("least({}, {})", arm(dice), arm(dice)),
         4 => {
             let (key, first, second) = (leaf(dice, scope, Ty::Small), arm(dice), arm(dice));
             format!("CASE {key} WHEN 1 THEN {first} WHEN {} THEN {second} END", dice.between(2, 9))

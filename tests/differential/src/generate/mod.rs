@@ -10,6 +10,7 @@
 mod expr;
 mod select;
 mod tables;
+mod windows;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -1,6 +1,7 @@
 //! Whole queries: FROM, WHERE, grouping, windows, set operations, CTEs, and the order that makes them comparable.
 
 use super::expr::{Column, Scope, Ty, any_type, boolean, expr, leaf, risky, sql_type};
+use super::windows::window;
 use super::{Dice, Query};
 
 /// How deep expressions of the select list and of WHERE go.
@@ -78,7 +79,7 @@ fn columns_of(alias: &str) -> Vec<Column> {
         ("e8", Ty::Int8), ("p", Ty::Fixed), ("q", Ty::Fixed), ("nu", Ty::Numeric), ("f", Ty::Float), ("r", Ty::Float),
         ("t", Ty::Text), ("v", Ty::Text), ("c", Ty::Char), ("d", Ty::Date), ("ed", Ty::EdgeDate), ("tm", Ty::Time),
         ("ts", Ty::Stamp), ("ets", Ty::EdgeStamp), ("tz", Ty::StampTz), ("iv", Ty::Interval), ("u", Ty::Uuid),
-        ("x", Ty::Bytes),
+        ("x", Ty::Bytes), ("en", Ty::Enum),
     ]
     .into_iter()
     .map(|(name, ty)| Column { sql: format!("{alias}.{name}"), ty })
@@ -115,9 +116,29 @@ fn item(dice: &mut Dice, depth: u32) -> From {
         let sql = format!("(VALUES (1, 'a'), (2, NULL), (NULL, 'abc')) {alias} (a, b)");
         return From { sql, scope: Scope { columns, outer: vec![] }, keys: None };
     }
+    if dice.chance(5) {
+        return rows_of_function(dice, &alias);
+    }
     let name = table(dice);
     let columns = columns_of(&alias);
     From { sql: format!("{name} {alias}"), scope: Scope { columns, outer: vec![] }, keys: Some(vec![format!("{alias}.id")]) }
+}
+
+/// A set-returning function in FROM.
+fn rows_of_function(dice: &mut Dice, alias: &str) -> From {
+    let from = dice.between(-3, 5);
+    let (call, ty, keys) = match dice.below(4) {
+        0 => (format!("generate_series({from}, {})", from + dice.between(-1, 12)), Ty::Small, true),
+        1 => (format!("generate_series({}, {from}, -{})", from + dice.between(0, 9), dice.between(1, 3)), Ty::Small, true),
+        2 => {
+            let step = dice.pick(&["1 day", "1 month", "36 hours"]);
+            (format!("generate_series(timestamp '2024-01-31', timestamp '2024-03-31 12:00', '{step}')"), Ty::Stamp, true)
+        }
+        _ => (format!("unnest(ARRAY[{from}, NULL, 3, {}, 3])", dice.between(0, 9)), Ty::Small, false),
+    };
+    let name = format!("{alias}.a");
+    let columns = vec![Column { sql: name.clone(), ty }];
+    From { sql: format!("{call} {alias} (a)"), scope: Scope { columns, outer: vec![] }, keys: keys.then(|| vec![name]) }
 }
 
 fn from(dice: &mut Dice, depth: u32, outer: &[Column]) -> From {
@@ -211,6 +232,8 @@ fn plain(dice: &mut Dice, depth: u32, outer: &[Column]) -> Select {
     for _ in 0..dice.between(1, 5) {
         let (sql, ty) = if depth > 0 && dice.chance(8) {
             scalar_subquery(dice, &from.scope)
+        } else if depth > 0 && dice.chance(8) {
+            (subquery_condition(dice, &from.scope), Ty::Bool)
         } else {
             let ty = any_type(dice);
             (expr(dice, &from.scope, ty, DEPTH), ty)
@@ -226,7 +249,7 @@ fn plain(dice: &mut Dice, depth: u32, outer: &[Column]) -> Select {
 fn aggregate(dice: &mut Dice, scope: &Scope, keys: Option<&[String]>) -> (String, Ty) {
     let own = Scope { columns: scope.columns.clone(), outer: vec![] };
     let small = |dice: &mut Dice| expr(dice, &own, Ty::Small, 2);
-    let (call, ty) = match dice.below(19) {
+    let (call, ty) = match dice.below(20) {
         0 | 1 => ("count(*)".to_string(), Ty::Int8),
         2 => {
             let ty = any_type(dice);
@@ -244,7 +267,7 @@ fn aggregate(dice: &mut Dice, scope: &Scope, keys: Option<&[String]>) -> (String
         10 | 11 => {
             let ty = *dice.pick(&[
                 &Ty::Small, &Ty::Int4, &Ty::Int8, &Ty::Float, &Ty::Text, &Ty::Date, &Ty::Stamp, &Ty::EdgeDate, &Ty::EdgeStamp,
-                &Ty::StampTz, &Ty::Time, &Ty::Char,
+                &Ty::StampTz, &Ty::Time, &Ty::Char, &Ty::Enum,
             ]);
             (format!("{}({})", dice.pick(&["min", "max"]), expr(dice, &own, ty, 1)), ty)
         }
@@ -264,6 +287,7 @@ fn aggregate(dice: &mut Dice, scope: &Scope, keys: Option<&[String]>) -> (String
             Some(keys) => (format!("array_agg({} ORDER BY {})", leaf(dice, &own, Ty::Small), keys.join(", ")), Ty::Array),
             None => ("count(*)".into(), Ty::Int8),
         },
+        18 => (format!("{}({})", dice.pick(&["sum", "avg", "min", "max"]), leaf(dice, &own, Ty::Interval)), Ty::Interval),
         _ => (format!("percentile_disc(0.5) WITHIN GROUP (ORDER BY {})", small(dice)), Ty::Small),
     };
     if !call.starts_with("percentile") && dice.chance(15) {
@@ -282,7 +306,7 @@ fn group_key(dice: &mut Dice, scope: &Scope) -> (String, Ty) {
     }
     let ty = *dice.pick(&[
         &Ty::Small, &Ty::Small, &Ty::Text, &Ty::Text, &Ty::Bool, &Ty::Date, &Ty::Char, &Ty::Int8, &Ty::Float, &Ty::EdgeDate, &Ty::Uuid,
-        &Ty::Stamp,
+        &Ty::Stamp, &Ty::Enum,
     ]);
     let own = Scope { columns: scope.columns.clone(), outer: vec![] };
     let depth = if dice.chance(60) { 0 } else { 2 };
@@ -367,42 +391,6 @@ fn windowed(dice: &mut Dice) -> Select {
     }
     let filter = filter(dice, &from.scope);
     Select { sql: format!("SELECT {} FROM {}{filter}", select_list(&outputs), from.sql), types, keys: Some(keys) }
-}
-
-fn window(dice: &mut Dice, scope: &Scope, keys: &str) -> (String, Ty) {
-    let partition = if dice.chance(70) {
-        let ty = *dice.pick(&[&Ty::Small, &Ty::Text, &Ty::Bool]);
-        format!("PARTITION BY {} ", leaf(dice, scope, ty))
-    } else {
-        String::new()
-    };
-    let small = expr(dice, scope, Ty::Small, 1);
-    let order = if dice.chance(40) { format!("{small} {}, {keys}", dice.pick(&["", "DESC", "NULLS FIRST"])) } else { keys.to_string() };
-    let frame = dice.pick(&[
-        "", "", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
-        " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", " ROWS 3 PRECEDING",
-        " ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING", " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
-    ]);
-    let total = format!("({partition}ORDER BY {order})");
-    let framed = format!("({partition}ORDER BY {order}{frame})");
-    let (text, m) = (leaf(dice, scope, Ty::Text), leaf(dice, scope, Ty::Small));
-    match dice.below(16) {
-        0 | 1 => (format!("row_number() OVER {total}"), Ty::Int8),
-        2 => (format!("rank() OVER ({partition}ORDER BY {small})"), Ty::Int8),
-        3 => (format!("dense_rank() OVER ({partition}ORDER BY {text} DESC)"), Ty::Int8),
-        4 => (format!("percent_rank() OVER ({partition}ORDER BY {small})"), Ty::Float),
-        5 => (format!("cume_dist() OVER ({partition}ORDER BY {small})"), Ty::Float),
-        6 => (format!("ntile({}) OVER {total}", dice.between(1, 5)), Ty::Small),
-        7 => (format!("lag({text}::text) OVER {total}"), Ty::Text),
-        8 => (format!("lead({m}, {}, -1) OVER {total}", dice.between(0, 3)), Ty::Small),
-        9 => (format!("first_value({m}) OVER {framed}"), Ty::Small),
-        10 => (format!("last_value({text}::text) OVER {framed}"), Ty::Text),
-        11 => (format!("nth_value({m}, 2) OVER {framed}"), Ty::Small),
-        12 => (format!("sum({m}) OVER {framed}"), Ty::Int8),
-        13 => (format!("count({text}) OVER {framed}"), Ty::Int8),
-        14 => (format!("avg({}) OVER {framed}", leaf(dice, scope, Ty::Fixed)), Ty::Numeric),
-        _ => (format!("{}({m}) OVER {framed}", dice.pick(&["min", "max"])), Ty::Small),
-    }
 }
 
 fn distinct(dice: &mut Dice) -> Select {

@@ -21,7 +21,7 @@ pub const TABLES: [Table; 5] = [
 
 const COLUMNS: &str = "id int PRIMARY KEY, k int, m int NOT NULL, b bool, e2 smallint, e4 int, e8 bigint, \
     p numeric(12,2), q numeric(20,6), nu numeric, f float8, r real, t text, v varchar(12), c char(6), \
-    d date, ed date, tm time, ts timestamp, ets timestamp, tz timestamptz, iv interval, u uuid, x bytea";
+    d date, ed date, tm time, ts timestamp, ets timestamp, tz timestamptz, iv interval, u uuid, x bytea, en mood";
 
 const EDGE_2: [&str; 6] = ["0", "1", "-1", "32767", "-32768", "7"];
 const EDGE_4: [&str; 7] = ["0", "1", "-1", "2147483647", "-2147483648", "65536", "42"];
@@ -62,6 +62,8 @@ const UUID: [&str; 3] = [
 ];
 const BYTES: [&str; 4] = ["''", "'\\x00'", "'\\xdeadbeef'", "'\\x616263'"];
 
+const ENUM: [&str; 3] = ["'sad'", "'ok'", "'glad'"];
+
 fn or_null(dice: &mut Dice, choices: &[&str]) -> String {
     if dice.chance(15) { "NULL".into() } else { dice.pick(choices).to_string() }
 }
@@ -75,7 +77,7 @@ fn row(dice: &mut Dice, id: i64) -> String {
     let q = if dice.chance(10) { "NULL".into() } else { format!("{} / 1000000.0", dice.between(-9_999_999, 9_999_999)) };
     let rest: Vec<String> = [
         &NUMERIC[..], &FLOAT, &REAL, &TEXT, &SHORT_TEXT, &SHORT_TEXT, &DATE, &EDGE_DATE, &TIME, &STAMP, &EDGE_STAMP,
-        &STAMP, &INTERVAL, &UUID, &BYTES,
+        &STAMP, &INTERVAL, &UUID, &BYTES, &ENUM,
     ]
     .iter()
     .map(|choices| or_null(dice, choices))
@@ -93,7 +95,8 @@ fn insert(dice: &mut Dice, table: &str, ids: impl Iterator<Item = i64>) -> Strin
 
 /// The statements that make the tables and fill them.
 pub fn create(dice: &mut Dice) -> Vec<String> {
-    let mut statements = Vec::new();
+    // Not in the order of the alphabet, and not in the order in which the labels came.
+    let mut statements = vec!["CREATE TYPE mood AS ENUM ('sad', 'glad')".into(), "ALTER TYPE mood ADD VALUE 'ok' BEFORE 'glad'".into()];
     for table in &TABLES {
         statements.push(format!("CREATE TABLE {} ({COLUMNS})", table.name));
         if table.rows > 0 {
