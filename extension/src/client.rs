@@ -90,7 +90,7 @@ impl Client {
     pub fn receive(&mut self) -> Result<FromEngine> {
         let mut buffer = [0u8; 1 << 16];
         loop {
-            match self.frames.next()? {
+            match self.frames.message()? {
                 Some(FromEngine::Error(e)) => return Err(e),
                 Some(message) => return Ok(message),
                 None => {}

@@ -50,15 +50,10 @@ pub trait Client: Send + Sync {
 }
 
 /// The clients of all engines, with their connections. One for each process.
+#[derive(Default)]
 pub struct Clients {
     mysql: Arc<crate::engines::mysql::client::MySqlClient>,
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Clients { mysql: Arc::default(), postgres: Arc::default() }
-    }
 }
 
 impl Clients {

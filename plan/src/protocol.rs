@@ -281,7 +281,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// A frame over the limit, or one that is not a message.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         let rest = &self.buffer[self.start..];
         let Some(head) = rest.first_chunk::<4>() else { return Ok(None) };
         let len = u32::from_le_bytes(*head) as usize;
@@ -308,7 +308,7 @@ mod tests {
             let mut got = Vec::new();
             for chunk in bytes.chunks(piece) {
                 reader.push(chunk);
-                while let Some(m) = reader.next::<FromEngine>().expect("decodes") {
+                while let Some(m) = reader.message::<FromEngine>().expect("decodes") {
                     got.push(m);
                 }
             }
@@ -320,6 +320,6 @@ mod tests {
     fn an_oversized_frame_is_refused() {
         let mut reader = FrameReader::default();
         reader.push(&u32::MAX.to_le_bytes());
-        assert!(reader.next::<FromEngine>().is_err());
+        assert!(reader.message::<FromEngine>().is_err());
     }
 }

@@ -97,7 +97,7 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
         };
         frames.push(&buffer[..n]);
         loop {
-            match frames.next::<ToEngineControl>() {
+            match frames.message::<ToEngineControl>() {
                 Ok(None) => break,
                 Ok(Some(ToEngineControl::Shutdown)) => break 'all Ok(()),
                 Ok(Some(ToEngineControl::ManifestCommitted { token, ok })) => {

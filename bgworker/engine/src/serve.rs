@@ -105,7 +105,7 @@ impl Connection {
     /// The next message; `None` when the peer has closed.
     async fn receive(&mut self) -> Result<Option<ToEngine>> {
         loop {
-            if let Some(message) = self.frames.next()? {
+            if let Some(message) = self.frames.message()? {
                 return Ok(Some(message));
             }
             match self.reader.read(&mut self.buffer).await {

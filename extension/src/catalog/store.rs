@@ -232,7 +232,7 @@ fn write_change(c: &ManifestChange) -> Result<()> {
         MirrorState::Copying => "copying",
     };
     let visible = Spi::connect_mut(|client| -> Result<bool> {
-        let table = client
+        let mut table = client
             .update(
                 "UPDATE weir.mirror_table m
                     SET state = $3, applied_lsn = '0/0'::pg_lsn + $4::numeric, live_rows = $5, size_bytes = $6, poisoned = $7,
@@ -254,10 +254,10 @@ fn write_change(c: &ManifestChange) -> Result<()> {
                 ],
             )
             .map_err(spi_error)?;
-        for r in table {
-            return Ok(r.get(1).map_err(spi_error)?.unwrap_or(true));
+        match table.next() {
+            Some(r) => Ok(r.get(1).map_err(spi_error)?.unwrap_or(true)),
+            None => Ok(true),
         }
-        Ok(true)
     })?;
     if visible {
         invalidate(c.relid);

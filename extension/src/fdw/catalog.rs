@@ -110,8 +110,10 @@ pub unsafe fn attribute(tupdesc: pg_sys::TupleDesc, i: usize) -> *const pg_sys::
     }
 }
 
+type Found = HashMap<(u32, u32), Option<Rc<ForeignTable>>>;
+
 /// The foreign tables of a plan, each looked up once.
-pub struct Tables(std::cell::RefCell<HashMap<(u32, u32), Option<Rc<ForeignTable>>>>);
+pub struct Tables(std::cell::RefCell<Found>);
 
 impl Tables {
     pub fn new() -> Tables {

@@ -236,7 +236,7 @@ fn default_ctype_is_c() -> bool {
         fn lc_ctype_is_c(collation: pg_sys::Oid) -> bool;
     }
     // SAFETY: looks at the database's locale.
-    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| lc_ctype_is_c(pg_sys::Oid::from(pg_sys::DEFAULT_COLLATION_OID))) }
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| lc_ctype_is_c(pg_sys::DEFAULT_COLLATION_OID)) }
 }
 
 #[cfg(feature = "pg18")]

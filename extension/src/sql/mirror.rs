@@ -250,7 +250,7 @@ unsafe fn check_kind(rel: pg_sys::Relation, table: &str) {
     // SAFETY: as promised by the caller.
     let (kind, persistence, relid, heap) = unsafe {
         let form = &*(*rel).rd_rel;
-        let heap = form.relam == pg_sys::Oid::from(pg_sys::HEAP_TABLE_AM_OID);
+        let heap = form.relam == pg_sys::HEAP_TABLE_AM_OID;
         (form.relkind.cast_unsigned(), form.relpersistence.cast_unsigned(), form.oid, heap)
     };
     let what = match kind {

@@ -25,7 +25,7 @@ fn endpoint(args: &Arguments) -> Result<(Endpoint, String)> {
 #[cfg(any(feature = "pg14", feature = "pg15"))]
 fn may_use(server: pg_sys::Oid, user: pg_sys::Oid) -> bool {
     // SAFETY: a catalog look-up.
-    unsafe { pg_sys::pg_foreign_server_aclcheck(server, user, pg_sys::ACL_USAGE.into()) == pg_sys::AclResult::ACLCHECK_OK }
+    unsafe { pg_sys::pg_foreign_server_aclcheck(server, user, pg_sys::ACL_USAGE) == pg_sys::AclResult::ACLCHECK_OK }
 }
 
 #[cfg(not(any(feature = "pg14", feature = "pg15")))]

@@ -17,7 +17,7 @@ const LABELS: PgType = PgType::new(1009);
 
 /// The labels of an enum type, in order.
 unsafe fn labels(ty: PgType) -> Result<Vec<String>> {
-    let type_oid = pg_sys::Oid::from(pg_sys::getBaseType(pg_sys::Oid::from(ty.oid)));
+    let type_oid = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
     let array = pg_sys::get_array_type(type_oid);
     let name = || types::type_name(type_oid);
     if array == pg_sys::InvalidOid {

@@ -39,10 +39,13 @@ impl Needed {
     }
 }
 
-/// A translated subquery: its columns by `resno`.
+/// The columns of a translated subquery by `resno`.
+type Outputs = BTreeMap<i16, (ColId, PgType)>;
+
+/// A translated subquery.
 pub struct Output {
     pub rel: Rel,
-    pub columns: BTreeMap<i16, (ColId, PgType)>,
+    pub columns: Outputs,
 }
 
 /// Translates a query below the top. `ordered`: whoever uses it may see the order of its rows.
@@ -160,7 +163,7 @@ unsafe fn finish(
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
     ordered: bool,
-) -> Result<(Rel, BTreeMap<i16, (ColId, PgType)>)> {
+) -> Result<(Rel, Outputs)> {
     let q = &*query;
     let limited = !q.limitCount.is_null() || !q.limitOffset.is_null();
     let keep_order = !q.sortClause.is_null() && !is_single_row(query) && (ordered || limited || q.hasDistinctOn);
@@ -176,7 +179,8 @@ unsafe fn finish(
     for (te, node) in entries.iter().zip(exprs) {
         let te = &**te;
         let is_visible = !te.resjunk && (all_visible || needed.has(te.resno));
-        if !is_visible && !(te.ressortgroupref != 0 && sort_refs.contains(&te.ressortgroupref)) {
+        let is_sorted = te.ressortgroupref != 0 && sort_refs.contains(&te.ressortgroupref);
+        if !is_visible && !is_sorted {
             projected.push(None);
             continue;
         }

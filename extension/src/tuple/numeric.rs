@@ -140,7 +140,7 @@ fn cut(digit: u16, last: i32) -> Result<(u128, u128), Unfit> {
         return Err(Unfit);
     }
     let divisor = 10u16.pow(drop);
-    if digit % divisor != 0 {
+    if !digit.is_multiple_of(divisor) {
         return Err(Unfit);
     }
     Ok((10u128.pow(4 - drop), u128::from(digit / divisor)))

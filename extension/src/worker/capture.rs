@@ -381,11 +381,13 @@ impl Capture {
             for (column, missing) in def.columns.iter().zip(&mut unchanged) {
                 let i = usize::try_from(column.attnum - 1).unwrap_or(usize::MAX);
                 let in_old = !old.is_null() && (full_old || matches!(&def.key, Key::Columns(key) if key.contains(&column.attnum)));
-                if *missing && in_old && self.old_nulls.get(i) == Some(&false) {
-                    if let (Some(value), Some(old_value)) = (self.values.get_mut(i), self.old_values.get(i)) {
-                        *value = *old_value;
-                        *missing = false;
-                    }
+                if *missing
+                    && in_old
+                    && self.old_nulls.get(i) == Some(&false)
+                    && let (Some(value), Some(old_value)) = (self.values.get_mut(i), self.old_values.get(i))
+                {
+                    *value = *old_value;
+                    *missing = false;
                 }
             }
             let (values, nulls) = (&self.values, &self.nulls);

@@ -205,7 +205,7 @@ impl Decoder {
             }
             records += 1;
             self.has_decoded = true;
-            if records % RECORDS_PER_CHECK == 0 {
+            if records.is_multiple_of(RECORDS_PER_CHECK) {
                 pgrx::check_for_interrupts!();
                 if started.elapsed() > budget {
                     return Ok(Progress::Paused);

@@ -121,7 +121,7 @@ impl Link {
                 Ok(n) => {
                     self.frames.push(self.buffer.get(..n).unwrap_or_default());
                     loop {
-                        match self.frames.next() {
+                        match self.frames.message() {
                             Ok(Some(message)) => self.received.push_back(message),
                             Ok(None) => break,
                             Err(e) => {

@@ -19,7 +19,7 @@ pub fn state(database: pg_sys::Oid) -> Result<SlotState> {
     let name = slot_name(database).to_string_lossy().into_owned();
     let spi_error = |e: pgrx::spi::Error| Error::internal(format!("catalog access failed: {e}"));
     Spi::connect(|client| {
-        let table = client
+        let mut table = client
             .select(
                 "SELECT coalesce(wal_status, '') = 'lost' OR plugin IS DISTINCT FROM 'pgoutput' OR datoid IS DISTINCT FROM $2
                    FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
@@ -27,11 +27,9 @@ pub fn state(database: pg_sys::Oid) -> Result<SlotState> {
                 &[name.into(), database.into()],
             )
             .map_err(spi_error)?;
-        for r in table {
-            let lost: bool = r.get(1).map_err(spi_error)?.unwrap_or(true);
-            return Ok(if lost { SlotState::Lost } else { SlotState::Usable });
-        }
-        Ok(SlotState::Missing)
+        let Some(r) = table.next() else { return Ok(SlotState::Missing) };
+        let lost: bool = r.get(1).map_err(spi_error)?.unwrap_or(true);
+        Ok(if lost { SlotState::Lost } else { SlotState::Usable })
     })
 }
 

@@ -31,11 +31,7 @@ pub fn at_commit() {
 #[pg_guard]
 unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_COMMIT => {
-            if PENDING.replace(false) {
-                wake_or_start();
-            }
-        }
+        pg_sys::XactEvent::XACT_EVENT_COMMIT if PENDING.replace(false) => wake_or_start(),
         // What is prepared is noticed by the worker's regular look at the catalog.
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => PENDING.set(false),
         _ => {}

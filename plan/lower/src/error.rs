@@ -48,15 +48,15 @@ fn find(e: &(dyn std::error::Error + 'static)) -> Option<Error> {
             return Some(ours.clone());
         }
         // Both wrap a boxed error that `source` skips.
-        if let Some(DataFusionError::External(inner)) = e.downcast_ref::<DataFusionError>() {
-            if let Some(ours) = find(inner.as_ref()) {
-                return Some(ours);
-            }
+        if let Some(DataFusionError::External(inner)) = e.downcast_ref::<DataFusionError>()
+            && let Some(ours) = find(inner.as_ref())
+        {
+            return Some(ours);
         }
-        if let Some(ArrowError::ExternalError(inner)) = e.downcast_ref::<ArrowError>() {
-            if let Some(ours) = find(inner.as_ref()) {
-                return Some(ours);
-            }
+        if let Some(ArrowError::ExternalError(inner)) = e.downcast_ref::<ArrowError>()
+            && let Some(ours) = find(inner.as_ref())
+        {
+            return Some(ours);
         }
         next = e.source();
     }

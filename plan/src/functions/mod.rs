@@ -40,6 +40,9 @@ pub enum Needs {
     CCase,
 }
 
+/// A condition on argument types and session; the error is the reason for refusal.
+pub type Check = fn(&[PgType], &Session) -> Result<(), String>;
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
@@ -53,7 +56,7 @@ pub struct Row {
     /// An aggregate that may be used with OVER.
     pub windowable: bool,
     /// A further condition on argument types (with type modifiers) and session; the error is the reason for refusal.
-    pub check: Option<fn(&[PgType], &Session) -> Result<(), String>>,
+    pub check: Option<Check>,
 }
 
 impl Row {

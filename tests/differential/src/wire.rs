@@ -108,11 +108,8 @@ impl Session {
         loop {
             let (kind, body) = self.read_message()?;
             match kind {
-                b'R' => {
-                    if body.get(..4) != Some(&[0, 0, 0, 0]) {
-                        return Err(io::Error::other("the server asks for a password; the harness uses trust"));
-                    }
-                }
+                b'R' if body.get(..4) == Some(&[0, 0, 0, 0]) => {}
+                b'R' => return Err(io::Error::other("the server asks for a password; the harness uses trust")),
                 b'T' => result.columns = Body(&body).row_description().ok_or_else(malformed)?,
                 b'D' => result.rows.push(Body(&body).data_row().ok_or_else(malformed)?),
                 // COPY ... TO STDOUT: each data message is one line.

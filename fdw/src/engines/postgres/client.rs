@@ -273,10 +273,10 @@ async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, w
     let rows = in_time(endpoint, limit, client.query_raw(&statement, no_params)).await?;
     let mut rows = std::pin::pin!(rows);
     while let Some(row) = in_time(endpoint, limit, async { rows.next().await.transpose() }).await? {
-        if let Some(batch) = decode::row(&row, &kinds, &mut batches)? {
-            if sender.send(Ok(batch)).await.is_err() {
-                return Err(failed(endpoint, "57014", "the reader is gone"));
-            }
+        if let Some(batch) = decode::row(&row, &kinds, &mut batches)?
+            && sender.send(Ok(batch)).await.is_err()
+        {
+            return Err(failed(endpoint, "57014", "the reader is gone"));
         }
     }
     if let Some(batch) = batches.finish()? {

@@ -24,6 +24,7 @@ pub(super) struct Matching {
 }
 
 /// The outcome of [`Lowerer::correlated_aggregate`].
+#[allow(clippy::large_enum_variant)] // taken apart where it is returned
 pub(super) enum Attempt {
     Done(Node, Value),
     /// Not of the simple form: the node is given back.
@@ -134,10 +135,11 @@ impl Lowerer<'_> {
                 let mut exprs = exprs.clone();
                 for e in &up {
                     walk::expr(e, &mut |e| {
-                        if let Expr::Column { id, ty } | Expr::Outer { id, ty } = e {
-                            if own.contains(id) && !exprs.iter().any(|n| n.id == *id) {
-                                exprs.push(Named { id: *id, expr: Expr::Column { id: *id, ty: *ty } });
-                            }
+                        if let Expr::Column { id, ty } | Expr::Outer { id, ty } = e
+                            && own.contains(id)
+                            && !exprs.iter().any(|n| n.id == *id)
+                        {
+                            exprs.push(Named { id: *id, expr: Expr::Column { id: *id, ty: *ty } });
                         }
                     });
                 }

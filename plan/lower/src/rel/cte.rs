@@ -12,6 +12,8 @@ use std::sync::Arc;
 use weir_plan::ir::{ColId, CteId, Rel};
 use weir_plan::types::PgType;
 
+type SharedCte = (Arc<SharedTable>, Vec<(ColId, Value)>);
+
 pub(super) struct Cte {
     pub rel: Arc<Rel>,
     /// How often it is used.
@@ -19,7 +21,7 @@ pub(super) struct Cte {
     /// The columns that any use takes.
     used: HashSet<ColId>,
     /// Once it has been lowered to be shared.
-    shared: Option<(Arc<SharedTable>, Vec<(ColId, Value)>)>,
+    shared: Option<SharedCte>,
 }
 
 impl Lowerer<'_> {

@@ -23,10 +23,10 @@ pub(super) struct Key {
 
 /// Float keys: -0 becomes 0 and every NaN the same positive one, so that Arrow's total order is Postgres's.
 pub(crate) fn float_key(expr: Expr, data_type: &DataType) -> Expr {
-    if let Expr::Literal(value, _) = &expr {
-        if let Some(canonical) = canonical_literal(value) {
-            return Expr::Literal(canonical, None);
-        }
+    if let Expr::Literal(value, _) = &expr
+        && let Some(canonical) = canonical_literal(value)
+    {
+        return Expr::Literal(canonical, None);
     }
     let kernel = udf::over_arrays(|arrays| {
         let [array] = arrays else { return internal_err!("float_key takes one argument") };
@@ -78,10 +78,10 @@ pub(super) fn group_key(value: &Value) -> Result<Key> {
         oid::JSONB => Key { expr: crate::func::jsonb_key(value.expr.clone()), is_value: false },
         oid::JSON => return Err(refused("grouping by json values")),
         _ => {
-            if let Some(element) = value.ty.element() {
-                if !element_is_its_key(&element) {
-                    return Err(refused("grouping by arrays of this type"));
-                }
+            if let Some(element) = value.ty.element()
+                && !element_is_its_key(&element)
+            {
+                return Err(refused("grouping by arrays of this type"));
             }
             Key { expr: value.expr.clone(), is_value: true }
         }

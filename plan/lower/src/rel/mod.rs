@@ -136,11 +136,11 @@ impl<'a> Lowerer<'a> {
 
     /// Lowers a relation. With a domain, the result is the relation evaluated for each of the domain's rows, which it carries in `dom`.
     fn rel(&mut self, rel: &Rel, domain: Option<&Domain>) -> Result<Node> {
-        if let Some(d) = domain {
-            if !self.is_correlated(rel, d) {
-                let node = self.rel(rel, None)?;
-                return self.in_domain(node, domain);
-            }
+        if let Some(d) = domain
+            && !self.is_correlated(rel, d)
+        {
+            let node = self.rel(rel, None)?;
+            return self.in_domain(node, domain);
         }
         match rel {
             Rel::OneRow => self.one_row(domain),

@@ -115,6 +115,7 @@ fn summand(v: &Value) -> Result<(Expr, DataType)> {
 }
 
 /// The sum as one or two parts, and the function that makes its value of their columns.
+#[allow(clippy::type_complexity)] // a closure's type has no name
 fn sum_parts(args: &AggArgs<'_>) -> Result<(Vec<AggPart>, impl Fn(&[Expr]) -> Result<Value> + use<>)> {
     let v = arg(args)?;
     let (expr, result) = summand(v)?;

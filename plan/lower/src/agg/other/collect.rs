@@ -214,10 +214,10 @@ impl Groups {
             if let (true, Some(values)) = (self.spec.distinct, values) {
                 let mut keep = vec![true; columns.first().map_or(0, |c| c.len())];
                 for_neighbours(&bounds, |a, b| {
-                    if values.row(a) == values.row(b) {
-                        if let Some(k) = keep.get_mut(b) {
-                            *k = false;
-                        }
+                    if values.row(a) == values.row(b)
+                        && let Some(k) = keep.get_mut(b)
+                    {
+                        *k = false;
                     }
                     Ok(())
                 })?;

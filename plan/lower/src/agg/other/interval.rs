@@ -156,7 +156,7 @@ pub(super) fn avg(args: &AggArgs<'_>) -> Result<AggLowered> {
 /// percentile_disc and percentile_cont of one fraction.
 pub(super) fn percentile(args: &AggArgs<'_>, name: &'static str, continuous: bool) -> Result<AggLowered> {
     let value = arg(args)?;
-    if !args.direct.first().is_some_and(|d| d.arrow == DataType::Float64) {
+    if args.direct.first().is_none_or(|d| d.arrow != DataType::Float64) {
         return Err(refused(format!("{name} of several fractions of intervals")));
     }
     let numbers = Value::new(packed(&value.expr, false), PACKED, value.ty);

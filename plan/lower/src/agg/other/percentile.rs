@@ -33,7 +33,7 @@ pub(super) fn mode(args: &AggArgs<'_>) -> Result<AggLowered> {
     let value = sorted_value(args)?;
     let finish: Finish = Arc::new(|columns, bounds| {
         let values = columns.first().ok_or_else(|| refused("mode without a column"))?;
-        let changes = arrow::row::RowConverter::new(vec![arrow::row::SortField::new(values.data_type().clone())])?.convert_columns(&[values.clone()])?;
+        let changes = arrow::row::RowConverter::new(vec![arrow::row::SortField::new(values.data_type().clone())])?.convert_columns(std::slice::from_ref(values))?;
         let mut chosen = Vec::with_capacity(bounds.len());
         for group in bounds.windows(2) {
             let (start, end) = range(group);

@@ -75,7 +75,7 @@ fn bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<i32> {
     };
     // Releases differ in the order of the operations, and in what they make of a share that rounds to 1.
     let (one, other) = (f64::from(count) * share, f64::from(count) * from / width + 1.0);
-    if one as i32 >= count || !(other < f64::from(count) + 1.0) || one as i32 + 1 != other as i32 {
+    if one as i32 >= count || other.is_nan() || other >= f64::from(count) + 1.0 || one as i32 + 1 != other as i32 {
         return Err(refused("width_bucket near the edge of a bucket"));
     }
     Ok(other as i32)

@@ -225,7 +225,7 @@ fn operator(call: &Call<'_>, op: Op) -> Result<Value> {
     Ok(Value::new(udf::call(name, "", ty.clone(), args, kernel), ty, call.ty))
 }
 
-const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295_769_2;
+const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
 
 fn compute(f: Unary, v: f64) -> Result<f64, Failure> {
     let no_overflow = |r: f64| if r.is_infinite() && !v.is_infinite() { Err(Failure::Overflow) } else { Ok(r) };

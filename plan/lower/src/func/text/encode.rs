@@ -75,7 +75,7 @@ fn base64(bytes: &[u8]) -> String {
 fn unbase64(s: &str) -> Result<Vec<u8>> {
     let bad = || refused("invalid base64");
     let digits: Vec<u8> = s.bytes().filter(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')).collect();
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return Err(bad());
     }
     let mut out = Vec::with_capacity(digits.len() / 4 * 3);

@@ -58,15 +58,19 @@ fn compare(operator: Operator, form: As, left: &Value, right: &Value, timezone: 
         let is_constant = |v: &Value| v.ty.base != oid::DATE && v.expr.column_refs().is_empty();
         // As if the date stood on the left.
         let (date_first, mirrored) = (operator, operator.swap().unwrap_or(operator));
-        if left.ty.base == oid::DATE && is_constant(right) && !left.expr.column_refs().is_empty() {
-            if let Some(bound) = date_bound(date_first, right, zone.clone()) {
-                return Ok(Value::bool(binary_expr(left.expr.clone(), operator, bound)));
-            }
+        if left.ty.base == oid::DATE
+            && is_constant(right)
+            && !left.expr.column_refs().is_empty()
+            && let Some(bound) = date_bound(date_first, right, zone.clone())
+        {
+            return Ok(Value::bool(binary_expr(left.expr.clone(), operator, bound)));
         }
-        if right.ty.base == oid::DATE && is_constant(left) && !right.expr.column_refs().is_empty() {
-            if let Some(bound) = date_bound(mirrored, left, zone.clone()) {
-                return Ok(Value::bool(binary_expr(bound, operator, right.expr.clone())));
-            }
+        if right.ty.base == oid::DATE
+            && is_constant(left)
+            && !right.expr.column_refs().is_empty()
+            && let Some(bound) = date_bound(mirrored, left, zone.clone())
+        {
+            return Ok(Value::bool(binary_expr(bound, operator, right.expr.clone())));
         }
     }
     let side = |v: &Value| match form {

@@ -57,7 +57,7 @@ fn primitive<T: ArrowPrimitiveType>(arg: &ColumnarValue) -> Result<(bool, Primit
     Ok((scalar, typed.clone()))
 }
 
-pub fn arg<'a>(args: &'a ScalarFunctionArgs, i: usize) -> Result<&'a ColumnarValue> {
+pub fn arg(args: &ScalarFunctionArgs, i: usize) -> Result<&ColumnarValue> {
     args.args.get(i).ok_or_else(|| internal_datafusion_err!("argument {i} is missing"))
 }
 

@@ -22,7 +22,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     let o = out.clone();
     Some(match call.func {
         3846 => make("pg_make_date", String::new(), 3, rows::<Date32Type>(o, 3, None, |n, _| date(n))),
-        3847 => make("pg_make_time", String::new(), 3, rows::<Time64MicrosecondType>(o, 2, Some(2), |n, s| time(n, s))),
+        3847 => make("pg_make_time", String::new(), 3, rows::<Time64MicrosecondType>(o, 2, Some(2), time)),
         3461 => make("pg_make_timestamp", String::new(), 6, rows::<TimestampMicrosecondType>(o, 5, Some(5), |n, s| check_timestamp(local(n, s)?))),
         3462 | 3463 => {
             let zone = if call.func == 3462 { Zone::named(&call.session.timezone) } else { named_zone(call) };
@@ -150,7 +150,7 @@ fn overlaps(call: &Call<'_>, (first_length, second_length): (bool, bool)) -> Res
     };
     let args = vec![value(0)?.expr.clone(), end(0, first_length)?.expr, value(2)?.expr.clone(), end(2, second_length)?.expr];
     let kernel = over_arrays(|arrays| {
-        let columns = arrays.iter().map(|a| cast::as_i64(a)).collect::<Result<Vec<_>>>()?;
+        let columns = arrays.iter().map(cast::as_i64).collect::<Result<Vec<_>>>()?;
         let [a, b, c, d] = columns.as_slice() else { return Err(internal_datafusion_err!("OVERLAPS without its arguments")) };
         let at = |column: &PrimitiveArray<arrow::datatypes::Int64Type>, i: usize| column.is_valid(i).then(|| column.value(i));
         let mut out = BooleanBuilder::with_capacity(a.len());

@@ -41,10 +41,22 @@ fn output(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
     }
     let mut key = value.ty.base.to_string();
     let kernel = match value.ty.base {
-        oid::DATE => strings::<Date32Type>(|d, out| Ok(format::date(d, out)).map(|()| true)),
-        oid::TIME => strings::<Time64MicrosecondType>(|t, out| Ok(format::time(t, out)).map(|()| true)),
-        oid::TIMESTAMP => strings::<TimestampMicrosecondType>(|t, out| Ok(format::timestamp(t, out)).map(|()| true)),
-        oid::INTERVAL => strings::<IntervalMonthDayNanoType>(|i, out| Ok(format::interval(i.into(), out)).map(|()| true)),
+        oid::DATE => strings::<Date32Type>(|d, out| {
+            format::date(d, out);
+            Ok(true)
+        }),
+        oid::TIME => strings::<Time64MicrosecondType>(|t, out| {
+            format::time(t, out);
+            Ok(true)
+        }),
+        oid::TIMESTAMP => strings::<TimestampMicrosecondType>(|t, out| {
+            format::timestamp(t, out);
+            Ok(true)
+        }),
+        oid::INTERVAL => strings::<IntervalMonthDayNanoType>(|i, out| {
+            format::interval(i.into(), out);
+            Ok(true)
+        }),
         _ => {
             let zone = Zone::named(&session.timezone)?;
             key = format!("{key} {}", zone.name);

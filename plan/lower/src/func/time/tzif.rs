@@ -101,10 +101,10 @@ fn early_type(zone: &Zone) -> u8 {
         return 0;
     }
     let is_standard = |i: &u8| zone.types.get(usize::from(*i)).is_some_and(|t| !t.is_dst);
-    if let Some(first) = zone.kinds.first().filter(|k| !is_standard(k)) {
-        if let Some(before) = (0..*first).rev().find(is_standard) {
-            return before;
-        }
+    if let Some(first) = zone.kinds.first().filter(|k| !is_standard(k))
+        && let Some(before) = (0..*first).rev().find(is_standard)
+    {
+        return before;
     }
     (0..=u8::MAX).take(zone.types.len()).find(is_standard).unwrap_or(0)
 }

@@ -150,17 +150,20 @@ impl Zone {
     }
 
     /// The moment of a local wall clock.
+    #[allow(clippy::wrong_self_convention)] // the counterpart of `civil`
     pub fn from_civil(&self, c: &Civil) -> Result<i64> {
         self.from_local(c.micros())
     }
 
     /// The moment of a local time in microseconds as if UTC, which may itself lie outside the range of timestamps.
+    #[allow(clippy::wrong_self_convention)] // the counterpart of `to_local`
     pub fn from_local(&self, local: i128) -> Result<i64> {
         let seconds = i64::try_from(local.div_euclid(i128::from(SECOND_US))).map_err(|_| super::calendar::timestamp_out_of_range())?;
         check_timestamp(local - i128::from(self.offset_of_local(seconds)) * i128::from(SECOND_US))
     }
 
     /// `timestamp::timestamptz`.
+    #[allow(clippy::wrong_self_convention)] // the counterpart of `to_timestamp`
     pub fn from_timestamp(&self, t: i64) -> Result<i64> {
         if is_infinite(t) { Ok(t) } else { self.from_local(t.into()) }
     }

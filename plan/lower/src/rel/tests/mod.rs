@@ -153,10 +153,6 @@ pub fn num(v: &str) -> Expr {
     Expr::Const { value: Scalar::Numeric(v.into()), ty: PgType::NUMERIC }
 }
 
-pub fn text(v: &str) -> Expr {
-    Expr::Const { value: Scalar::Text(v.into()), ty: PgType::TEXT }
-}
-
 pub fn null(ty: PgType) -> Expr {
     Expr::Const { value: Scalar::Null, ty }
 }

@@ -27,6 +27,10 @@ struct Num {
 /// Guard digits of our own computations.
 const GUARD: u32 = 40;
 
+/// As `numeric.c` writes it: scales come out of these estimates.
+#[allow(clippy::approx_constant)] // the nearest double is another one
+const LOG10_E: f64 = 0.434_294_481_903_252;
+
 type Function = fn(Num, Num) -> Result<(BigInt, i32)>;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
@@ -156,7 +160,7 @@ fn logarithm(base: Num, x: Num) -> Result<(BigInt, i32)> {
 }
 
 fn exponential(x: Num) -> Result<(BigInt, i32)> {
-    let value = to_float(&to_big(x.v), x.s) * 0.434_294_481_903_252;
+    let value = to_float(&to_big(x.v), x.s) * LOG10_E;
     let scale = (16 - value.clamp(-2000.0, 2000.0) as i32).max(x.d).clamp(0, 1000);
     if scale > i32::from(DYNAMIC_SCALE) || value > 40.0 {
         return Err(too_large());
@@ -188,7 +192,7 @@ fn power(base: Num, exponent: Num) -> Result<(BigInt, i32)> {
     let ln_base = ln(&to_big(base.v), base.s, w).ok_or_else(too_large)?;
     let ln_base = round(&ln_base, w, rough).ok_or_else(unsure)?;
     let product = divide_big(&(ln_base * to_big(exponent.v)), rough as i32 + exponent.s, &BigInt::from(1), 0, rough as i32);
-    let value = to_float(&product, rough as i32) * 0.434_294_481_903_252;
+    let value = to_float(&product, rough as i32) * LOG10_E;
     if value.abs() > 60.0 {
         return Err(too_large());
     }

@@ -53,8 +53,11 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     })
 }
 
+/// Appends the result for the printed arguments (`None` is NULL) of this row; whether it is not NULL.
+type Print = fn(&[Option<Cow<'_, str>>], usize, &mut String) -> Result<bool>;
+
 /// A text function over the printed forms of all arguments (`None` is NULL); it answers whether the result is not NULL.
-fn print_all(call: &Call<'_>, name: &'static str, f: fn(&[Option<Cow<'_, str>>], usize, &mut String) -> Result<bool>) -> Result<Value> {
+fn print_all(call: &Call<'_>, name: &'static str, f: Print) -> Result<Value> {
     let mut args = Vec::new();
     let mut printers = Vec::new();
     for a in &call.args {
