@@ -23,6 +23,7 @@ pub struct ChangedRows {
 
 /// One step of a transaction on one table.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // nearly all are the large one
 pub enum Op {
     Rows(ChangedRows),
     Truncate,

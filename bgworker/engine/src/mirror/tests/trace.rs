@@ -31,6 +31,9 @@ struct Copy {
     lsn: Lsn,
 }
 
+/// The rows that each table held under a snapshot.
+type Pinned = (Snapshot, Vec<(u32, Vec<Row>)>);
+
 pub struct Trace {
     seed: u64,
     rng: StdRng,
@@ -54,7 +57,7 @@ pub struct Trace {
     store: Arc<InMemory>,
     mirrors: Arc<Mirrors>,
     proposal: Option<ManifestProposal>,
-    pinned: Vec<(Snapshot, Vec<(u32, Vec<Row>)>)>,
+    pinned: Vec<Pinned>,
 }
 
 fn engine(store: &Arc<InMemory>, rng: &mut StdRng) -> Arc<Mirrors> {
