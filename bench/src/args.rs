@@ -15,11 +15,7 @@ impl Args {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").ok_or_else(|| format!("unexpected argument \"{word}\""))?;
-            let value = if FLAGS.contains(&name) {
-                "true".to_string()
-            } else {
-                words.next().ok_or_else(|| format!("--{name} needs a value"))?
-            };
+            let value = if FLAGS.contains(&name) { "true".to_string() } else { words.next().ok_or_else(|| format!("--{name} needs a value"))? };
             values.entry(name.to_string()).or_default().push(value);
         }
         Ok(Self { values })

@@ -10,8 +10,7 @@ use std::time::Instant;
 use postgres::{Client, NoTls};
 use tpchgen::csv::{CustomerCsv, LineItemCsv, NationCsv, OrderCsv, PartCsv, PartSuppCsv, RegionCsv, SupplierCsv};
 use tpchgen::generators::{
-    CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator, PartSuppGenerator,
-    RegionGenerator, SupplierGenerator,
+    CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator, PartSuppGenerator, RegionGenerator, SupplierGenerator,
 };
 
 use crate::args::Args;
@@ -46,8 +45,7 @@ pub fn tpch_load(args: &Args) -> Result<(), String> {
 
     let jobs = Mutex::new(jobs(scale));
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| load_until_empty(conn, schema, scale, &jobs))).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| load_until_empty(conn, schema, scale, &jobs))).collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a loader panicked".to_string())?)
     })?;
     eprintln!("TPC-H {scale} loaded in {:.1} s", started.elapsed().as_secs_f64());

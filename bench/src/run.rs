@@ -17,9 +17,7 @@ fn connect(args: &Args) -> Result<Client, String> {
     client.batch_execute(STATEMENT_TIMEOUT).map_err(|e| describe(&e))?;
     for setting in args.all("set") {
         let (name, value) = setting.split_once('=').ok_or_else(|| format!("--set: \"{setting}\" has no ="))?;
-        client
-            .batch_execute(&format!("SET {name} = '{}'", value.replace('\'', "''")))
-            .map_err(|e| format!("{setting}: {}", describe(&e)))?;
+        client.batch_execute(&format!("SET {name} = '{}'", value.replace('\'', "''"))).map_err(|e| format!("{setting}: {}", describe(&e)))?;
     }
     Ok(client)
 }

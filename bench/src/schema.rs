@@ -9,12 +9,7 @@ pub struct Table {
 }
 
 pub const TABLES: [Table; 8] = [
-    Table {
-        name: "region",
-        columns: "r_regionkey int NOT NULL, r_name char(25) NOT NULL, r_comment varchar(152)",
-        key: "r_regionkey",
-        foreign_keys: &[],
-    },
+    Table { name: "region", columns: "r_regionkey int NOT NULL, r_name char(25) NOT NULL, r_comment varchar(152)", key: "r_regionkey", foreign_keys: &[] },
     Table {
         name: "nation",
         columns: "n_nationkey int NOT NULL, n_name char(25) NOT NULL, n_regionkey int NOT NULL, n_comment varchar(152)",

@@ -3,9 +3,8 @@
 //! Invariant: what a Datum points to lives in the given memory context, which the caller resets with the next batch.
 
 use arrow::array::{
-    Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float32Array, Float64Array,
-    Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, ListArray, RecordBatch, StringArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray,
+    Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, ListArray, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::i256;
 use pgrx::pg_sys;
@@ -39,7 +38,9 @@ pub fn column(batch: &RecordBatch, output: &Output, context: pg_sys::MemoryConte
     let array = batch.columns().get(output.value).ok_or_else(|| Error::internal("result column is missing"))?;
     let dscale = match output.dscale {
         None => None,
-        Some(i) => Some(batch.columns().get(i).and_then(|a| a.as_any().downcast_ref::<Int16Array>()).ok_or_else(|| Error::internal("display scale column is missing"))?),
+        Some(i) => Some(
+            batch.columns().get(i).and_then(|a| a.as_any().downcast_ref::<Int16Array>()).ok_or_else(|| Error::internal("display scale column is missing"))?,
+        ),
     };
     // SAFETY: the context outlives this call, and it is made current again afterwards, errors included, by the guard.
     let _guard = unsafe { Switched::to(context) };
@@ -226,7 +227,8 @@ fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Resu
         Magnitude::Large(mut v) => {
             let mut take = |divisor: i128, factor: u16| -> Result<()> {
                 let divisor = i256::from_i128(divisor);
-                let digit = v.wrapping_rem(divisor).to_i128().and_then(|d| u16::try_from(d).ok()).ok_or_else(|| Error::internal("decimal digit out of range"))?;
+                let digit =
+                    v.wrapping_rem(divisor).to_i128().and_then(|d| u16::try_from(d).ok()).ok_or_else(|| Error::internal("decimal digit out of range"))?;
                 v = v.wrapping_div(divisor);
                 push(digit * factor)
             };
@@ -235,7 +237,8 @@ fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Resu
             }
             while v != i256::ZERO {
                 let divisor = i256::from_i128(10_000);
-                let digit = v.wrapping_rem(divisor).to_i128().and_then(|d| u16::try_from(d).ok()).ok_or_else(|| Error::internal("decimal digit out of range"))?;
+                let digit =
+                    v.wrapping_rem(divisor).to_i128().and_then(|d| u16::try_from(d).ok()).ok_or_else(|| Error::internal("decimal digit out of range"))?;
                 v = v.wrapping_div(divisor);
                 push(digit)?;
             }
@@ -314,7 +317,17 @@ fn lists(array: &dyn Array, ty: &PgType, element: &PgType) -> Result<Vec<pg_sys:
             let mut lower = [1];
             // SAFETY: values and nulls have `dims[0]` entries of the element type.
             let made = unsafe {
-                pg_sys::construct_md_array(values.as_mut_ptr(), nulls.as_mut_ptr(), 1, dims.as_mut_ptr(), lower.as_mut_ptr(), element_oid, i32::from(len), by_val, align)
+                pg_sys::construct_md_array(
+                    values.as_mut_ptr(),
+                    nulls.as_mut_ptr(),
+                    1,
+                    dims.as_mut_ptr(),
+                    lower.as_mut_ptr(),
+                    element_oid,
+                    i32::from(len),
+                    by_val,
+                    align,
+                )
             };
             Ok(pg_sys::Datum::from(made))
         })

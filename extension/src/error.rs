@@ -1,8 +1,8 @@
 //! Our errors as Postgres reports them: the one place that calls ereport for them.
 
+use pgrx::PgLogLevel;
 use pgrx::pg_sys::errcodes::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::PgLogLevel;
 use weir_plan::{Error, Kind};
 
 /// Raises the error in the current session. Does not return.

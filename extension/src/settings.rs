@@ -162,7 +162,14 @@ unsafe extern "C-unwind" fn check_freshness(value: *mut *mut std::ffi::c_char, _
 /// Defines all settings; called once from `_PG_init`.
 pub fn define() {
     let none = GucFlags::default();
-    GucRegistry::define_bool_guc(c"weir.enabled", c"Lets pg_weir take over queries.", c"If off, every query runs in Postgres.", &ENABLED, GucContext::Userset, none);
+    GucRegistry::define_bool_guc(
+        c"weir.enabled",
+        c"Lets pg_weir take over queries.",
+        c"If off, every query runs in Postgres.",
+        &ENABLED,
+        GucContext::Userset,
+        none,
+    );
     GucRegistry::define_enum_guc(
         c"weir.route",
         c"Chooses which queries are routed to an engine.",
@@ -227,7 +234,14 @@ fn define_engine_settings() {
     int(c"weir.cache_limit", c"The part of weir.memory_limit for decoded columns.", c"-1: half of it.", &CACHE_LIMIT, -1, GucFlags::UNIT_MB);
     int(c"weir.temp_limit", c"Disk space of the engine for queries that exceed their memory.", c"", &TEMP_LIMIT, 0, GucFlags::UNIT_MB);
     int(c"weir.threads", c"Threads of the engine.", c"0: one for each core.", &THREADS, 0, none);
-    int(c"weir.max_concurrent_queries", c"Queries that the engine runs at a time; others wait in order.", c"0: four for each thread.", &MAX_CONCURRENT_QUERIES, 0, none);
+    int(
+        c"weir.max_concurrent_queries",
+        c"Queries that the engine runs at a time; others wait in order.",
+        c"0: four for each thread.",
+        &MAX_CONCURRENT_QUERIES,
+        0,
+        none,
+    );
     int(c"weir.copy_workers", c"Initial copies that run at a time.", c"", &COPY_WORKERS, 1, none);
     int(c"weir.apply_interval", c"How long changes may wait before they are applied without a query asking.", c"", &APPLY_INTERVAL, 1, GucFlags::UNIT_MS);
     GucRegistry::define_string_guc(

@@ -202,8 +202,8 @@ impl<'a> Options<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::registry::by_name;
     use super::Scope;
+    use crate::registry::by_name;
 
     fn given(of: &[(&str, &str)]) -> Vec<(String, String)> {
         of.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()

@@ -62,25 +62,56 @@ pub enum Rel {
     /// One row without columns (`SELECT 1`).
     OneRow,
     Scan(Scan),
-    Values { columns: Vec<(ColId, PgType)>, rows: Vec<Vec<Expr>> },
-    Project { input: Box<Rel>, exprs: Vec<Named<Expr>> },
-    Filter { input: Box<Rel>, predicate: Expr },
+    Values {
+        columns: Vec<(ColId, PgType)>,
+        rows: Vec<Vec<Expr>>,
+    },
+    Project {
+        input: Box<Rel>,
+        exprs: Vec<Named<Expr>>,
+    },
+    Filter {
+        input: Box<Rel>,
+        predicate: Expr,
+    },
     Join(Box<Join>),
     Aggregate(Box<Aggregate>),
     /// Adds the window functions' columns to those of the input.
-    Window { input: Box<Rel>, functions: Vec<Named<WindowCall>> },
-    Sort { input: Box<Rel>, keys: Vec<SortKey> },
+    Window {
+        input: Box<Rel>,
+        functions: Vec<Named<WindowCall>>,
+    },
+    Sort {
+        input: Box<Rel>,
+        keys: Vec<SortKey>,
+    },
     /// `offset` and `limit` are bigint expressions of constants and parameters; NULL means none.
-    Limit { input: Box<Rel>, offset: Option<Expr>, limit: Option<Expr> },
+    Limit {
+        input: Box<Rel>,
+        offset: Option<Expr>,
+        limit: Option<Expr>,
+    },
     /// Distinct over all columns of the input.
-    Distinct { input: Box<Rel> },
+    Distinct {
+        input: Box<Rel>,
+    },
     /// The first row of each group of `on` in the order of `keys` (which begin with `on`); puts out all input columns, ordered by `keys`.
-    DistinctOn { input: Box<Rel>, on: Vec<Expr>, keys: Vec<SortKey> },
+    DistinctOn {
+        input: Box<Rel>,
+        on: Vec<Expr>,
+        keys: Vec<SortKey>,
+    },
     SetOp(Box<SetOp>),
     /// Common table expressions, visible in later ones and in the body.
-    With { ctes: Vec<(CteId, Rel)>, body: Box<Rel> },
+    With {
+        ctes: Vec<(CteId, Rel)>,
+        body: Box<Rel>,
+    },
     /// One use of a CTE; `columns` gives new identities to (some of) its columns.
-    CteRef { cte: CteId, columns: Vec<(ColId, ColId, PgType)> },
+    CteRef {
+        cte: CteId,
+        columns: Vec<(ColId, ColId, PgType)>,
+    },
     /// A part of the query that a remote engine answers.
     Remote(Box<Remote>),
     Expand(Box<Expand>),
@@ -111,7 +142,10 @@ pub struct ServerRef {
 pub enum SqlPart {
     Text(String),
     /// The value of a parameter, written as a literal of the dialect when execution starts.
-    Param { index: u32, ty: PgType },
+    Param {
+        index: u32,
+        ty: PgType,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -280,47 +314,127 @@ pub struct SetOp {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Expr {
-    Column { id: ColId, ty: PgType },
+    Column {
+        id: ColId,
+        ty: PgType,
+    },
     /// A column of an enclosing query (correlation).
-    Outer { id: ColId, ty: PgType },
-    Const { value: Scalar, ty: PgType },
+    Outer {
+        id: ColId,
+        ty: PgType,
+    },
+    Const {
+        value: Scalar,
+        ty: PgType,
+    },
     /// A value that Postgres evaluates when execution starts.
-    Param { index: u32, ty: PgType },
+    Param {
+        index: u32,
+        ty: PgType,
+    },
     /// A function or operator by OID, with the collation that the analyser derived for its inputs.
-    Call { func: u32, args: Vec<Expr>, ty: PgType, collation: Collation },
+    Call {
+        func: u32,
+        args: Vec<Expr>,
+        ty: PgType,
+        collation: Collation,
+    },
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
     IsNull(Box<Expr>),
     IsNotNull(Box<Expr>),
     /// `IS TRUE` and its five relatives; never NULL.
-    BoolTest { test: BoolTest, arg: Box<Expr> },
+    BoolTest {
+        test: BoolTest,
+        arg: Box<Expr>,
+    },
     /// `CASE`; a simple CASE has been rewritten to comparisons.
-    Case { whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>>, ty: PgType },
-    Coalesce { args: Vec<Expr>, ty: PgType },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+        ty: PgType,
+    },
+    Coalesce {
+        args: Vec<Expr>,
+        ty: PgType,
+    },
     /// `NULLIF`; `func` is the equality function.
-    NullIf { func: u32, left: Box<Expr>, right: Box<Expr>, ty: PgType, collation: Collation },
-    Greatest { args: Vec<Expr>, ty: PgType, collation: Collation },
-    Least { args: Vec<Expr>, ty: PgType, collation: Collation },
+    NullIf {
+        func: u32,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        ty: PgType,
+        collation: Collation,
+    },
+    Greatest {
+        args: Vec<Expr>,
+        ty: PgType,
+        collation: Collation,
+    },
+    Least {
+        args: Vec<Expr>,
+        ty: PgType,
+        collation: Collation,
+    },
     /// `IS DISTINCT FROM`; `func` is the equality function. Never NULL.
-    IsDistinct { func: u32, left: Box<Expr>, right: Box<Expr>, collation: Collation },
+    IsDistinct {
+        func: u32,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        collation: Collation,
+    },
     /// `left op ANY (list)` if `any`, else `ALL`, with three-valued logic over the list.
-    InList { func: u32, any: bool, left: Box<Expr>, list: Vec<Expr>, collation: Collation },
+    InList {
+        func: u32,
+        any: bool,
+        left: Box<Expr>,
+        list: Vec<Expr>,
+        collation: Collation,
+    },
     /// `left op ANY/ALL (array)` over one array value.
-    AnyArray { func: u32, any: bool, left: Box<Expr>, array: Box<Expr>, collation: Collation },
+    AnyArray {
+        func: u32,
+        any: bool,
+        left: Box<Expr>,
+        array: Box<Expr>,
+        collation: Collation,
+    },
     /// Binary-compatible relabelling, e.g. varchar to text.
-    Relabel { arg: Box<Expr>, ty: PgType },
+    Relabel {
+        arg: Box<Expr>,
+        ty: PgType,
+    },
     /// A cast through text output and input functions.
-    ViaText { arg: Box<Expr>, ty: PgType },
-    Array { elements: Vec<Expr>, ty: PgType },
+    ViaText {
+        arg: Box<Expr>,
+        ty: PgType,
+    },
+    Array {
+        elements: Vec<Expr>,
+        ty: PgType,
+    },
     /// The place of an enum's label among all labels of its type, which are in their order; int4.
-    EnumRank { arg: Box<Expr>, labels: Vec<String> },
+    EnumRank {
+        arg: Box<Expr>,
+        labels: Vec<String>,
+    },
     /// An `EXISTS` sublink.
-    Exists { rel: Box<Rel> },
+    Exists {
+        rel: Box<Rel>,
+    },
     /// A scalar sublink; more than one row is error 21000.
-    ScalarSubquery { rel: Box<Rel>, column: ColId, ty: PgType },
+    ScalarSubquery {
+        rel: Box<Rel>,
+        column: ColId,
+        ty: PgType,
+    },
     /// `(left…) op ANY/ALL (subquery)`: `comparisons` combine `left` with the columns of `rel`, pairwise, ANDed.
-    AnySubquery { any: bool, comparisons: Vec<SubqueryComparison>, rel: Box<Rel> },
+    AnySubquery {
+        any: bool,
+        comparisons: Vec<SubqueryComparison>,
+        rel: Box<Rel>,
+    },
 }
 
 /// One pair of a quantified comparison: `left func column`.
@@ -380,7 +494,11 @@ pub enum Scalar {
     Time(i64),
     /// Microseconds since 1970-01-01 (UTC for timestamptz); `i64::MAX`/`MIN` are ±infinity.
     Timestamp(i64),
-    Interval { months: i32, days: i32, micros: i64 },
+    Interval {
+        months: i32,
+        days: i32,
+        micros: i64,
+    },
     /// A one-dimensional array with lower bound 1.
     Array(Vec<Scalar>),
 }

@@ -35,20 +35,47 @@ pub enum Freshness {
 /// From a backend or copy worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToEngine {
-    Hello { version: u32, pid: i32 },
+    Hello {
+        version: u32,
+        pid: i32,
+    },
     /// Checks that the plan can be answered. Answer: [`FromEngine::Prepared`] or an error.
-    Prepare { plan: Vec<u8>, explain: bool },
+    Prepare {
+        plan: Vec<u8>,
+        explain: bool,
+    },
     /// Answer: `Started`, `Batch`…, `Done`; or an error at any point.
     /// `remotes`: how each remote server of the plan is reached.
-    Execute { plan: Vec<u8>, params: Vec<Scalar>, freshness: Freshness, freshness_timeout_ms: u64, query_id: u64, remotes: Vec<Endpoint> },
+    Execute {
+        plan: Vec<u8>,
+        params: Vec<Scalar>,
+        freshness: Freshness,
+        freshness_timeout_ms: u64,
+        query_id: u64,
+        remotes: Vec<Endpoint>,
+    },
     /// The tables of a schema of a remote server. Answer: [`FromEngine::Catalog`].
-    RemoteCatalog { remote: Box<Endpoint>, schema: String },
+    RemoteCatalog {
+        remote: Box<Endpoint>,
+        schema: String,
+    },
     /// Runs a statement on a remote server as it is. Answer: `Done` with the number of rows it changed.
-    RemoteExecute { remote: Box<Endpoint>, sql: String },
+    RemoteExecute {
+        remote: Box<Endpoint>,
+        sql: String,
+    },
     /// Runs a query on a remote server as it is. Answer: as for `Execute`, with one column of jsonb text.
-    RemoteQuery { remote: Box<Endpoint>, sql: String },
+    RemoteQuery {
+        remote: Box<Endpoint>,
+        sql: String,
+    },
     /// A copy worker announces its snapshot, taken at `lsn` (WAL insert position right after). Answer: [`FromEngine::CopyGo`].
-    CopyBegin { relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn },
+    CopyBegin {
+        relid: u32,
+        generation: i64,
+        snapshot: PgSnapshot,
+        lsn: Lsn,
+    },
     /// One record batch (a whole IPC stream with schema) in the physical columns of the mirror. No answer; the socket gives back-pressure.
     /// `poisoned`: columns in which this batch has a value that Arrow cannot hold exactly.
     CopyBatch {
@@ -59,7 +86,10 @@ pub enum ToEngine {
     /// All rows are sent. Answer: [`FromEngine::CopyDone`] once they are in segments.
     CopyEnd,
     /// Wait until everything committed up to `lsn` is applied to all mirrors (`weir.sync`). Answer: `Done` or an error.
-    Sync { lsn: Lsn, timeout_ms: u64 },
+    Sync {
+        lsn: Lsn,
+        timeout_ms: u64,
+    },
     /// Figures for the views. Answer: [`FromEngine::Status`].
     Status,
 }
@@ -67,18 +97,31 @@ pub enum ToEngine {
 /// To a backend or copy worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromEngine {
-    HelloOk { version: u32, pid: i32 },
-    Prepared { explain: Option<String> },
+    HelloOk {
+        version: u32,
+        pid: i32,
+    },
+    Prepared {
+        explain: Option<String>,
+    },
     /// The data are fresh enough and pinned. `schema`: the head of the IPC stream. For each output column, the index of the physical
     /// column with its values, and of that with its display scales if it is a dynamic numeric.
-    Started { schema: Vec<u8>, columns: Vec<(u32, Option<u32>)>, snapshot_lsn: Lsn },
+    Started {
+        schema: Vec<u8>,
+        columns: Vec<(u32, Option<u32>)>,
+        snapshot_lsn: Lsn,
+    },
     Batch {
         #[serde(with = "crate::bytes")]
         ipc: Vec<u8>,
     },
-    Done { metrics: Metrics },
+    Done {
+        metrics: Metrics,
+    },
     /// `retry`: a transaction that this snapshot does not see was already decoded: take another snapshot.
-    CopyGo { retry: bool },
+    CopyGo {
+        retry: bool,
+    },
     CopyDone,
     Status(Box<EngineStatus>),
     Catalog(Vec<CatalogTable>),
@@ -225,14 +268,29 @@ pub mod op {
 /// To the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromEngineControl {
-    Ready { pid: i32 },
+    Ready {
+        pid: i32,
+    },
     /// Decode up to `lsn` at once and answer [`ToEngineControl::CaughtUp`].
-    CatchUp { lsn: Lsn },
+    CatchUp {
+        lsn: Lsn,
+    },
     /// Commit these in one transaction, then answer; then the slot may advance to `slot_lsn`.
-    CommitManifest { token: u64, changes: Vec<ManifestChange>, slot_lsn: Lsn },
+    CommitManifest {
+        token: u64,
+        changes: Vec<ManifestChange>,
+        slot_lsn: Lsn,
+    },
     /// The mirror can't be kept exact: copy it again.
-    Resync { relid: u32, generation: i64, reason: String },
-    Log { level: LogLevel, message: String },
+    Resync {
+        relid: u32,
+        generation: i64,
+        reason: String,
+    },
+    Log {
+        level: LogLevel,
+        message: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

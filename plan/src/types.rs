@@ -47,9 +47,25 @@ pub mod oid {
 
     /// (array type, element type) of the built-in types above.
     pub const ARRAYS: &[(u32, u32)] = &[
-        (1000, BOOL), (1001, BYTEA), (1016, INT8), (1005, INT2), (1007, INT4), (1009, TEXT), (199, JSON), (1021, FLOAT4),
-        (1022, FLOAT8), (1014, BPCHAR), (1015, VARCHAR), (1182, DATE), (1183, TIME), (1115, TIMESTAMP), (1185, TIMESTAMPTZ),
-        (1187, INTERVAL), (1231, NUMERIC), (2951, UUID), (3807, JSONB),
+        (1000, BOOL),
+        (1001, BYTEA),
+        (1016, INT8),
+        (1005, INT2),
+        (1007, INT4),
+        (1009, TEXT),
+        (199, JSON),
+        (1021, FLOAT4),
+        (1022, FLOAT8),
+        (1014, BPCHAR),
+        (1015, VARCHAR),
+        (1182, DATE),
+        (1183, TIME),
+        (1115, TIMESTAMP),
+        (1185, TIMESTAMPTZ),
+        (1187, INTERVAL),
+        (1231, NUMERIC),
+        (2951, UUID),
+        (3807, JSONB),
     ];
 }
 

@@ -80,7 +80,13 @@ pub fn each_part_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
         | Expr::Greatest { args, .. }
         | Expr::Least { args, .. }
         | Expr::Array { elements: args, .. } => args.iter_mut().for_each(f),
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => f(a),
+        Expr::Not(a)
+        | Expr::IsNull(a)
+        | Expr::IsNotNull(a)
+        | Expr::BoolTest { arg: a, .. }
+        | Expr::Relabel { arg: a, .. }
+        | Expr::ViaText { arg: a, .. }
+        | Expr::EnumRank { arg: a, .. } => f(a),
         Expr::Case { whens, otherwise, .. } => {
             for (when, then) in whens {
                 f(when);

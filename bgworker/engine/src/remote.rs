@@ -54,13 +54,21 @@ impl TableSource for Sources<'_> {
         let (sql, endpoint) = match endpoint {
             None => (String::new(), None),
             Some(endpoint) => {
-                let engine = weir_fdw::registry::by_name(&endpoint.engine).ok_or_else(|| external(Error::internal(format!("there is no engine \"{}\"", endpoint.engine))))?;
+                let engine = weir_fdw::registry::by_name(&endpoint.engine)
+                    .ok_or_else(|| external(Error::internal(format!("there is no engine \"{}\"", endpoint.engine))))?;
                 let sql = weir_fdw::text(&remote.sql, Some(params.unwrap_or_default()), engine.dialect)
                     .map_err(|why| external(Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name))))?;
                 (sql, Some(Arc::new(endpoint)))
             }
         };
-        Ok(Arc::new(RemoteTable { name: remote.name.clone(), sql: Arc::new(sql), columns: remote.columns.clone(), schema, endpoint, resources: Arc::clone(self.resources) }))
+        Ok(Arc::new(RemoteTable {
+            name: remote.name.clone(),
+            sql: Arc::new(sql),
+            columns: remote.columns.clone(),
+            schema,
+            endpoint,
+            resources: Arc::clone(self.resources),
+        }))
     }
 }
 
@@ -100,7 +108,8 @@ impl TableProvider for RemoteTable {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
         };
-        let properties = PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(1), EmissionType::Incremental, Boundedness::Bounded);
+        let properties =
+            PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(1), EmissionType::Incremental, Boundedness::Bounded);
         Ok(Arc::new(RemoteExec {
             name: self.name.clone(),
             sql: Arc::clone(&self.sql),

@@ -15,9 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{
-    Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame,
-};
+use weir_plan::protocol::{Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame};
 use weir_plan::{Error, Kind, Result, arrow_ipc};
 
 /// Name of the query socket in the engine's directory.
@@ -266,9 +264,5 @@ async fn wait_fresh(resources: &Resources, freshness: Freshness, timeout_ms: u64
 }
 
 fn unix_time_us() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()
-        .and_then(|d| i64::try_from(d.as_micros()).ok())
-        .unwrap_or(0)
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_micros()).ok()).unwrap_or(0)
 }

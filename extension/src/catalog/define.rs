@@ -28,9 +28,7 @@ impl Shape {
     /// Whether rows of this shape can go into a mirror that was made for `columns` and `key`.
     pub fn fits(&self, columns: &[ColumnDef], key: &Key) -> bool {
         self.columns.len() == columns.len()
-            && self.columns.iter().zip(columns).all(|(now, then)| {
-                now.attnum == then.attnum && now.ty == then.ty && (now.not_null || !then.not_null)
-            })
+            && self.columns.iter().zip(columns).all(|(now, then)| now.attnum == then.attnum && now.ty == then.ty && (now.not_null || !then.not_null))
             && self.key.as_ref() == Ok(key)
     }
 }

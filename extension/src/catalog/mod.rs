@@ -97,11 +97,7 @@ fn register_callbacks() {
     // SAFETY: once per process; the functions live as long as the library, which is never unloaded.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null());
-        pg_sys::CacheRegisterSyscacheCallback(
-            pg_sys::SysCacheIdentifier::NAMESPACEOID.cast_signed(),
-            Some(namespace_changed),
-            pg_sys::Datum::null(),
-        );
+        pg_sys::CacheRegisterSyscacheCallback(pg_sys::SysCacheIdentifier::NAMESPACEOID.cast_signed(), Some(namespace_changed), pg_sys::Datum::null());
     }
 }
 

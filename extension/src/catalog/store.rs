@@ -165,9 +165,8 @@ pub fn mark_all_resync(reason: &str) -> Result<()> {
 /// Removes what is left of tables that were dropped while the event triggers were off.
 pub fn delete_orphans() -> Result<()> {
     let orphaned = Spi::connect(|client| -> Result<bool> {
-        let table = client
-            .select("SELECT FROM weir.mirror_table m WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = m.relid)", Some(1), &[])
-            .map_err(spi_error)?;
+        let table =
+            client.select("SELECT FROM weir.mirror_table m WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = m.relid)", Some(1), &[]).map_err(spi_error)?;
         Ok(!table.is_empty())
     })?;
     if orphaned {
@@ -186,9 +185,8 @@ enum Locked {
 fn lock_generation(relid: u32) -> Result<Locked> {
     let oid = pg_sys::Oid::from(relid);
     Spi::connect_mut(|client| {
-        let table = client
-            .update("SELECT generation FROM weir.mirror_table WHERE relid = $1 FOR UPDATE SKIP LOCKED", None, &[oid.into()])
-            .map_err(spi_error)?;
+        let table =
+            client.update("SELECT generation FROM weir.mirror_table WHERE relid = $1 FOR UPDATE SKIP LOCKED", None, &[oid.into()]).map_err(spi_error)?;
         for r in table {
             if let Some(generation) = r.get(1).map_err(spi_error)? {
                 return Ok(Locked::Is(generation));
@@ -287,13 +285,7 @@ pub fn start_copy(relid: u32, generation: i64, columns: &[ColumnDef], key: &Key,
             SET state = 'copying', columns = $3, key = $4, expected_rows = $5, poisoned = '{}', applied_lsn = '0/0', live_rows = NULL,
                 size_bytes = NULL, copy_started_at = NULL, copied_at = NULL
           WHERE relid = $1 AND generation = $2",
-        &[
-            pg_sys::Oid::from(relid).into(),
-            generation.into(),
-            JsonB(columns_json(columns)?).into(),
-            key_array(key).into(),
-            expected_rows.into(),
-        ],
+        &[pg_sys::Oid::from(relid).into(), generation.into(), JsonB(columns_json(columns)?).into(), key_array(key).into(), expected_rows.into()],
     )?;
     invalidate(relid);
     Ok(())

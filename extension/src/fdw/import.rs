@@ -3,8 +3,8 @@
 use super::catalog::{endpoint, string};
 use crate::client::{Client, unexpected};
 use crate::error;
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 use std::ffi::CString;
 use weir_plan::ir::ServerRef;
 use weir_plan::protocol::{CatalogTable, FromEngine, ToEngine};
@@ -95,5 +95,12 @@ fn command(table: &CatalogTable, schema_option: &str, schema: &str, local: &str,
     if let Some(rows) = table.rows {
         options.push(format!("rows '{rows}'"));
     }
-    Some(format!("CREATE FOREIGN TABLE {}.{} ({}) SERVER {} OPTIONS ({})", ident(local), ident(&table.name), columns.join(", "), ident(server), options.join(", ")))
+    Some(format!(
+        "CREATE FOREIGN TABLE {}.{} ({}) SERVER {} OPTIONS ({})",
+        ident(local),
+        ident(&table.name),
+        columns.join(", "),
+        ident(server),
+        options.join(", ")
+    ))
 }

@@ -34,10 +34,7 @@ pub fn validator(args: &Arguments) -> Option<pg_sys::Datum> {
         pg_sys::AttributeRelationId => Scope::Column,
         _ => {
             if let Some((name, _)) = given.first() {
-                error::raise(
-                    &Error::new(Kind::BadOption, format!("invalid option \"{name}\""))
-                        .with_hint("There are no valid options in this context."),
-                );
+                error::raise(&Error::new(Kind::BadOption, format!("invalid option \"{name}\"")).with_hint("There are no valid options in this context."));
             }
             return Some(pg_sys::Datum::null());
         }

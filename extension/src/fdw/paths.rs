@@ -39,11 +39,47 @@ pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut 
         let total = STARTUP_COST + ROW_COST * (*rel).rows + pg_sys::cpu_tuple_cost * (*rel).rows;
         let nil = std::ptr::null_mut();
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil);
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            std::ptr::null_mut(),
+            (*rel).rows,
+            STARTUP_COST,
+            total,
+            nil,
+            (*rel).lateral_relids,
+            std::ptr::null_mut(),
+            nil,
+        );
         #[cfg(feature = "pg17")]
-        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil, nil);
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            std::ptr::null_mut(),
+            (*rel).rows,
+            STARTUP_COST,
+            total,
+            nil,
+            (*rel).lateral_relids,
+            std::ptr::null_mut(),
+            nil,
+            nil,
+        );
         #[cfg(feature = "pg18")]
-        let path = pg_sys::create_foreignscan_path(root, rel, std::ptr::null_mut(), (*rel).rows, 0, STARTUP_COST, total, nil, (*rel).lateral_relids, std::ptr::null_mut(), nil, nil);
+        let path = pg_sys::create_foreignscan_path(
+            root,
+            rel,
+            std::ptr::null_mut(),
+            (*rel).rows,
+            0,
+            STARTUP_COST,
+            total,
+            nil,
+            (*rel).lateral_relids,
+            std::ptr::null_mut(),
+            nil,
+            nil,
+        );
         pg_sys::add_path(rel, path.cast());
     }
 }
@@ -111,8 +147,9 @@ unsafe fn make_plan(
             }
         }
         let columns = used_columns(rel, rti, relid, local);
-        let (plan, params, attnums) = attempt(&columns, &remote).map_err(|why| {
-            Error { sqlstate: "HV004".into(), ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid)))) }
+        let (plan, params, attnums) = attempt(&columns, &remote).map_err(|why| Error {
+            sqlstate: "HV004".into(),
+            ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid))))
         })?;
         let Rel::Remote(statement) = &plan.root else { return Err(Error::internal("the statement was lost")) };
         let engine = tables.get(&translate::scan_of(relid, server)).and_then(|t| weir_fdw::registry::by_name(t.engine));

@@ -129,7 +129,10 @@ unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Run> {
     Run::open(&request, &s.private.output, context).map_err(|e| {
         if e.kind == Kind::Unreachable {
             crate::worker::ensure_started();
-            return Error { hint: Some("Foreign tables are read through the engine of the background worker; see the server's log if it does not come up.".into()), ..e };
+            return Error {
+                hint: Some("Foreign tables are read through the engine of the background worker; see the server's log if it does not come up.".into()),
+                ..e
+            };
         }
         e
     })

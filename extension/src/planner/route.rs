@@ -123,7 +123,8 @@ unsafe fn take_over(
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
     // SAFETY: the place of the whole plan, or of the rows to insert, in a finished plan.
-    let slot = unsafe { if (*standard).commandType == pg_sys::CmdType::CMD_INSERT { insert::rows_of(query, standard)? } else { &raw mut (*standard).planTree } };
+    let slot =
+        unsafe { if (*standard).commandType == pg_sys::CmdType::CMD_INSERT { insert::rows_of(query, standard)? } else { &raw mut (*standard).planTree } };
     let session = current_session();
     let mirrors = |relid: pg_sys::Oid| {
         let info = catalog::mirror_info(relid).filter(|info| info.active)?;

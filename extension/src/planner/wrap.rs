@@ -28,7 +28,18 @@ pub unsafe fn wrap(
         let is_cursor = options & (pg_sys::CURSOR_OPT_FAST_PLAN | pg_sys::CURSOR_OPT_SCROLL | pg_sys::CURSOR_OPT_HOLD) != 0;
         let backwards = is_cursor && options & pg_sys::CURSOR_OPT_NO_SCROLL == 0 && pg_sys::ExecSupportsBackwardScan(fallback);
         let output = translated.plan.output.iter().map(|(_, ty)| *ty).collect();
-        let private = |mode: Mode, plan: Vec<u8>, output| Private { mode, start_early: is_cursor, params_may_fail: translated.params_may_fail, plan, output, params: translated.plan.params.clone(), session: session.clone(), mirrors: remote.mirrors, remotes: remote.parts.clone(), kept: remote.kept.clone() };
+        let private = |mode: Mode, plan: Vec<u8>, output| Private {
+            mode,
+            start_early: is_cursor,
+            params_may_fail: translated.params_may_fail,
+            plan,
+            output,
+            params: translated.plan.params.clone(),
+            session: session.clone(),
+            mirrors: remote.mirrors,
+            remotes: remote.parts.clone(),
+            kept: remote.kept.clone(),
+        };
         let top = translated.top;
         crate::translate::adopt_typmods(&top, (*fallback).targetlist);
         let finishes = top.sort.is_some() || top.limit.is_some();
@@ -89,7 +100,18 @@ unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top
             (*limit).limitOption = pg_sys::LimitOption::LIMIT_OPTION_COUNT;
             chain = limit.cast();
         }
-        let private = Private { mode: Mode::Root, start_early: false, params_may_fail: false, plan: Vec::new(), output: Vec::new(), params: Vec::new(), session: crate::planner::current_session(), mirrors: false, remotes: Vec::new(), kept: Vec::new() };
+        let private = Private {
+            mode: Mode::Root,
+            start_early: false,
+            params_may_fail: false,
+            plan: Vec::new(),
+            output: Vec::new(),
+            params: Vec::new(),
+            session: crate::planner::current_session(),
+            mirrors: false,
+            remotes: Vec::new(),
+            kept: Vec::new(),
+        };
         let root = custom_scan(fallback, &private).map_err(|e| e.to_string())?;
         (*root).scan.plan.targetlist = references((*chain).targetlist, i64::from(pg_sys::INDEX_VAR));
         // What describes the scanned tuple must not refer to itself.

@@ -73,11 +73,8 @@ impl Run {
         if columns.len() != output.len() {
             return Err(Error::internal("the engine returned another number of columns"));
         }
-        let outputs = columns
-            .iter()
-            .zip(output)
-            .map(|((value, dscale), ty)| Output { value: *value as usize, dscale: dscale.map(|d| d as usize), ty: *ty })
-            .collect();
+        let outputs =
+            columns.iter().zip(output).map(|((value, dscale), ty)| Output { value: *value as usize, dscale: dscale.map(|d| d as usize), ty: *ty }).collect();
         // SAFETY: the parent is the query's memory context, so the child dies with it.
         let context = unsafe {
             pg_sys::AllocSetContextCreateInternal(

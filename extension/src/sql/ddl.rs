@@ -84,9 +84,7 @@ fn renames_enum_label(args: &Arguments) -> bool {
             return false;
         }
         let statement = (*context).parsetree;
-        !statement.is_null()
-            && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt
-            && !(*statement.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null()
+        !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt && !(*statement.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null()
     }
 }
 

@@ -54,9 +54,7 @@ pub fn unmirror(args: &Arguments) -> Option<pg_sys::Datum> {
 /// `weir.sync(regclass, interval)`: returns when everything that was committed before is in the mirror (or in all of them).
 pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
     let table: Option<pg_sys::Oid> = args.get(0);
-    let timeout = args.get::<Interval>(1).map_or(Duration::from_secs(60), |i| {
-        Duration::from_micros(u64::try_from(i.as_micros()).unwrap_or(0))
-    });
+    let timeout = args.get::<Interval>(1).map_or(Duration::from_secs(60), |i| Duration::from_micros(u64::try_from(i.as_micros()).unwrap_or(0)));
     let deadline = Instant::now() + timeout;
     if let Some(relid) = table
         && catalog::mirror_info(relid).is_none()
@@ -117,11 +115,7 @@ fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
             fail(PREREQUISITE, format!("the mirror of \"{name}\" is not followed: {}", info.reason), None);
         }
         if own_writes() {
-            fail(
-                PREREQUISITE,
-                format!("the mirror of \"{name}\" cannot become ready while this transaction is open"),
-                Some("Commit before waiting for it."),
-            );
+            fail(PREREQUISITE, format!("the mirror of \"{name}\" cannot become ready while this transaction is open"), Some("Commit before waiting for it."));
         }
         if Instant::now() >= deadline {
             fail("57014", format!("the mirror of \"{name}\" is not ready yet: {}", info.reason), Some("See weir.progress."));
@@ -164,11 +158,7 @@ fn check_server() {
             fail(PREREQUISITE, "tables cannot be mirrored while the server is in recovery", None);
         }
         if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL.cast_signed() {
-            fail(
-                PREREQUISITE,
-                "mirroring a table requires wal_level = logical",
-                Some("Set wal_level = logical in postgresql.conf and restart the server."),
-            );
+            fail(PREREQUISITE, "mirroring a table requires wal_level = logical", Some("Set wal_level = logical in postgresql.conf and restart the server."));
         }
     }
 }

@@ -6,8 +6,8 @@
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
 use super::{Cx, Result, columns, expr, from, order, param, types};
-use pgrx::pg_sys;
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
+use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
 use weir_plan::ir::{AggCall, Aggregate, BoolTest, Expr, Fidelity, Named, Rel, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
@@ -73,13 +73,7 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, exprs: &mut 
     let rel = if stage.groups.is_empty() && stage.agg_calls.is_empty() && stage.groupings.is_empty() && sets.as_ref().is_none_or(|s| s.len() == 1) {
         Rel::OneRow
     } else {
-        Rel::Aggregate(Box::new(Aggregate {
-            input,
-            groups: stage.groups,
-            grouping_sets: sets,
-            calls: stage.agg_calls,
-            groupings: stage.groupings,
-        }))
+        Rel::Aggregate(Box::new(Aggregate { input, groups: stage.groups, grouping_sets: sets, calls: stage.agg_calls, groupings: stage.groupings }))
     };
     from::filter(cx, rel, having)
 }
@@ -268,7 +262,8 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         direct.push(expr::translate(cx, node)?);
     }
     // Exact aggregates do not depend on the order of their input; sums of floats do.
-    let order_matters = ordered_set || ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) || args.iter().any(|a| matches!(a.ty().base, oid::FLOAT4 | oid::FLOAT8));
+    let order_matters =
+        ordered_set || ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) || args.iter().any(|a| matches!(a.ty().base, oid::FLOAT4 | oid::FLOAT8));
     let mut order_by = if order_matters { sort_keys(agg.aggorder, &entries, &nodes, &all)? } else { Vec::new() };
     for clause in list::<SortGroupClause>(agg.aggdistinct) {
         let i = entry_index(clause, &entries)?;

@@ -84,12 +84,7 @@ unsafe fn read_default() -> Option<Known> {
         let locale = attr(pg_sys::Anum_pg_database_daticulocale as i16);
         #[cfg(not(any(feature = "pg15", feature = "pg16")))]
         let locale = attr(pg_sys::Anum_pg_database_datlocale as i16);
-        (
-            attr(pg_sys::Anum_pg_database_datcollate as i16),
-            attr(pg_sys::Anum_pg_database_datctype as i16),
-            (*form).datlocprovider as u8,
-            locale,
-        )
+        (attr(pg_sys::Anum_pg_database_datcollate as i16), attr(pg_sys::Anum_pg_database_datctype as i16), (*form).datlocprovider as u8, locale)
     };
     let class = classify(provider, collate.as_deref(), ctype.as_deref(), locale.as_deref());
     pg_sys::ReleaseSysCache(tuple);

@@ -149,12 +149,7 @@ fn outer_in_expr_itself(expr: &Expr, out: &mut HashSet<ColId>) {
 /// Calls `f` for each expression directly below; those in a subquery's relation are not.
 fn each_child(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
     match expr {
-        Expr::Column { .. }
-        | Expr::Outer { .. }
-        | Expr::Const { .. }
-        | Expr::Param { .. }
-        | Expr::Exists { .. }
-        | Expr::ScalarSubquery { .. } => {}
+        Expr::Column { .. } | Expr::Outer { .. } | Expr::Const { .. } | Expr::Param { .. } | Expr::Exists { .. } | Expr::ScalarSubquery { .. } => {}
         Expr::Call { args, .. }
         | Expr::And(args)
         | Expr::Or(args)

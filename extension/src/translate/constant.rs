@@ -1,8 +1,8 @@
 //! Datums as the plan's scalars: constants here, values of parameters when execution starts.
 
 use super::types;
-use pgrx::{pg_sys, varlena};
 use pg_sys::Datum;
+use pgrx::{pg_sys, varlena};
 use weir_plan::ir::Scalar;
 use weir_plan::types::{PgType, oid};
 

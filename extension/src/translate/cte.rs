@@ -4,8 +4,8 @@ use super::from::{alias, order_is_visible, set_column};
 use super::query::{self, Needed};
 use super::tree::{list, string};
 use super::{Cx, Result, usage};
-use pgrx::pg_sys;
 use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
+use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_plan::ir::{ColId, CteId, Rel};
 use weir_plan::types::PgType;
@@ -15,7 +15,10 @@ use weir_plan::types::PgType;
 pub enum Slot {
     Unused,
     /// It stands in `Level::with`.
-    Shared { id: CteId, columns: BTreeMap<i16, (ColId, PgType)> },
+    Shared {
+        id: CteId,
+        columns: BTreeMap<i16, (ColId, PgType)>,
+    },
 }
 
 pub unsafe fn slots(query: *mut Query) -> Vec<Slot> {

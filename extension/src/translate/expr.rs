@@ -6,8 +6,8 @@
 use super::call::{self, Callee};
 use super::tree::{self, list, tag};
 use super::{Cx, Result, collation, constant, from, order, param, row, sublink, types};
-use pgrx::pg_sys;
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
+use pgrx::pg_sys;
 use weir_plan::ir::{BoolTest, Expr, Scalar};
 use weir_plan::types::PgType;
 
@@ -315,7 +315,9 @@ unsafe fn refused(node: *mut Node) -> String {
     match tag(node) {
         NodeTag::T_FieldSelect => "a field of a composite value".into(),
         NodeTag::T_FieldStore => "an assignment to a field".into(),
-        NodeTag::T_SubscriptingRef => format!("subscript of type {}", types::type_name(pg_sys::exprType((*node.cast::<pg_sys::SubscriptingRef>()).refexpr.cast()))),
+        NodeTag::T_SubscriptingRef => {
+            format!("subscript of type {}", types::type_name(pg_sys::exprType((*node.cast::<pg_sys::SubscriptingRef>()).refexpr.cast())))
+        }
         NodeTag::T_RowExpr => "a row value".into(),
         NodeTag::T_CoerceToDomain => format!("cast to domain {}", types::type_name(pg_sys::exprType(node))),
         NodeTag::T_ConvertRowtypeExpr => "a conversion of a row type".into(),

@@ -3,8 +3,8 @@
 use super::query::Level;
 use super::tree;
 use super::{Cx, Result, expr, from, param, types};
-use pgrx::pg_sys;
 use pg_sys::{Node, RangeTblEntry};
+use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
 use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, Source};
 
@@ -42,8 +42,9 @@ pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
 unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, attno: i16) -> Result<ScanColumn> {
     let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
     pg_sys::get_atttypetypmodcoll(relid, attno, &mut type_oid, &mut typmod, &mut collation);
-    let ty = types::pg_type(type_oid, typmod)
-        .map_err(|_| format!("column \"{}\" has type {}", tree::string(pg_sys::get_attname(relid, attno, true)), types::type_name_with_typmod(type_oid, typmod)))?;
+    let ty = types::pg_type(type_oid, typmod).map_err(|_| {
+        format!("column \"{}\" has type {}", tree::string(pg_sys::get_attname(relid, attno, true)), types::type_name_with_typmod(type_oid, typmod))
+    })?;
     // What is declared here binds nobody there.
     Ok(ScanColumn { id: cx.new_col(), attnum: attno, ty, not_null: false })
 }

@@ -6,8 +6,8 @@
 use super::query::Needed;
 use super::tree::{self, list, tag};
 use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, query, types};
-use pgrx::pg_sys;
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
+use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
 use weir_plan::ir::{ColId, Expand, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
 
@@ -251,8 +251,7 @@ unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInf
     }
     let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
     pg_sys::get_atttypetypmodcoll(relid, attno, &mut type_oid, &mut typmod, &mut collation);
-    let not_mirrored =
-        || format!("column \"{}\" has type {}, which is not mirrored", column_name(), types::type_name_with_typmod(type_oid, typmod));
+    let not_mirrored = || format!("column \"{}\" has type {}, which is not mirrored", column_name(), types::type_name_with_typmod(type_oid, typmod));
     let ty = types::pg_type(type_oid, typmod).map_err(|_| not_mirrored())?;
     let def = mirror.columns.iter().find(|c| c.attnum == attno).ok_or_else(not_mirrored)?;
     if def.ty != ty {

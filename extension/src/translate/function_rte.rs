@@ -3,8 +3,8 @@
 use super::from::{self, set_column};
 use super::tree::{list, tag};
 use super::{Cx, Result, constant, expr, normalise, param, srf, types};
-use pgrx::pg_sys;
 use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, RangeTblEntry, RangeTblFunction};
+use pgrx::pg_sys;
 use std::collections::BTreeSet;
 use weir_plan::ir::{Expr, Rel, Scalar};
 use weir_plan::types::PgType;

@@ -4,8 +4,8 @@
 //! Why here and not by `flatten_join_alias_vars`: that wants a planner root from release 16 on as soon as a merged column is nullable.
 
 use super::tree::{self, any_child, any_in_query, list, map_children, map_query, tag};
-use pgrx::pg_sys;
 use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
+use pgrx::pg_sys;
 use std::collections::HashSet;
 
 #[cfg(not(feature = "pg18"))]
@@ -87,9 +87,7 @@ unsafe fn whole_rows(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut Rang
             }
             map_children(node, &mut |child| whole_rows(child, whole, levels_up))
         }
-        NodeTag::T_Query => {
-            map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| whole_rows(child, whole, levels_up + 1)).cast()
-        }
+        NodeTag::T_Query => map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| whole_rows(child, whole, levels_up + 1)).cast(),
         _ => map_children(node, &mut |child| whole_rows(child, whole, levels_up)),
     }
 }
@@ -154,9 +152,7 @@ unsafe fn flatten(node: *mut Node, rtable: &[*mut RangeTblEntry], levels_up: u32
                 flatten(alias, rtable, levels_up)
             })
         }
-        NodeTag::T_Query => {
-            map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| flatten(child, rtable, levels_up + 1)).cast()
-        }
+        NodeTag::T_Query => map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| flatten(child, rtable, levels_up + 1)).cast(),
         _ => map_children(node, &mut |child| flatten(child, rtable, levels_up)),
     }
 }

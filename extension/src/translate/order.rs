@@ -3,8 +3,8 @@
 use super::query::entry_of;
 use super::tree::{self, list};
 use super::{Result, collation, labels, types};
-use pgrx::pg_sys;
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
+use pgrx::pg_sys;
 use weir_plan::ir::{Collation, Expr, SortKey};
 use weir_plan::types::{PgType, oid};
 

@@ -2,8 +2,8 @@
 
 use super::tree::{any_child, copy, tag};
 use super::{Cx, Result, types};
-use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag};
+use pgrx::pg_sys;
 use weir_plan::ir::Expr;
 
 /// `now()` and its like: stable, cannot fail, though not marked leakproof. Source: `pg_proc.dat`.

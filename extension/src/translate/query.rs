@@ -3,8 +3,8 @@
 use super::tree::{self, list};
 use super::usage::{self, Used};
 use super::{Cx, Result, agg, cte, expr, from, order, param, setop, srf, ties, window};
-use pgrx::pg_sys;
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
+use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weir_plan::ir::{ColId, CteId, Expr, Named, Rel};
 use weir_plan::types::PgType;
@@ -59,12 +59,7 @@ pub unsafe fn subquery(cx: &mut Cx, query: *mut Query, needed: &Needed, ordered:
 }
 
 /// Runs `f` with a level for `query`; wraps its result into the common table expressions that were used.
-pub unsafe fn in_level<T>(
-    cx: &mut Cx,
-    query: *mut Query,
-    entries: &[*mut TargetEntry],
-    f: impl FnOnce(&mut Cx) -> Result<(Rel, T)>,
-) -> Result<(Rel, T)> {
+pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry], f: impl FnOnce(&mut Cx) -> Result<(Rel, T)>) -> Result<(Rel, T)> {
     pg_sys::check_stack_depth();
     check(query)?;
     let depth = cx.levels.len();

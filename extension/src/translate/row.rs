@@ -3,8 +3,8 @@
 use super::call::{self, Callee};
 use super::tree::{list, oid_list};
 use super::{Cx, Result, columns, expr};
-use pgrx::pg_sys;
 use pg_sys::{Node, RowCompareExpr};
+use pgrx::pg_sys;
 use weir_plan::ir::{Collation, Expr};
 use weir_plan::types::PgType;
 

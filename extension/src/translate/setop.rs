@@ -3,8 +3,8 @@
 use super::query::{self, Needed};
 use super::tree::{self, list, special_var, tag};
 use super::{Cx, Result, expr, from, order, param, types};
-use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag, Query, RangeTblEntry, RangeTblRef, SetOperation, SetOperationStmt, TargetEntry, Var};
+use pgrx::pg_sys;
 use std::collections::BTreeSet;
 use weir_plan::ir::{ColId, Expr, Named, Rel, SetOp, SetOpKind};
 use weir_plan::types::{PgType, oid};

@@ -4,8 +4,8 @@ use super::call::{self, Callee};
 use super::query::{self, Needed, Output};
 use super::tree::{self, list, special_var, tag};
 use super::{Cx, Result, expr, order, param, types};
-use pgrx::pg_sys;
 use pg_sys::{BoolExprType, Node, NodeTag, Param, ParamKind, Query, SubLink, SubLinkType, TargetEntry};
+use pgrx::pg_sys;
 use std::collections::BTreeSet;
 use weir_plan::functions::FunctionKind;
 use weir_plan::ir::{AggCall, Aggregate, ColId, Collation, Expr, Named, Rel, Scalar, SortKey, SubqueryComparison};
@@ -145,12 +145,7 @@ unsafe fn negator(operator: pg_sys::Oid) -> Result<pg_sys::Oid> {
 }
 
 /// The column that the right side of a comparison names, and the projection that makes it if it is cast.
-unsafe fn right_column(
-    cx: &mut Cx,
-    node: *mut Node,
-    columns: &[(ColId, PgType)],
-    query: *mut Query,
-) -> Result<(ColId, PgType, Option<Named<Expr>>)> {
+unsafe fn right_column(cx: &mut Cx, node: *mut Node, columns: &[(ColId, PgType)], query: *mut Query) -> Result<(ColId, PgType, Option<Named<Expr>>)> {
     if let Some(&(id, ty)) = sublink_param(node).and_then(|i| columns.get(i)) {
         return Ok((id, ty, None));
     }
@@ -274,8 +269,7 @@ unsafe fn array(cx: &mut Cx, link: *mut SubLink, query: *mut Query) -> Result<Ex
         let (id, ty) = column(resno)?;
         order_by.push(order::sort_key(clause, node, Expr::Column { id, ty }, "ORDER BY in ARRAY(SELECT …)")?);
     }
-    let callee =
-        Callee { func: pg_sys::Oid::from(ARRAY_AGG), operator: None, kind: FunctionKind::Aggregate, over: false, collation: pg_sys::InvalidOid };
+    let callee = Callee { func: pg_sys::Oid::from(ARRAY_AGG), operator: None, kind: FunctionKind::Aggregate, over: false, collation: pg_sys::InvalidOid };
     let _: Collation = call::check(cx, callee, &[element])?;
     let args = vec![Expr::Column { id, ty: element }];
     let call = AggCall { func: ARRAY_AGG, direct: Vec::new(), args, distinct: false, order_by, filter: None, ty };

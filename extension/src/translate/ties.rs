@@ -29,8 +29,7 @@ pub unsafe fn with_ties(cx: &mut Cx, rel: Rel, offset: Option<Expr>, limit: Opti
         call::check(cx, Callee::function(pg_sys::Oid::from(test), pg_sys::InvalidOid), &[PgType::INT8, PgType::INT8])?;
         let id = cx.new_col();
         let frame = Frame { units: FrameUnits::Range, start: Bound::UnboundedPreceding, end: Bound::CurrentRow, exclude: Exclude::NoOthers };
-        let call =
-            WindowCall { func: window, args: Vec::new(), filter: None, partition_by: Vec::new(), order_by: keys.clone(), frame, ty: PgType::INT8 };
+        let call = WindowCall { func: window, args: Vec::new(), filter: None, partition_by: Vec::new(), order_by: keys.clone(), frame, ty: PgType::INT8 };
         functions.push(Named { id, expr: call });
         let args = vec![Expr::Column { id, ty: PgType::INT8 }, Expr::Const { value: Scalar::Int8(bound), ty: PgType::INT8 }];
         conditions.push(Expr::Call { func: test, args, ty: PgType::BOOL, collation: Collation::None });

@@ -7,8 +7,8 @@
 use super::query::{self, Needed, entry_of};
 use super::tree::{self, list, map_children, special_var, tag};
 use super::{Cx, EngineColumn, Result, SortSpec, Top, TopLimit, expr, order};
-use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry};
+use pgrx::pg_sys;
 use weir_plan::ir::{Expr, Named, Rel, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 
@@ -31,8 +31,7 @@ pub unsafe fn top_query(cx: &mut Cx, query: *mut Query) -> Result<(Rel, Top)> {
 unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<(Rel, Top)> {
     let q = &*query;
     let distinct = !q.distinctClause.is_null() && !q.hasDistinctOn;
-    let sort_refs: Vec<u32> =
-        [q.sortClause, q.distinctClause].into_iter().flat_map(|c| list::<SortGroupClause>(c)).map(|c| (*c).tleSortGroupRef).collect();
+    let sort_refs: Vec<u32> = [q.sortClause, q.distinctClause].into_iter().flat_map(|c| list::<SortGroupClause>(c)).map(|c| (*c).tleSortGroupRef).collect();
     let mut columns = Columns::default();
     let mut residuals: Vec<Option<*mut Node>> = Vec::new();
     for (te, node) in entries.iter().zip(exprs) {
@@ -168,7 +167,14 @@ unsafe fn returned(targets: &[*mut TargetEntry], columns: Vec<EngineColumn>) -> 
     if !used.contains(&true) {
         used[0] = true;
     }
-    let new_index: Vec<usize> = used.iter().scan(0, |next, u| { let i = *next; *next += usize::from(*u); Some(i) }).collect();
+    let new_index: Vec<usize> = used
+        .iter()
+        .scan(0, |next, u| {
+            let i = *next;
+            *next += usize::from(*u);
+            Some(i)
+        })
+        .collect();
     // Each Var was made for its place: none is shared.
     for var in vars {
         if let Some(i) = new_index.get((*var).varattno as usize - 1) {
@@ -193,12 +199,7 @@ unsafe fn collect_vars(node: *mut Node, vars: &mut Vec<*mut pg_sys::Var>) {
     });
 }
 
-unsafe fn sort_specs(
-    clause: *mut pg_sys::List,
-    entries: &[*mut TargetEntry],
-    exprs: &[*mut Node],
-    index_of: &[Option<usize>],
-) -> Result<Vec<SortSpec>> {
+unsafe fn sort_specs(clause: *mut pg_sys::List, entries: &[*mut TargetEntry], exprs: &[*mut Node], index_of: &[Option<usize>]) -> Result<Vec<SortSpec>> {
     let mut specs = Vec::new();
     for c in list::<SortGroupClause>(clause) {
         let i = entry_of(c, entries)?;

@@ -3,8 +3,8 @@
 //! A *mark* is a Var with `varno = OUTER_VAR` that stands for a computed column of a query level (a group key, an aggregate, a window
 //! function): `varattno - 1` indexes `Level::marks`. Marks exist only between the stages of one translation.
 
-use pgrx::{pg_guard, pg_sys};
 use pg_sys::{List, Node, NodeTag, Query, Var};
+use pgrx::{pg_guard, pg_sys};
 use std::ffi::{CStr, c_void};
 
 pub unsafe fn tag<T>(node: *const T) -> NodeTag {
@@ -97,14 +97,9 @@ pub unsafe fn map_query(query: *mut Query, flags: u32, mut f: Rewriter) -> *mut 
 
 /// Before release 16 the callback's type is declared without arguments.
 #[cfg(any(feature = "pg14", feature = "pg15"))]
-unsafe fn untyped(
-    f: unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> *mut Node,
-) -> Option<unsafe extern "C-unwind" fn() -> *mut Node> {
+unsafe fn untyped(f: unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> *mut Node) -> Option<unsafe extern "C-unwind" fn() -> *mut Node> {
     // C calls it with the two arguments it has.
-    Some(std::mem::transmute::<
-        unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> *mut Node,
-        unsafe extern "C-unwind" fn() -> *mut Node,
-    >(f))
+    Some(std::mem::transmute::<unsafe extern "C-unwind" fn(*mut Node, *mut c_void) -> *mut Node, unsafe extern "C-unwind" fn() -> *mut Node>(f))
 }
 
 /// `varno` as a signed number, which it is only from release 15 on.
@@ -156,9 +151,7 @@ unsafe fn case_depends_on_row(case: *mut pg_sys::CaseExpr) -> bool {
     let part = |node: *mut Node| if with_placeholder { depends_but_for_placeholder(node) } else { depends_on_row(node) };
     depends_on_row((*case).arg.cast())
         || depends_on_row((*case).defresult.cast())
-        || list::<pg_sys::CaseWhen>((*case).args)
-            .into_iter()
-            .any(|when| part((*when).expr.cast()) || depends_on_row((*when).result.cast()))
+        || list::<pg_sys::CaseWhen>((*case).args).into_iter().any(|when| part((*when).expr.cast()) || depends_on_row((*when).result.cast()))
 }
 
 unsafe fn depends_but_for_placeholder(node: *mut Node) -> bool {
@@ -166,9 +159,13 @@ unsafe fn depends_but_for_placeholder(node: *mut Node) -> bool {
         return false;
     }
     match tag(node) {
-        NodeTag::T_OpExpr | NodeTag::T_FuncExpr | NodeTag::T_RelabelType | NodeTag::T_CoerceViaIO | NodeTag::T_CollateExpr | NodeTag::T_BoolExpr | NodeTag::T_List => {
-            any_child(node, &mut |child| depends_but_for_placeholder(child))
-        }
+        NodeTag::T_OpExpr
+        | NodeTag::T_FuncExpr
+        | NodeTag::T_RelabelType
+        | NodeTag::T_CoerceViaIO
+        | NodeTag::T_CollateExpr
+        | NodeTag::T_BoolExpr
+        | NodeTag::T_List => any_child(node, &mut |child| depends_but_for_placeholder(child)),
         _ => depends_on_row(node),
     }
 }

@@ -2,8 +2,8 @@
 //! shipped does no harm where nobody looks at it.
 
 use super::tree::{any_child, any_in_query, list, string, tag, varno};
-use pgrx::pg_sys;
 use pg_sys::{Node, NodeTag, Query, RTEKind, RangeTblEntry, TargetEntry, Var};
+use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
 
 /// By range table index: the attribute numbers that are used (0 for the whole row, negative ones for system columns).
@@ -34,9 +34,7 @@ pub unsafe fn used_columns(query: *mut Query, entries: &[*mut TargetEntry]) -> U
 /// (`levels_up` = 0) and in those within.
 pub unsafe fn of_cte(query: *mut Query, levels_up: u32, name: &str, out: &mut BTreeSet<i16>) {
     pg_sys::check_stack_depth();
-    let refers = |rte: &*mut RangeTblEntry| {
-        (**rte).rtekind == RTEKind::RTE_CTE && (**rte).ctelevelsup == levels_up && string((**rte).ctename) == name
-    };
+    let refers = |rte: &*mut RangeTblEntry| (**rte).rtekind == RTEKind::RTE_CTE && (**rte).ctelevelsup == levels_up && string((**rte).ctename) == name;
     let rtable = list::<RangeTblEntry>((*query).rtable);
     if rtable.iter().any(refers) {
         let used = used_columns(query, &list::<TargetEntry>((*query).targetList));

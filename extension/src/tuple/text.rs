@@ -7,7 +7,10 @@ enum Encoding {
     Utf8,
     /// No conversion is defined: only ASCII has a meaning outside.
     SqlAscii,
-    Other { encoding: i32, conversion: pg_sys::Oid },
+    Other {
+        encoding: i32,
+        conversion: pg_sys::Oid,
+    },
 }
 
 /// Converts texts; keeps the buffer of the last conversion.

@@ -1,7 +1,7 @@
 //! Values of variable length: where their bytes are.
 
 use pgrx::pg_sys;
-use pgrx::varlena::{varatt_is_1b, varatt_is_1b_e, varatt_is_4b_u, vardata_any, vartag_1b_e, varsize_any_exhdr};
+use pgrx::varlena::{varatt_is_1b, varatt_is_1b_e, varatt_is_4b_u, vardata_any, varsize_any_exhdr, vartag_1b_e};
 
 /// The bytes of a value without its header: in place if it is stored plainly, else decompressed or fetched into the current memory context.
 ///

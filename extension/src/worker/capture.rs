@@ -600,11 +600,7 @@ unsafe extern "C-unwind" fn truncate_callback(
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn commit_callback(
-    ctx: *mut pg_sys::LogicalDecodingContext,
-    txn: *mut pg_sys::ReorderBufferTXN,
-    commit_lsn: pg_sys::XLogRecPtr,
-) {
+unsafe extern "C-unwind" fn commit_callback(ctx: *mut pg_sys::LogicalDecodingContext, txn: *mut pg_sys::ReorderBufferTXN, commit_lsn: pg_sys::XLogRecPtr) {
     // SAFETY: called by the decoder.
     raise_on_error(unsafe { capture(ctx).commit(commit_lsn, (*txn).end_lsn, commit_time(txn).saturating_add(EPOCH_US)) });
 }

@@ -22,8 +22,12 @@ struct Copy {
 }
 
 enum State {
-    Waiting { not_before: Instant },
-    Running { handle: *mut pg_sys::BackgroundWorkerHandle },
+    Waiting {
+        not_before: Instant,
+    },
+    Running {
+        handle: *mut pg_sys::BackgroundWorkerHandle,
+    },
     /// All rows are in the engine; it will tell when they are in segments.
     Copied,
 }

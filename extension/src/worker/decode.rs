@@ -54,8 +54,7 @@ pub fn create_slot(database: pg_sys::Oid) {
         pg_sys::CheckLogicalDecodingRequirements();
         create_ephemeral(&name);
         let mut routine = routine(raw::read_local_xlog_page);
-        let ctx =
-            pg_sys::CreateInitDecodingContext(c"pgoutput".as_ptr(), std::ptr::null_mut(), false, 0, &raw mut routine, None, None, None);
+        let ctx = pg_sys::CreateInitDecodingContext(c"pgoutput".as_ptr(), std::ptr::null_mut(), false, 0, &raw mut routine, None, None, None);
         pg_sys::DecodingContextFindStartpoint(ctx);
         pg_sys::FreeDecodingContext(ctx);
         pg_sys::ReplicationSlotPersist();

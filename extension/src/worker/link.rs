@@ -145,4 +145,3 @@ impl Link {
         self.sent_of_first = 0;
     }
 }
-

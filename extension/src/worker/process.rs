@@ -104,13 +104,7 @@ pub fn wait(socket: Option<i32>, socket_events: u32, timeout: Duration) -> u32 {
     // SAFETY: MyLatch is this process's latch; the socket is open.
     let woken = unsafe {
         match socket {
-            Some(fd) => pg_sys::WaitLatchOrSocket(
-                pg_sys::MyLatch,
-                (events | socket_events).cast_signed(),
-                fd,
-                timeout,
-                pg_sys::PG_WAIT_EXTENSION,
-            ),
+            Some(fd) => pg_sys::WaitLatchOrSocket(pg_sys::MyLatch, (events | socket_events).cast_signed(), fd, timeout, pg_sys::PG_WAIT_EXTENSION),
             None => pg_sys::WaitLatch(pg_sys::MyLatch, events.cast_signed(), timeout, pg_sys::PG_WAIT_EXTENSION),
         }
     }

@@ -61,10 +61,6 @@ unsafe extern "C-unwind" {
         params: pg_sys::ParamListInfo,
         query_env: *mut pg_sys::QueryEnvironment,
     );
-    pub fn ExecScan(
-        node: *mut pg_sys::ScanState,
-        access: pg_sys::ExecScanAccessMtd,
-        recheck: pg_sys::ExecScanRecheckMtd,
-    ) -> *mut pg_sys::TupleTableSlot;
+    pub fn ExecScan(node: *mut pg_sys::ScanState, access: pg_sys::ExecScanAccessMtd, recheck: pg_sys::ExecScanRecheckMtd) -> *mut pg_sys::TupleTableSlot;
     pub fn wal_segment_close(state: *mut pg_sys::XLogReaderState);
 }

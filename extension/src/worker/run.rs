@@ -24,9 +24,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use weir_plan::Result;
 use weir_plan::manifest::{Lsn, ManifestChange, MirrorDef, MirrorState};
 use weir_plan::protocol::{FromEngineControl, LogLevel, ToEngineControl};
-use weir_plan::Result;
 
 /// How often the catalog is looked at without being told.
 const CATALOG_INTERVAL: Duration = Duration::from_secs(1);

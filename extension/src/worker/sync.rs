@@ -7,8 +7,8 @@ use crate::catalog::define::{self, NoKey, Shape};
 use crate::catalog::store::{self, Row};
 use pgrx::pg_sys;
 use std::collections::HashSet;
-use weir_plan::manifest::MirrorDef;
 use weir_plan::Result;
+use weir_plan::manifest::MirrorDef;
 
 /// The catalog as the worker has to see it.
 #[derive(Debug, Default)]

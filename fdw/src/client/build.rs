@@ -381,12 +381,13 @@ impl Batches {
 }
 
 fn unfit(server: &str, column: &str, value: &str, why: &str) -> Error {
-    Error { sqlstate: "22000".into(), ..Error::new(Kind::Remote, format!("server \"{server}\": a value of column \"{column}\" does not fit its declared type")) }
-        .with_detail(format!("The value is {value}: {why}."))
-        .with_hint("Declare the column with a type that holds the values of the remote column.")
+    Error {
+        sqlstate: "22000".into(),
+        ..Error::new(Kind::Remote, format!("server \"{server}\": a value of column \"{column}\" does not fit its declared type"))
+    }
+    .with_detail(format!("The value is {value}: {why}."))
+    .with_hint("Declare the column with a type that holds the values of the remote column.")
 }
-
-
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,8 @@ impl<C: Pooled> Pool<C> {
                 // Who holds or awaits a place holds the semaphore.
                 !s.idle.is_empty() || Arc::strong_count(&s.places) > 1
             });
-            let site = sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
+            let site =
+                sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
             Arc::clone(&site.places)
         };
         let place = match tokio::time::timeout(C::patience(endpoint), places.acquire_owned()).await {

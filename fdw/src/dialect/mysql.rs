@@ -284,8 +284,25 @@ impl Dialect for MySql {
     fn returns(&self, ty: &PgType) -> bool {
         matches!(
             ty.base,
-            oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC | oid::TEXT | oid::VARCHAR | oid::BPCHAR
-                | oid::BYTEA | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::UUID | oid::JSON | oid::JSONB | oid::ENUM
+            oid::BOOL
+                | oid::INT2
+                | oid::INT4
+                | oid::INT8
+                | oid::FLOAT4
+                | oid::FLOAT8
+                | oid::NUMERIC
+                | oid::TEXT
+                | oid::VARCHAR
+                | oid::BPCHAR
+                | oid::BYTEA
+                | oid::DATE
+                | oid::TIME
+                | oid::TIMESTAMP
+                | oid::TIMESTAMPTZ
+                | oid::UUID
+                | oid::JSON
+                | oid::JSONB
+                | oid::ENUM
         )
     }
 

@@ -48,7 +48,21 @@ impl Builder<'_> {
             }
             Expr::Param { index, ty } => {
                 // A value of a type whose every value has a literal.
-                if !matches!(ty.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::NUMERIC | oid::FLOAT8) {
+                if !matches!(
+                    ty.base,
+                    oid::BOOL
+                        | oid::INT2
+                        | oid::INT4
+                        | oid::INT8
+                        | oid::TEXT
+                        | oid::VARCHAR
+                        | oid::BPCHAR
+                        | oid::DATE
+                        | oid::TIMESTAMP
+                        | oid::TIMESTAMPTZ
+                        | oid::NUMERIC
+                        | oid::FLOAT8
+                ) {
                     return Err("a parameter of this type".into());
                 }
                 self.param(*index, *ty)
@@ -175,7 +189,9 @@ impl Builder<'_> {
                 Ok(Term::computed(dialect.compare(cmp, class, l, r)?, PgType::BOOL))
             }
             (Meaning::NumericArith(op), [l, r]) => numeric(dialect, op, l, r, ty),
-            (Meaning::NumericNegate, [a]) => Ok(Term::computed(format!("(-{})", a.sql), ty).with_digits(Some(a.digits.ok_or("a numeric without a declared scale")?))),
+            (Meaning::NumericNegate, [a]) => {
+                Ok(Term::computed(format!("(-{})", a.sql), ty).with_digits(Some(a.digits.ok_or("a numeric without a declared scale")?)))
+            }
             (Meaning::Compare(..) | Meaning::NumericArith(_) | Meaning::NumericNegate, _) => Err("an operator with other than its operands".into()),
             (other, terms) => dialect.call(other, terms, ty),
         }

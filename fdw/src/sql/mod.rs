@@ -12,7 +12,7 @@ mod rel;
 use crate::descriptor::{Engine, Options};
 use crate::dialect::{Dialect, Form, Result, Term};
 use std::collections::HashMap;
-use weir_plan::ir::{ColId, Remote, RemoteColumn, Rel, Scalar, Scan, ServerRef, SqlPart};
+use weir_plan::ir::{ColId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
 use weir_plan::types::PgType;
 
 /// What the catalogs say of a foreign table.

@@ -31,7 +31,8 @@ impl Builder<'_> {
             Rel::Aggregate(aggregate) => self.aggregate(aggregate),
             Rel::Distinct { input } => {
                 let select = self.rel(input)?;
-                let mut select = if select.distinct || !select.order.is_empty() || select.limit.is_some() || select.offset.is_some() { self.wrap(select)? } else { select };
+                let mut select =
+                    if select.distinct || !select.order.is_empty() || select.limit.is_some() || select.offset.is_some() { self.wrap(select)? } else { select };
                 let dialect = self.dialect()?;
                 for (_, term) in &mut select.columns {
                     *term = Term { sql: dialect.key(term)?, form: Form::Computed, ..term.clone() };
@@ -93,7 +94,8 @@ impl Builder<'_> {
         };
         let left = self.side(&join.left, left_nullable)?;
         let right = self.side(&join.right, right_nullable)?;
-        let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), correlated: left.correlated || right.correlated, ..Select::default() };
+        let mut both =
+            Select { columns: [left.columns.clone(), right.columns.clone()].concat(), correlated: left.correlated || right.correlated, ..Select::default() };
         let mut on = Vec::new();
         // What filters one side of a full join filters neither the other's rows nor the pairs only.
         let (left, right) = if join.kind == JoinKind::Full {

@@ -10,8 +10,19 @@ fn plain_elements(args: &[PgType], _: &Session) -> Result<(), String> {
         let element = ty.element().unwrap_or(*ty);
         let plain = matches!(
             element.base,
-            oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::BYTEA | oid::DATE | oid::TIME | oid::TIMESTAMP
-                | oid::TIMESTAMPTZ | oid::UUID
+            oid::BOOL
+                | oid::INT2
+                | oid::INT4
+                | oid::INT8
+                | oid::TEXT
+                | oid::VARCHAR
+                | oid::BPCHAR
+                | oid::BYTEA
+                | oid::DATE
+                | oid::TIME
+                | oid::TIMESTAMP
+                | oid::TIMESTAMPTZ
+                | oid::UUID
         );
         if !plain {
             return Err(format!("elements of type {}", element.oid));

@@ -218,12 +218,8 @@ fn is_printed(ty: &PgType) -> bool {
 
 fn printed(args: &[PgType], _: &Session) -> Result<(), String> {
     // Those that print as they are cast to text, too; a VARIADIC array is none of them.
-    let cast = |ty: &PgType| {
-        matches!(
-            ty.base,
-            oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL
-        )
-    };
+    let cast =
+        |ty: &PgType| matches!(ty.base, oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::INTERVAL);
     match args.iter().find(|ty| !is_printed(ty) && !cast(ty)) {
         Some(ty) => Err(format!("argument of type {}", ty.oid)),
         None => Ok(()),

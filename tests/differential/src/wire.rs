@@ -63,9 +63,7 @@ impl Session {
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         let mut session = Self { stream: io::BufReader::with_capacity(1 << 16, stream) };
         let mut body = 196_608_i32.to_be_bytes().to_vec();
-        for word in
-            ["user", &address.user, "database", &address.database, "application_name", "weir-differential", "client_encoding", "UTF8"]
-        {
+        for word in ["user", &address.user, "database", &address.database, "application_name", "weir-differential", "client_encoding", "UTF8"] {
             body.extend_from_slice(word.as_bytes());
             body.push(0);
         }

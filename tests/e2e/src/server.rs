@@ -83,9 +83,7 @@ impl Server {
     /// Queries that the engine runs, and that wait there; none if it is not there.
     pub fn queries(&self) -> Outcome<(i32, i32)> {
         let mut client = self.connect()?;
-        let rows = client
-            .query("SELECT running_queries, waiting_queries FROM weir.memory", &[])
-            .map_err(|e| describe(&e))?;
+        let rows = client.query("SELECT running_queries, waiting_queries FROM weir.memory", &[]).map_err(|e| describe(&e))?;
         Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
     }
 
@@ -119,22 +117,14 @@ impl Server {
 
     pub fn worker_pid(&self) -> Outcome<i32> {
         let mut client = self.connect()?;
-        self.value(
-            &mut client,
-            "",
-            "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE backend_type = 'pg_weir worker' AND datname = current_database()",
-        )
+        self.value(&mut client, "", "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE backend_type = 'pg_weir worker' AND datname = current_database()")
     }
 
     /// The engine is a child of the worker.
     pub fn engine_pid(&self) -> Outcome<i32> {
         let worker = self.worker_pid()?.to_string();
         let output = Command::new("pgrep").args(["-P", &worker]).output().map_err(|e| format!("pgrep: {e}"))?;
-        String::from_utf8_lossy(&output.stdout)
-            .split_whitespace()
-            .next()
-            .and_then(|pid| pid.parse().ok())
-            .ok_or_else(|| "there is no engine".to_owned())
+        String::from_utf8_lossy(&output.stdout).split_whitespace().next().and_then(|pid| pid.parse().ok()).ok_or_else(|| "there is no engine".to_owned())
     }
 
     pub fn signal(&self, signal: &str, pid: i32) -> Outcome {
@@ -170,9 +160,8 @@ impl Server {
             let _ = self.signal("CONT", worker);
         }
         if let Ok(mut client) = self.connect() {
-            let _ = client.batch_execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-            );
+            let _ = client
+                .batch_execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
         }
         let _ = self.is_quiet();
     }

@@ -85,14 +85,7 @@ pub async fn prepare(net: NetRows, layout: &Layout, finder: &mut Finder, shared:
     Ok(Prepared { relid: layout.relid, truncate, deletes: places.into_iter().flatten().collect(), inserts, keys, poisoned: Vec::new() })
 }
 
-async fn find(
-    keys: &[Key],
-    places: &mut [Option<Place>],
-    layout: &Layout,
-    finder: &mut Finder,
-    shared: &RwLock<Shared>,
-    indexes: &IndexCache,
-) -> Result<()> {
+async fn find(keys: &[Key], places: &mut [Option<Place>], layout: &Layout, finder: &mut Finder, shared: &RwLock<Shared>, indexes: &IndexCache) -> Result<()> {
     let open = find_in_delta(keys, places, layout, finder, shared)?;
     if open.is_empty() {
         return Ok(());

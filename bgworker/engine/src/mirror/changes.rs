@@ -70,11 +70,7 @@ impl ChangedRows {
     }
 
     fn slice(&self, start: usize, len: usize) -> ChangedRows {
-        ChangedRows {
-            ops: self.ops.slice(start, len),
-            rows: self.rows.slice(start, len),
-            unchanged: self.unchanged.as_ref().map(|u| u.slice(start, len)),
-        }
+        ChangedRows { ops: self.ops.slice(start, len), rows: self.rows.slice(start, len), unchanged: self.unchanged.as_ref().map(|u| u.slice(start, len)) }
     }
 
     fn is_unchanged(&self, row: usize, column: usize) -> bool {
@@ -126,14 +122,7 @@ pub struct Fetched {
 
 impl NetRows {
     pub fn new(layout: &Arc<Layout>) -> Self {
-        Self {
-            layout: Arc::clone(layout),
-            net: Net::new(layout.key.unique),
-            batches: Vec::new(),
-            origin: Vec::new(),
-            held: None,
-            bytes: 0,
-        }
+        Self { layout: Arc::clone(layout), net: Net::new(layout.key.unique), batches: Vec::new(), origin: Vec::new(), held: None, bytes: 0 }
     }
 
     /// Adds the next step.

@@ -82,8 +82,14 @@ impl MemIndex {
 #[derive(Debug)]
 pub enum SegmentIndex {
     /// `rows` is `None` if the segment is in the order of the key.
-    Ints { keys: Vec<i64>, rows: Option<Vec<u32>> },
-    Hashes { hashes: Vec<u64>, rows: Vec<u32> },
+    Ints {
+        keys: Vec<i64>,
+        rows: Option<Vec<u32>>,
+    },
+    Hashes {
+        hashes: Vec<u64>,
+        rows: Vec<u32>,
+    },
 }
 
 /// Tells for most keys that a segment does not have them: a split-block Bloom filter. It is small enough to be kept for as long as the
@@ -142,11 +148,7 @@ impl SegmentIndex {
         let (of, hasher) = (Arc::clone(segment), hasher.clone());
         let build = move || -> Result<SegmentIndex> {
             of.filter.get_or_init(|| {
-                if hashes.is_empty() {
-                    KeyFilter::build(ints.iter().map(|i| hasher.hash(&Key::Int(*i))))
-                } else {
-                    KeyFilter::build(hashes.iter().copied())
-                }
+                if hashes.is_empty() { KeyFilter::build(ints.iter().map(|i| hasher.hash(&Key::Int(*i)))) } else { KeyFilter::build(hashes.iter().copied()) }
             });
             let too_many = |_| Error::internal("too many rows in a segment");
             Ok(if hashes.is_empty() {

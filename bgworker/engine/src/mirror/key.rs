@@ -181,11 +181,8 @@ mod tests {
 
     #[test]
     fn the_leading_number_is_read_back() {
-        let schema = Schema::new(vec![
-            Field::new("a", DataType::Int32, true),
-            Field::new("b", DataType::Int64, true),
-            Field::new("c", DataType::Utf8View, true),
-        ]);
+        let schema =
+            Schema::new(vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Int64, true), Field::new("c", DataType::Utf8View, true)]);
         let values = [i32::MIN, -1, 0, 1, i32::MAX];
         let a: ArrayRef = Arc::new(Int32Array::from(values.to_vec()));
         let b: ArrayRef = Arc::new(Int64Array::from(values.map(i64::from).to_vec()));

@@ -49,15 +49,7 @@ impl Layout {
                 KeyCodec::columns(&schema, at)?
             }
         };
-        Ok(Arc::new(Layout {
-            relid: def.relid,
-            generation: def.generation,
-            name: def.name.clone(),
-            columns: def.columns.clone(),
-            schema,
-            physical,
-            key,
-        }))
+        Ok(Arc::new(Layout { relid: def.relid, generation: def.generation, name: def.name.clone(), columns: def.columns.clone(), schema, physical, key }))
     }
 
     /// The physical columns of the column at this place of the definition.

@@ -116,7 +116,11 @@ enum Phase {
     Copying(Box<Copying>),
     /// Commits before the position are skipped if the copy's snapshot saw them. Kept with the position at which tracking began, until
     /// decoding has passed the snapshot.
-    Copied { snapshot: PgSnapshot, lsn: Lsn, start: Lsn },
+    Copied {
+        snapshot: PgSnapshot,
+        lsn: Lsn,
+        start: Lsn,
+    },
     Following,
     /// Not exact; waits for the worker to drop it.
     Invalid,

@@ -94,13 +94,7 @@ impl TableProvider for MirrorTable {
         Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()])
     }
 
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn scan(&self, state: &dyn Session, projection: Option<&Vec<usize>>, _filters: &[Expr], _limit: Option<usize>) -> Result<Arc<dyn ExecutionPlan>> {
         let (schema, physical) = match projection {
             None => (Arc::clone(&self.schema), self.physical.clone()),
             Some(p) => (Arc::new(self.schema.project(p)?), p.iter().filter_map(|&i| self.physical.get(i).copied()).collect()),

@@ -17,8 +17,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{OnceCell, mpsc};
 use weir_plan::manifest::SegmentMeta;
 use weir_plan::{Error, Result};
@@ -145,7 +145,9 @@ impl Segment {
     }
 
     fn reader(&self) -> ParquetObjectReader {
-        ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path)).with_file_size(self.size_bytes).with_footer_size_hint(FOOTER_HINT_BYTES)
+        ParquetObjectReader::new(Arc::clone(&self.io.store), self.io.location(&self.path))
+            .with_file_size(self.size_bytes)
+            .with_footer_size_hint(FOOTER_HINT_BYTES)
     }
 
     /// Something is wrong with the file itself: the mirror has to be copied again.

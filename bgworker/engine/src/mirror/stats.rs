@@ -3,12 +3,12 @@
 //! Invariant: a range contains every value of the row group. Floats have none, since Parquet's ranges leave out NaN, which Postgres sorts
 //! above all.
 
+use super::key::ints;
 use arrow::array::{Array, ArrayRef, UInt64Array};
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use super::key::ints;
 
 /// One column's statistics, an element per row group.
 #[derive(Debug, Clone)]

@@ -176,7 +176,9 @@ impl Part {
 pub enum Status {
     Copying,
     /// Its content is of this position or later; usable once everything up to here is decoded.
-    Active { from: Lsn },
+    Active {
+        from: Lsn,
+    },
     /// Cannot be kept exact, and why.
     Invalid(String),
 }

@@ -12,8 +12,7 @@ pub async fn tables(conn: &mut Conn, schema: &str) -> Result<Option<Vec<CatalogT
         return Ok(None);
     }
     let mut tables: BTreeMap<String, CatalogTable> = BTreeMap::new();
-    let rows: Vec<(String, Option<u64>)> =
-        conn.exec("SELECT TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", (schema,)).await?;
+    let rows: Vec<(String, Option<u64>)> = conn.exec("SELECT TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", (schema,)).await?;
     for (name, rows) in rows {
         tables.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows });
     }

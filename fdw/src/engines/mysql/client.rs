@@ -179,8 +179,9 @@ impl Client for MySqlClient {
         let limit = options(endpoint).timeout("request_timeout_ms");
         let tables = in_time(endpoint, limit, catalog::tables(&mut lease.connection.0, schema)).await?;
         lease.give_back();
-        tables.ok_or_else(|| {
-            Error { sqlstate: "HV00P".into(), ..Error::new(Kind::BadOption, format!("server \"{}\" has no database \"{schema}\"", endpoint.name)) }
+        tables.ok_or_else(|| Error {
+            sqlstate: "HV00P".into(),
+            ..Error::new(Kind::BadOption, format!("server \"{}\" has no database \"{schema}\"", endpoint.name))
         })
     }
 }

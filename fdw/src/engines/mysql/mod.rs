@@ -24,8 +24,13 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("3306"),
         OptionDef::new(Scope::Server, "database", OptionType::Text, "Database of tables that do not name their own."),
-        OptionDef::new(Scope::Server, "ssl_mode", OptionType::Choice(&["disabled", "required", "verify_ca", "verify_identity"]), "Whether the connection is encrypted, and what is checked.")
-            .default("disabled"),
+        OptionDef::new(
+            Scope::Server,
+            "ssl_mode",
+            OptionType::Choice(&["disabled", "required", "verify_ca", "verify_identity"]),
+            "Whether the connection is encrypted, and what is checked.",
+        )
+        .default("disabled"),
         OptionDef::new(Scope::Server, "ssl_ca", OptionType::Text, "File with the certificates that are trusted (PEM).").superuser(),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
@@ -34,7 +39,12 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),
         OptionDef::new(Scope::Table, "database", OptionType::Text, "Database of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
-        OptionDef::new(Scope::Table, "rows", OptionType::Int { min: 0, max: i64::MAX }, "Number of rows that the planner assumes; IMPORT FOREIGN SCHEMA sets it."),
+        OptionDef::new(
+            Scope::Table,
+            "rows",
+            OptionType::Int { min: 0, max: i64::MAX },
+            "Number of rows that the planner assumes; IMPORT FOREIGN SCHEMA sets it.",
+        ),
         OptionDef::new(Scope::Column, "column_name", OptionType::Text, "Name of the remote column, if not that of the column."),
         OptionDef::new(Scope::Column, "key", OptionType::Bool, "The column is part of the key that identifies a row."),
     ],

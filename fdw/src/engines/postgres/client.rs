@@ -97,7 +97,8 @@ impl Pooled for Connection {
             connection.client.batch_execute(SESSION).await?;
             Ok((connection, encoding))
         };
-        let (connection, encoding) = tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
+        let (connection, encoding) =
+            tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
         // COLLATE "C" there is the order of its encoding's bytes.
         match encoding.as_deref() {
             Some("UTF8") => Ok(connection),
@@ -165,9 +166,9 @@ fn statement_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
 async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
     let answer = match limit {
         None => answer.await,
-        Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| {
-            failed(endpoint, "57014", "no answer within the time limit").with_hint("Raise the option \"request_timeout_ms\" of the server.")
-        })?,
+        Some(limit) => tokio::time::timeout(limit, answer)
+            .await
+            .map_err(|_| failed(endpoint, "57014", "no answer within the time limit").with_hint("Raise the option \"request_timeout_ms\" of the server."))?,
     };
     answer.map_err(|e| statement_error(endpoint, &e))
 }
@@ -232,7 +233,10 @@ impl Client for PostgresClient {
         let limit = options(endpoint).timeout("request_timeout_ms");
         let tables = in_time(endpoint, limit, catalog::tables(&lease.connection.client, schema)).await?;
         lease.give_back();
-        tables.ok_or_else(|| Error { sqlstate: "HV00P".into(), ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema \"{schema}\"", endpoint.name)) })
+        tables.ok_or_else(|| Error {
+            sqlstate: "HV00P".into(),
+            ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema \"{schema}\"", endpoint.name))
+        })
     }
 }
 

@@ -58,8 +58,11 @@ pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<
     for (i, c) in columns.iter().enumerate().take(batches.width()) {
         let declared = batches.declared(i).map_or(0, |t| t.base);
         kinds.push(kind(c.type_(), declared).ok_or_else(|| {
-            Error { sqlstate: "HV004".into(), ..Error::new(Kind::Remote, format!("server \"{server}\": column \"{}\" has type {}, which is not the declared one", c.name(), c.type_())) }
-                .with_hint("Declare the column with the type of the remote column, or import the table again.")
+            Error {
+                sqlstate: "HV004".into(),
+                ..Error::new(Kind::Remote, format!("server \"{server}\": column \"{}\" has type {}, which is not the declared one", c.name(), c.type_()))
+            }
+            .with_hint("Declare the column with the type of the remote column, or import the table again.")
         })?);
     }
     Ok(kinds)

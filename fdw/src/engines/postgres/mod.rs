@@ -31,7 +31,12 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password; needed unless the mapping is a superuser's.").secret(),
         OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the remote table, if not that of the foreign table."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
-        OptionDef::new(Scope::Table, "rows", OptionType::Int { min: 0, max: i64::MAX }, "Number of rows that the planner assumes; IMPORT FOREIGN SCHEMA sets it."),
+        OptionDef::new(
+            Scope::Table,
+            "rows",
+            OptionType::Int { min: 0, max: i64::MAX },
+            "Number of rows that the planner assumes; IMPORT FOREIGN SCHEMA sets it.",
+        ),
         OptionDef::new(Scope::Column, "column_name", OptionType::Text, "Name of the remote column, if not that of the column."),
         OptionDef::new(Scope::Column, "key", OptionType::Bool, "The column is part of the key that identifies a row."),
     ],

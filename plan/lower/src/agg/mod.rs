@@ -44,7 +44,5 @@ pub struct AggLowered {
 
 /// Lowers an aggregate call.
 pub fn lower(args: &AggArgs<'_>) -> Result<AggLowered> {
-    None.or_else(|| numeric::lower(args))
-        .or_else(|| other::lower(args))
-        .unwrap_or_else(|| Err(refused(format!("aggregate {} is not implemented", args.func))))
+    None.or_else(|| numeric::lower(args)).or_else(|| other::lower(args)).unwrap_or_else(|| Err(refused(format!("aggregate {} is not implemented", args.func))))
 }

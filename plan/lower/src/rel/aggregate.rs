@@ -3,10 +3,10 @@
 //! An aggregate is lowered in two steps: a node whose columns are the parts of the aggregates ([`RawAggregate`]), then a projection
 //! that makes the values. In between, the node may be joined to rows that have no group, which get the values over nothing.
 
+use super::Lowerer;
 use super::expr::{Scope, is_true};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical, same_values};
-use super::Lowerer;
 use crate::agg::{self, AggArgs};
 use crate::error::refused;
 use crate::value::{DScale, Value};
@@ -15,9 +15,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{
-    Aggregate as DfAggregate, AggregateUDF, Expr as DfExpr, GroupingSet, JoinType, LogicalPlanBuilder, SortExpr, cast, lit, when,
-};
+use datafusion::logical_expr::{Aggregate as DfAggregate, AggregateUDF, Expr as DfExpr, GroupingSet, JoinType, LogicalPlanBuilder, SortExpr, cast, lit, when};
 use std::sync::Arc;
 use weir_plan::ir::{AggCall, Aggregate, ColId, Collation, Expr, Named};
 use weir_plan::types::PgType;
@@ -451,8 +449,7 @@ impl Lowerer<'_> {
         if plain {
             return node.narrow()?.map_plan(|p| p.distinct());
         }
-        let groups: Vec<Named<Expr>> =
-            outputs.iter().map(|(id, v)| Named { id: *id, expr: Expr::Column { id: *id, ty: v.ty } }).collect();
+        let groups: Vec<Named<Expr>> = outputs.iter().map(|(id, v)| Named { id: *id, expr: Expr::Column { id: *id, ty: v.ty } }).collect();
         let raw = self.raw_aggregate(node, &groups, None, &[], &[])?;
         self.finish(raw, None)
     }
@@ -476,4 +473,3 @@ fn grouping(id: &DfExpr, bits: &[u32]) -> DfExpr {
     }
     cast(sum.unwrap_or(lit(0i64)), DataType::Int32)
 }
-

@@ -57,8 +57,7 @@ fn scalar(value: &Scalar, ty: PgType, arrow: &DataType) -> Result<ScalarValue> {
         (Scalar::Array(items), DataType::List(field)) => {
             let element = ty.element().ok_or_else(|| mismatch(value, ty))?;
             let items = items.iter().map(|i| scalar(i, element, field.data_type())).collect::<Result<Vec<_>>>()?;
-            let values: ArrayRef =
-                if items.is_empty() { arrow::array::new_empty_array(field.data_type()) } else { ScalarValue::iter_to_array(items)? };
+            let values: ArrayRef = if items.is_empty() { arrow::array::new_empty_array(field.data_type()) } else { ScalarValue::iter_to_array(items)? };
             let offsets = arrow::buffer::OffsetBuffer::from_lengths([values.len()]);
             ScalarValue::List(Arc::new(arrow::array::ListArray::try_new(Arc::clone(field), offsets, values, None)?))
         }

@@ -264,9 +264,7 @@ struct Equality {
 
 /// Equality functions under which all rows that equal an outer value are equal to each other as GROUP BY sees them.
 /// Source: `pg_proc.dat`; those of one type, and those of integers of different widths.
-const EQUALITIES: &[u32] = &[
-    60, 61, 62, 63, 65, 67, 158, 159, 287, 293, 467, 474, 852, 1048, 1086, 1145, 1152, 1162, 1718, 1850, 1856, 1948, 2052, 2956, 3508,
-];
+const EQUALITIES: &[u32] = &[60, 61, 62, 63, 65, 67, 158, 159, 287, 293, 467, 474, 852, 1048, 1086, 1145, 1152, 1162, 1718, 1850, 1856, 1948, 2052, 2956, 3508];
 
 impl Equality {
     fn of(condition: &Expr, own: &HashSet<ColId>) -> Option<Equality> {

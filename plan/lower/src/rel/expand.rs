@@ -1,8 +1,8 @@
 //! Set-returning functions: each makes an array of a row, whose elements become rows.
 
+use super::Lowerer;
 use super::expr::Scope;
 use super::node::{Domain, Node, column, name_of};
-use super::Lowerer;
 use crate::error::{raise, refused};
 use crate::func::time::series::timestamps;
 use crate::udf;

@@ -9,8 +9,8 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, RecordBatch, UInt32
 use arrow::compute::{SortOptions, interleave, take};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
-use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::Expr as DfExpr;
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::physical_expr::create_physical_expr;
 use std::sync::Arc;
 use weir_plan::ir::{Collation, Expr, Scalar};
@@ -153,4 +153,3 @@ fn picked(arrays: &[ArrayRef], n: usize, greatest: bool) -> Result<ArrayRef> {
     let values: Vec<&dyn Array> = values.iter().map(|v| v.as_ref()).collect();
     Ok(interleave(&values, &indices)?)
 }
-

@@ -74,7 +74,9 @@ impl Lowerer<'_> {
             FrameUnits::Range => WindowFrameUnits::Range,
             FrameUnits::Groups => WindowFrameUnits::Groups,
         };
-        if units == WindowFrameUnits::Range && order.iter().any(|v| matches!(v.arrow, DataType::FixedSizeBinary(_) | DataType::BinaryView | DataType::Time64(_))) {
+        if units == WindowFrameUnits::Range
+            && order.iter().any(|v| matches!(v.arrow, DataType::FixedSizeBinary(_) | DataType::BinaryView | DataType::Time64(_)))
+        {
             // The same rows; DataFusion's RANGE does not know these types.
             units = WindowFrameUnits::Groups;
         }

@@ -40,11 +40,23 @@ pub(crate) fn float_key(expr: Expr, data_type: &DataType) -> Expr {
 }
 
 fn canonical32(v: f32) -> f32 {
-    if v == 0.0 { 0.0 } else if v.is_nan() { f32::NAN.abs() } else { v }
+    if v == 0.0 {
+        0.0
+    } else if v.is_nan() {
+        f32::NAN.abs()
+    } else {
+        v
+    }
 }
 
 fn canonical64(v: f64) -> f64 {
-    if v == 0.0 { 0.0 } else if v.is_nan() { f64::NAN.abs() } else { v }
+    if v == 0.0 {
+        0.0
+    } else if v.is_nan() {
+        f64::NAN.abs()
+    } else {
+        v
+    }
 }
 
 fn canonical_literal(value: &ScalarValue) -> Option<ScalarValue> {
@@ -61,10 +73,8 @@ pub(crate) fn interval_key(expr: Expr) -> Expr {
     let kernel = udf::over_arrays(|arrays| {
         let [array] = arrays else { return internal_err!("interval_key takes one argument") };
         let Some(values) = array.as_primitive_opt::<IntervalMonthDayNanoType>() else { return internal_err!("interval_key over {}", array.data_type()) };
-        let spans: Decimal128Array = values
-            .iter()
-            .map(|v| v.map(|v| (i128::from(v.months) * 30 + i128::from(v.days)) * 86_400_000_000 + i128::from(v.nanoseconds / 1000)))
-            .collect();
+        let spans: Decimal128Array =
+            values.iter().map(|v| v.map(|v| (i128::from(v.months) * 30 + i128::from(v.days)) * 86_400_000_000 + i128::from(v.nanoseconds / 1000))).collect();
         Ok(Arc::new(spans.with_precision_and_scale(38, 0)?) as ArrayRef)
     });
     udf::call("interval_key", "", DataType::Decimal128(38, 0), vec![expr], kernel)

@@ -47,12 +47,8 @@ impl Lowerer<'_> {
         let (left, copy) = self.marked(left, true, all, None)?;
         let (right, _) = self.marked(right, false, all, Some(copy))?;
         let both = union_all(left, vec![right])?;
-        let groups: Vec<Named<Expr>> = both
-            .outputs()?
-            .into_iter()
-            .filter(|(id, _)| *id != copy.side)
-            .map(|(id, v)| Named { id, expr: Expr::Column { id, ty: v.ty } })
-            .collect();
+        let groups: Vec<Named<Expr>> =
+            both.outputs()?.into_iter().filter(|(id, _)| *id != copy.side).map(|(id, v)| Named { id, expr: Expr::Column { id, ty: v.ty } }).collect();
         let side = both.get(copy.side)?.expr.clone();
         let (in_left, in_right) = (format!("n{}", self.fresh()), format!("n{}", self.fresh()));
         let extra = vec![bool_or(side.clone()).alias(&in_left), bool_or(datafusion::logical_expr::not(side)).alias(&in_right)];

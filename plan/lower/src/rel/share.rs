@@ -21,7 +21,9 @@ use datafusion::logical_expr::{Distinct, Expr as DfExpr, LogicalPlan, LogicalPla
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream, displayable, execute_stream};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream, displayable, execute_stream,
+};
 use futures::{StreamExt, TryStreamExt};
 use std::any::Any;
 use std::sync::Arc;
@@ -49,12 +51,7 @@ impl Lowerer<'_> {
     /// One reading of a shared relation, with its columns under their own names.
     pub(super) fn scan_shared(&mut self, table: &Arc<SharedTable>) -> Result<LogicalPlan> {
         let name = TableReference::bare(format!("shared{}", self.fresh()));
-        let exprs: Vec<DfExpr> = table
-            .schema
-            .fields()
-            .iter()
-            .map(|f| DfExpr::Column(Column::new(Some(name.clone()), f.name())).alias(f.name()))
-            .collect();
+        let exprs: Vec<DfExpr> = table.schema.fields().iter().map(|f| DfExpr::Column(Column::new(Some(name.clone()), f.name())).alias(f.name())).collect();
         let source = provider_as_source(Arc::clone(table) as Arc<dyn TableProvider>);
         LogicalPlanBuilder::scan(name, source, None)?.project(exprs)?.build()
     }
@@ -79,7 +76,9 @@ pub(super) fn is_repeatable(plan: &LogicalPlan) -> Result<bool> {
 fn is_order_insensitive(aggregate: &DfExpr) -> bool {
     match aggregate {
         DfExpr::Alias(a) => is_order_insensitive(&a.expr),
-        DfExpr::AggregateFunction(f) => matches!(f.func.name(), "count" | "min" | "max" | "bool_and" | "bool_or" | "pg_sum" | "pg_moments" | "pg_max_payload" | "pg_min_payload"),
+        DfExpr::AggregateFunction(f) => {
+            matches!(f.func.name(), "count" | "min" | "max" | "bool_and" | "bool_or" | "pg_sum" | "pg_moments" | "pg_max_payload" | "pg_min_payload")
+        }
         _ => false,
     }
 }
@@ -132,13 +131,14 @@ impl TableProvider for SharedTable {
             None => Arc::clone(&self.schema),
         };
         let partitions = state.config().target_partitions().max(1);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(partitions),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Ok(Arc::new(SharedExec { input: Arc::clone(input), computed: Arc::clone(&self.computed), projection: projection.cloned(), properties: Arc::new(properties) }))
+        let properties =
+            PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(partitions), EmissionType::Final, Boundedness::Bounded);
+        Ok(Arc::new(SharedExec {
+            input: Arc::clone(input),
+            computed: Arc::clone(&self.computed),
+            projection: projection.cloned(),
+            properties: Arc::new(properties),
+        }))
     }
 }
 

@@ -18,9 +18,7 @@ use datafusion::common::{Result, ScalarValue, internal_datafusion_err, internal_
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr as DfExpr, ExprSchemable, JoinType, LogicalPlanBuilder, ScalarFunctionArgs, lit, when,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr as DfExpr, ExprSchemable, JoinType, LogicalPlanBuilder, ScalarFunctionArgs, lit, when};
 use std::sync::Arc;
 use weir_plan::ir::{ColId, Expr, JoinKind, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::PgType;
@@ -149,14 +147,7 @@ impl Lowerer<'_> {
         all.ok_or_else(|| refused("a quantified subquery without a comparison"))
     }
 
-    fn quantified(
-        &mut self,
-        node: Node,
-        comparisons: &[SubqueryComparison],
-        rel: &Rel,
-        kind: JoinKind,
-        test: impl FnOnce(DfExpr) -> DfExpr,
-    ) -> Result<Node> {
+    fn quantified(&mut self, node: Node, comparisons: &[SubqueryComparison], rel: &Rel, kind: JoinKind, test: impl FnOnce(DfExpr) -> DfExpr) -> Result<Node> {
         let m = self.matching(node, any_order(rel))?;
         let compared = self.compared(&m, comparisons)?;
         let mut on = m.on;

@@ -20,7 +20,13 @@ pub(super) fn each_child(e: &Expr, f: &mut impl FnMut(&Expr)) {
         | Expr::Greatest { args, .. }
         | Expr::Least { args, .. }
         | Expr::Array { elements: args, .. } => args.iter().for_each(f),
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => f(a),
+        Expr::Not(a)
+        | Expr::IsNull(a)
+        | Expr::IsNotNull(a)
+        | Expr::BoolTest { arg: a, .. }
+        | Expr::Relabel { arg: a, .. }
+        | Expr::ViaText { arg: a, .. }
+        | Expr::EnumRank { arg: a, .. } => f(a),
         Expr::Case { whens, otherwise, .. } => {
             for (c, r) in whens {
                 f(c);
@@ -62,7 +68,13 @@ pub(super) fn map_children<E>(e: &Expr, f: &mut impl FnMut(&Expr) -> Result<Expr
                 *a = f(a)?;
             }
         }
-        Expr::Not(a) | Expr::IsNull(a) | Expr::IsNotNull(a) | Expr::BoolTest { arg: a, .. } | Expr::Relabel { arg: a, .. } | Expr::ViaText { arg: a, .. } | Expr::EnumRank { arg: a, .. } => **a = f(a)?,
+        Expr::Not(a)
+        | Expr::IsNull(a)
+        | Expr::IsNotNull(a)
+        | Expr::BoolTest { arg: a, .. }
+        | Expr::Relabel { arg: a, .. }
+        | Expr::ViaText { arg: a, .. }
+        | Expr::EnumRank { arg: a, .. } => **a = f(a)?,
         Expr::Case { whens, otherwise, .. } => {
             for (c, r) in whens {
                 *c = f(c)?;

@@ -3,10 +3,10 @@
 //! All functions of one partition and order go into one node of DataFusion, so that they see ties in one order, as in Postgres.
 
 use super::expr::{Scope, branches, is_true};
-use super::keys::group_key;
-use super::node::{Domain, Node, column, named, physical};
 use super::frame::Framing;
 use super::framed::{self, Inner};
+use super::keys::group_key;
+use super::node::{Domain, Node, column, named, physical};
 use super::{Lowerer, frame};
 use crate::agg::{self, AggArgs};
 use crate::error::{raise, refused};
@@ -34,8 +34,7 @@ pub(super) fn over(
     window_frame: WindowFrame,
     filter: Option<DfExpr>,
 ) -> DfExpr {
-    let params =
-        WindowFunctionParams { args, partition_by, order_by, window_frame, filter: filter.map(Box::new), null_treatment: None, distinct: false };
+    let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter: filter.map(Box::new), null_treatment: None, distinct: false };
     DfExpr::WindowFunction(Box::new(WindowFunction { fun: fun.into(), params }))
 }
 
@@ -133,12 +132,7 @@ impl Lowerer<'_> {
                 .unzip();
             let order = self.sort_exprs(&order_by, &scope)?;
             let frame = self.frame(&call.frame, &order_by, &order_values)?;
-            let window = Window {
-                partition,
-                order,
-                frame,
-                filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| is_true(v.expr)),
-            };
+            let window = Window { partition, order, frame, filter: call.filter.as_ref().map(|f| self.expr(f, &scope)).transpose()?.map(|v| is_true(v.expr)) };
             let args = self.exprs(&call.args, &scope)?;
             pending.push((*id, call.ty, self.window_call(call, args, &window, &scope, &mut windows)?));
         }
@@ -288,9 +282,8 @@ fn ntile(buckets: Value, window: &Window, windows: &mut Windows) -> Result<Box<d
     let total = windows.add(window, count_udaf(), vec![lit(1i64)], frame::all_rows(), None);
     let (small, larger) = (total.clone() / lit(n), total % lit(n));
     let in_larger = larger.clone() * (small.clone() + lit(1i64));
-    let bucket = when(row.clone().lt(in_larger.clone()), row.clone() / (small.clone() + lit(1i64)))
-        .otherwise((row - in_larger) / small.clone() + larger)?
-        + lit(1i64);
+    let bucket =
+        when(row.clone().lt(in_larger.clone()), row.clone() / (small.clone() + lit(1i64))).otherwise((row - in_larger) / small.clone() + larger)? + lit(1i64);
     Ok(Box::new(move || Ok(Value::new(cast(bucket, DataType::Int32), DataType::Int32, PgType::INT4))))
 }
 
@@ -306,9 +299,8 @@ fn shifted(
     let Some(offset) = offset else { return nothing(&value) };
     let (udf, distance) = if offset < 0 { (lead_udwf(), offset.unsigned_abs()) } else { (lag_udwf(), offset.unsigned_abs()) };
     let distance = i64::try_from(distance).map_err(|_| refused("lag or lead over so many rows"))?;
-    let mut shift = |e: DfExpr, default: ScalarValue| {
-        windows.add(window, Arc::clone(&udf), vec![e, lit(distance), DfExpr::Literal(default, None)], window.whole(), None)
-    };
+    let mut shift =
+        |e: DfExpr, default: ScalarValue| windows.add(window, Arc::clone(&udf), vec![e, lit(distance), DfExpr::Literal(default, None)], window.whole(), None);
     let mut there = value.clone();
     there.expr = shift(value.expr.clone(), ScalarValue::try_from(&value.arrow)?);
     if let Some(DScale::Dynamic(scale)) = &value.dscale {
@@ -319,14 +311,7 @@ fn shifted(
     Ok(Box::new(move || branches(vec![(exists, there)], Some(default), ty)))
 }
 
-fn in_frame(
-    udf: Arc<WindowUDF>,
-    own: &Inner,
-    value: Value,
-    n: Option<i64>,
-    window: &Window,
-    windows: &mut Windows,
-) -> Box<dyn FnOnce() -> Result<Value>> {
+fn in_frame(udf: Arc<WindowUDF>, own: &Inner, value: Value, n: Option<i64>, window: &Window, windows: &mut Windows) -> Box<dyn FnOnce() -> Result<Value>> {
     let mut pick = |e: DfExpr| match &window.frame.datafusion {
         Some(frame) => {
             let args = std::iter::once(e).chain(n.map(lit)).collect();

@@ -45,12 +45,8 @@ async fn run(line: &Json, grouped: bool) -> Result<Vec<ScalarValue>, Error> {
     let frame = context.read_table(Arc::new(table(&types, &rows))).unwrap();
     let session = session(true);
     let func = u32::try_from(line["f"].as_u64().unwrap()).unwrap();
-    let sort: Vec<SortExpr> = line["sort"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|k| SortExpr::new(col(format!("c{}", k[0])), !k[1].as_bool().unwrap(), k[2].as_bool().unwrap()))
-        .collect();
+    let sort: Vec<SortExpr> =
+        line["sort"].as_array().unwrap().iter().map(|k| SortExpr::new(col(format!("c{}", k[0])), !k[1].as_bool().unwrap(), k[2].as_bool().unwrap())).collect();
     let direct_type = match func {
         3974 | 3972 => Some(PgType::FLOAT8),
         3980 | 3978 => Some(PgType::new(1022)),
@@ -92,9 +88,7 @@ async fn run(line: &Json, grouped: bool) -> Result<Vec<ScalarValue>, Error> {
 
 fn result_type(func: u32, arg: PgType) -> PgType {
     match func {
-        2335 | 3978 | 3980 => {
-            PgType::new(weir_plan::types::oid::ARRAYS.iter().find(|(_, e)| *e == arg.oid).map(|(a, _)| *a).unwrap())
-        }
+        2335 | 3978 | 3980 => PgType::new(weir_plan::types::oid::ARRAYS.iter().find(|(_, e)| *e == arg.oid).map(|(a, _)| *a).unwrap()),
         _ => arg,
     }
 }

@@ -1,12 +1,12 @@
 //! Casts through text.
 
 use super::values::{pg_type, print, scalar, session};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
 use datafusion::common::DFSchema;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::lit;
 use datafusion::physical_expr::create_physical_expr;
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::Schema;
 use serde_json::Value as Json;
 use std::sync::Arc;
 use weir_lower::error::to_error;

@@ -127,9 +127,30 @@ pub fn sql_type(ty: Ty) -> &'static str {
 
 pub fn any_type(dice: &mut Dice) -> Ty {
     *dice.pick(&[
-        &Ty::Small, &Ty::Small, &Ty::Int4, &Ty::Int2, &Ty::Int8, &Ty::Fixed, &Ty::Numeric, &Ty::Numeric, &Ty::Float, &Ty::Bool,
-        &Ty::Text, &Ty::Text, &Ty::Text, &Ty::Char, &Ty::Date, &Ty::Stamp, &Ty::StampTz, &Ty::Interval, &Ty::Uuid, &Ty::Bytes,
-        &Ty::Time, &Ty::EdgeDate, &Ty::EdgeStamp, &Ty::Enum,
+        &Ty::Small,
+        &Ty::Small,
+        &Ty::Int4,
+        &Ty::Int2,
+        &Ty::Int8,
+        &Ty::Fixed,
+        &Ty::Numeric,
+        &Ty::Numeric,
+        &Ty::Float,
+        &Ty::Bool,
+        &Ty::Text,
+        &Ty::Text,
+        &Ty::Text,
+        &Ty::Char,
+        &Ty::Date,
+        &Ty::Stamp,
+        &Ty::StampTz,
+        &Ty::Interval,
+        &Ty::Uuid,
+        &Ty::Bytes,
+        &Ty::Time,
+        &Ty::EdgeDate,
+        &Ty::EdgeStamp,
+        &Ty::Enum,
     ])
 }
 
@@ -357,8 +378,13 @@ fn any_leaf(dice: &mut Dice, scope: &Scope) -> String {
 fn comparison(dice: &mut Dice, scope: &Scope, depth: u32) -> String {
     let (left, right) = match dice.below(6) {
         0 => *dice.pick(&[
-            &(Ty::Small, Ty::Int8), &(Ty::Int2, Ty::Int4), &(Ty::Small, Ty::Numeric), &(Ty::Fixed, Ty::Int4), &(Ty::Float, Ty::Small),
-            &(Ty::Date, Ty::Stamp), &(Ty::Fixed, Ty::Float),
+            &(Ty::Small, Ty::Int8),
+            &(Ty::Int2, Ty::Int4),
+            &(Ty::Small, Ty::Numeric),
+            &(Ty::Fixed, Ty::Int4),
+            &(Ty::Float, Ty::Small),
+            &(Ty::Date, Ty::Stamp),
+            &(Ty::Fixed, Ty::Float),
         ]),
         _ => {
             let ty = any_type(dice);

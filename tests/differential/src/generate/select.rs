@@ -59,10 +59,7 @@ fn finish(dice: &mut Dice, with: &str, select: Select) -> Query {
         let n = dice.below(select.types.len()) + 1;
         order.insert(0, n.to_string());
     }
-    let order: Vec<String> = order
-        .into_iter()
-        .map(|key| format!("{key}{}", dice.pick(&["", "", "", " DESC", " NULLS FIRST", " DESC NULLS LAST"])))
-        .collect();
+    let order: Vec<String> = order.into_iter().map(|key| format!("{key}{}", dice.pick(&["", "", "", " DESC", " NULLS FIRST", " DESC NULLS LAST"]))).collect();
     let mut sql = format!("{with}{} ORDER BY {}", select.sql, order.join(", "));
     if dice.chance(35) {
         sql += &format!(" LIMIT {}", dice.between(0, 25));
@@ -75,11 +72,31 @@ fn finish(dice: &mut Dice, with: &str, select: Select) -> Query {
 
 fn columns_of(alias: &str) -> Vec<Column> {
     [
-        ("id", Ty::Small), ("k", Ty::Small), ("m", Ty::Small), ("b", Ty::Bool), ("e2", Ty::Int2), ("e4", Ty::Int4),
-        ("e8", Ty::Int8), ("p", Ty::Fixed), ("q", Ty::Fixed), ("nu", Ty::Numeric), ("f", Ty::Float), ("r", Ty::Float),
-        ("t", Ty::Text), ("v", Ty::Text), ("c", Ty::Char), ("d", Ty::Date), ("ed", Ty::EdgeDate), ("tm", Ty::Time),
-        ("ts", Ty::Stamp), ("ets", Ty::EdgeStamp), ("tz", Ty::StampTz), ("iv", Ty::Interval), ("u", Ty::Uuid),
-        ("x", Ty::Bytes), ("en", Ty::Enum),
+        ("id", Ty::Small),
+        ("k", Ty::Small),
+        ("m", Ty::Small),
+        ("b", Ty::Bool),
+        ("e2", Ty::Int2),
+        ("e4", Ty::Int4),
+        ("e8", Ty::Int8),
+        ("p", Ty::Fixed),
+        ("q", Ty::Fixed),
+        ("nu", Ty::Numeric),
+        ("f", Ty::Float),
+        ("r", Ty::Float),
+        ("t", Ty::Text),
+        ("v", Ty::Text),
+        ("c", Ty::Char),
+        ("d", Ty::Date),
+        ("ed", Ty::EdgeDate),
+        ("tm", Ty::Time),
+        ("ts", Ty::Stamp),
+        ("ets", Ty::EdgeStamp),
+        ("tz", Ty::StampTz),
+        ("iv", Ty::Interval),
+        ("u", Ty::Uuid),
+        ("x", Ty::Bytes),
+        ("en", Ty::Enum),
     ]
     .into_iter()
     .map(|(name, ty)| Column { sql: format!("{alias}.{name}"), ty })
@@ -109,10 +126,7 @@ fn item(dice: &mut Dice, depth: u32) -> From {
         return From { sql, scope: Scope { columns, outer: vec![] }, keys: None };
     }
     if dice.chance(4) {
-        let columns = vec![
-            Column { sql: format!("{alias}.a"), ty: Ty::Small },
-            Column { sql: format!("{alias}.b"), ty: Ty::Text },
-        ];
+        let columns = vec![Column { sql: format!("{alias}.a"), ty: Ty::Small }, Column { sql: format!("{alias}.b"), ty: Ty::Text }];
         let sql = format!("(VALUES (1, 'a'), (2, NULL), (NULL, 'abc')) {alias} (a, b)");
         return From { sql, scope: Scope { columns, outer: vec![] }, keys: None };
     }
@@ -266,8 +280,19 @@ fn aggregate(dice: &mut Dice, scope: &Scope, keys: Option<&[String]>) -> (String
         9 => (format!("avg({})", leaf(dice, &own, Ty::Fixed)), Ty::Numeric),
         10 | 11 => {
             let ty = *dice.pick(&[
-                &Ty::Small, &Ty::Int4, &Ty::Int8, &Ty::Float, &Ty::Text, &Ty::Date, &Ty::Stamp, &Ty::EdgeDate, &Ty::EdgeStamp,
-                &Ty::StampTz, &Ty::Time, &Ty::Char, &Ty::Enum,
+                &Ty::Small,
+                &Ty::Int4,
+                &Ty::Int8,
+                &Ty::Float,
+                &Ty::Text,
+                &Ty::Date,
+                &Ty::Stamp,
+                &Ty::EdgeDate,
+                &Ty::EdgeStamp,
+                &Ty::StampTz,
+                &Ty::Time,
+                &Ty::Char,
+                &Ty::Enum,
             ]);
             (format!("{}({})", dice.pick(&["min", "max"]), expr(dice, &own, ty, 1)), ty)
         }
@@ -305,8 +330,19 @@ fn group_key(dice: &mut Dice, scope: &Scope) -> (String, Ty) {
         }
     }
     let ty = *dice.pick(&[
-        &Ty::Small, &Ty::Small, &Ty::Text, &Ty::Text, &Ty::Bool, &Ty::Date, &Ty::Char, &Ty::Int8, &Ty::Float, &Ty::EdgeDate, &Ty::Uuid,
-        &Ty::Stamp, &Ty::Enum,
+        &Ty::Small,
+        &Ty::Small,
+        &Ty::Text,
+        &Ty::Text,
+        &Ty::Bool,
+        &Ty::Date,
+        &Ty::Char,
+        &Ty::Int8,
+        &Ty::Float,
+        &Ty::EdgeDate,
+        &Ty::Uuid,
+        &Ty::Stamp,
+        &Ty::Enum,
     ]);
     let own = Scope { columns: scope.columns.clone(), outer: vec![] };
     let depth = if dice.chance(60) { 0 } else { 2 };
@@ -422,10 +458,7 @@ fn distinct_on(dice: &mut Dice) -> Select {
     let filter = filter(dice, &from.scope);
     let order = keys.join(", ");
     let desc = dice.pick(&["", " DESC"]);
-    let sql = format!(
-        "SELECT * FROM (SELECT DISTINCT ON ({on}) {on} AS c1, {value_sql} AS c2 FROM {}{filter} ORDER BY {on}{desc}, {order}) y",
-        from.sql
-    );
+    let sql = format!("SELECT * FROM (SELECT DISTINCT ON ({on}) {on} AS c1, {value_sql} AS c2 FROM {}{filter} ORDER BY {on}{desc}, {order}) y", from.sql);
     Select { sql, types: vec![ty, value], keys: Some(vec!["c1".into()]) }
 }
 
@@ -447,8 +480,7 @@ fn set_operation(dice: &mut Dice) -> Select {
 fn side(dice: &mut Dice, types: &[Ty]) -> String {
     let from = from(dice, 1, &[]);
     // The cast gives both sides one type: int and real columns stand for several.
-    let outputs: Vec<String> =
-        types.iter().map(|ty| format!("({})::{}", expr(dice, &from.scope, *ty, 2), sql_type(*ty))).collect();
+    let outputs: Vec<String> = types.iter().map(|ty| format!("({})::{}", expr(dice, &from.scope, *ty, 2), sql_type(*ty))).collect();
     format!("SELECT {} FROM {}{}", select_list(&outputs), from.sql, filter(dice, &from.scope))
 }
 

@@ -21,8 +21,13 @@ fn peers(dice: &mut Dice, scope: &Scope, partition: &str, keys: &str) -> (String
     let by_value = ty != Ty::Text && dice.chance(60);
     let (units, near, far) = if by_value { ("RANGE", near, far) } else { ("GROUPS", "1", "3") };
     let bounds = dice.pick(&[
-        "NEAR PRECEDING AND CURRENT ROW", "NEAR PRECEDING AND NEAR FOLLOWING", "FAR PRECEDING AND NEAR PRECEDING", "NEAR FOLLOWING AND FAR FOLLOWING",
-        "UNBOUNDED PRECEDING AND NEAR FOLLOWING", "CURRENT ROW AND FAR FOLLOWING", "FAR PRECEDING AND UNBOUNDED FOLLOWING",
+        "NEAR PRECEDING AND CURRENT ROW",
+        "NEAR PRECEDING AND NEAR FOLLOWING",
+        "FAR PRECEDING AND NEAR PRECEDING",
+        "NEAR FOLLOWING AND FAR FOLLOWING",
+        "UNBOUNDED PRECEDING AND NEAR FOLLOWING",
+        "CURRENT ROW AND FAR FOLLOWING",
+        "FAR PRECEDING AND UNBOUNDED FOLLOWING",
     ]);
     let bounds = bounds.replace("NEAR", near).replace("FAR", far);
     let exclude = dice.pick(&["", "", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"]);
@@ -60,9 +65,14 @@ pub fn window(dice: &mut Dice, scope: &Scope, keys: &str) -> (String, Ty) {
     let small = expr(dice, scope, Ty::Small, 1);
     let order = if dice.chance(40) { format!("{small} {}, {keys}", dice.pick(&["", "DESC", "NULLS FIRST"])) } else { keys.to_string() };
     let frame = dice.pick(&[
-        "", "", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
-        " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", " ROWS 3 PRECEDING",
-        " ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING", " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+        "",
+        "",
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+        " ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+        " ROWS 3 PRECEDING",
+        " ROWS BETWEEN 1 FOLLOWING AND 3 FOLLOWING",
+        " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
     ]);
     let total = format!("({partition}ORDER BY {order})");
     let framed = format!("({partition}ORDER BY {order}{frame})");

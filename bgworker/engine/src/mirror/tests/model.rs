@@ -27,7 +27,11 @@ pub enum Change {
     Insert(Row),
     Delete(Row),
     /// `unchanged`: columns whose values the log does not have.
-    Update { old: Row, new: Row, unchanged: Vec<usize> },
+    Update {
+        old: Row,
+        new: Row,
+        unchanged: Vec<usize>,
+    },
     Truncate,
 }
 
@@ -186,10 +190,8 @@ impl Relation {
         }
         let rows = std::mem::take(rows);
         let ops: ArrayRef = Arc::new(rows.iter().map(|r| Some(r.0)).collect::<Int8Array>());
-        let unchanged: Vec<Option<Vec<u8>>> = rows
-            .iter()
-            .map(|(_, _, columns)| (!columns.is_empty()).then(|| vec![columns.iter().fold(0u8, |bits, c| bits | 1 << c)]))
-            .collect();
+        let unchanged: Vec<Option<Vec<u8>>> =
+            rows.iter().map(|(_, _, columns)| (!columns.is_empty()).then(|| vec![columns.iter().fold(0u8, |bits, c| bits | 1 << c)])).collect();
         let unchanged: ArrayRef = Arc::new(BinaryArray::from_iter(unchanged));
         let values: Vec<Row> = rows.into_iter().map(|r| r.1).collect();
         let mut columns = vec![("op".to_owned(), ops)];

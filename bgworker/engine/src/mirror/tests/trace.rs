@@ -79,8 +79,7 @@ impl Trace {
         let store = Arc::new(InMemory::new());
         let mirrors = engine(&store, &mut rng);
         let heap = tables().iter().map(|t| (t.relid, vec![])).collect();
-        let first =
-            Committed { xid: 3, commit_lsn: 1, end_lsn: 8, changes: BTreeMap::new(), poisoned: vec![], after: Arc::new(heap) };
+        let first = Committed { xid: 3, commit_lsn: 1, end_lsn: 8, changes: BTreeMap::new(), poisoned: vec![], after: Arc::new(heap) };
         Trace {
             seed,
             rng,
@@ -197,7 +196,9 @@ impl Trace {
                 if self.rng.random_range(0..10) == 0 {
                     // A transaction that is rolled back after some of it was sent.
                     let row = table.random_row(&mut self.rng);
-                    self.mirrors.changes(*relid, def.generation, 9, table.messages(&[Change::Insert(row)], &mut self.rng)[0].clone().expect("rows"), &[]).expect("fits");
+                    self.mirrors
+                        .changes(*relid, def.generation, 9, table.messages(&[Change::Insert(row)], &mut self.rng)[0].clone().expect("rows"), &[])
+                        .expect("fits");
                     self.mirrors.abort(9);
                 }
                 for message in table.messages(changes, &mut self.rng) {

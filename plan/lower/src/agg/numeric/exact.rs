@@ -51,12 +51,7 @@ impl AggregateUDFImpl for ExactSum {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let field = |name: &str, ty: DataType| Arc::new(Field::new(format_state_name(args.name, name), ty, true)) as FieldRef;
-        Ok(vec![
-            field("sum", DataType::Float64),
-            field("magnitude", DataType::Float64),
-            field("lowest", DataType::Int32),
-            field("flags", DataType::Int32),
-        ])
+        Ok(vec![field("sum", DataType::Float64), field("magnitude", DataType::Float64), field("lowest", DataType::Int32), field("flags", DataType::Int32)])
     }
 }
 
@@ -110,7 +105,9 @@ impl State {
 
 impl Accumulator for State {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(values) = values.first().and_then(|a| a.as_primitive_opt::<Float64Type>()) else { return internal_err!("pg_exact_float_sum of other than floats") };
+        let Some(values) = values.first().and_then(|a| a.as_primitive_opt::<Float64Type>()) else {
+            return internal_err!("pg_exact_float_sum of other than floats");
+        };
         values.iter().flatten().for_each(|v| self.add(v));
         self.check()
     }

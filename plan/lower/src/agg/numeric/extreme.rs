@@ -16,7 +16,9 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, ReversedUDAF, ScalarFunctionArgs, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, ReversedUDAF, ScalarFunctionArgs, Signature, Volatility,
+};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -76,7 +78,9 @@ pub(super) fn float(args: &AggArgs<'_>, max: bool) -> Result<AggLowered> {
             never,
         )
     });
-    let sign = Arc::new(|a: &ScalarFunctionArgs| unary::<Float64Type, Int16Type>(a, &DataType::Int16, |v| (i16::from(v == 0.0 && v.is_sign_negative()), false), never));
+    let sign = Arc::new(|a: &ScalarFunctionArgs| {
+        unary::<Float64Type, Int16Type>(a, &DataType::Int16, |v| (i16::from(v == 0.0 && v.is_sign_negative()), false), never)
+    });
     let key = udf::call("pg_float_key", "", DataType::Int64, vec![wide.clone()], key);
     let sign = udf::call("pg_float_negative_zero", "", DataType::Int16, vec![wide], sign);
     Ok(AggLowered {

@@ -19,7 +19,7 @@ use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
-use datafusion::logical_expr::{cast, Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ScalarFunctionArgs, Signature, Volatility};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ScalarFunctionArgs, Signature, Volatility, cast};
 use std::any::Any;
 use std::sync::Arc;
 use weir_plan::ir::Fidelity;
@@ -83,7 +83,9 @@ fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
         finish: Box::new(move |columns| {
             let sum = column(&columns, 0)?;
             let args = vec![if relaxed { checked(sum, &DataType::Float64) } else { positive_zero(sum) }, column(&columns, 1)?];
-            let kernel = Arc::new(|a: &ScalarFunctionArgs| binary::<Float64Type, Int64Type, Float64Type>(a, &DataType::Float64, |s, n| (s / n as f64, false), |_, _| too_large()));
+            let kernel = Arc::new(|a: &ScalarFunctionArgs| {
+                binary::<Float64Type, Int64Type, Float64Type>(a, &DataType::Float64, |s, n| (s / n as f64, false), |_, _| too_large())
+            });
             Ok(Value::new(udf::call("pg_float_avg", "", DataType::Float64, args, kernel), DataType::Float64, PgType::FLOAT8))
         }),
     })
@@ -174,7 +176,10 @@ impl AggregateUDFImpl for Statistics {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(["n", "x", "xx", "y", "yy", "xy"].into_iter().map(|f| Arc::new(Field::new(format_state_name(args.name, f), DataType::Float64, true)) as FieldRef).collect())
+        Ok(["n", "x", "xx", "y", "yy", "xy"]
+            .into_iter()
+            .map(|f| Arc::new(Field::new(format_state_name(args.name, f), DataType::Float64, true)) as FieldRef)
+            .collect())
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
     Some(match args.func {
         2803 => Ok(count(lit(1_i64), false)),
         2147 if args.distinct && args.args.len() > 1 => count_rows(args),
-        2147 => arg(args).and_then(|v| distinct_countable(v, args.distinct).map(|()| count(if args.distinct { countable(v) } else { v.expr.clone() }, args.distinct))),
+        2147 => arg(args)
+            .and_then(|v| distinct_countable(v, args.distinct).map(|()| count(if args.distinct { countable(v) } else { v.expr.clone() }, args.distinct))),
         2107..=2109 | 2114 => sum(args),
         2100..=2103 => average(args),
         2115..=2117 => extreme::plain(args, true),
@@ -68,7 +69,9 @@ fn count(arg: Expr, distinct: bool) -> AggLowered {
 /// Types whose equality is not that of their Arrow form.
 fn distinct_countable(v: &Value, distinct: bool) -> Result<()> {
     let element = v.ty.element().map_or(v.ty.base, |e| e.base);
-    let unequal = matches!(element, oid::JSONB | oid::JSON) || (v.ty.element().is_some() && element == oid::INTERVAL) || (v.ty.element().is_some() && matches!(element, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC));
+    let unequal = matches!(element, oid::JSONB | oid::JSON)
+        || (v.ty.element().is_some() && element == oid::INTERVAL)
+        || (v.ty.element().is_some() && matches!(element, oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC));
     if distinct && unequal { Err(refused("count(DISTINCT) over this type")) } else { Ok(()) }
 }
 
@@ -168,8 +171,5 @@ fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
 fn bits(args: &AggArgs<'_>, udf: Arc<AggregateUDF>) -> Result<AggLowered> {
     let v = arg(args)?;
     let (arrow, ty) = (v.arrow.clone(), v.ty);
-    Ok(AggLowered {
-        parts: vec![part(udf, v.expr.clone(), args.distinct)],
-        finish: Box::new(move |columns| Ok(Value::new(column(&columns, 0)?, arrow, ty))),
-    })
+    Ok(AggLowered { parts: vec![part(udf, v.expr.clone(), args.distinct)], finish: Box::new(move |columns| Ok(Value::new(column(&columns, 0)?, arrow, ty))) })
 }

@@ -122,7 +122,11 @@ impl AggregateUDFImpl for Sum {
         let result = self.result.clone();
         macro_rules! make {
             ($i:ty, $o:ty) => {
-                if args.is_distinct { Ok(Box::new(Distinct::<$i, $o>::new(result)) as Box<dyn Accumulator>) } else { Ok(Box::new(One::<$i, $o>::new(result)) as Box<dyn Accumulator>) }
+                if args.is_distinct {
+                    Ok(Box::new(Distinct::<$i, $o>::new(result)) as Box<dyn Accumulator>)
+                } else {
+                    Ok(Box::new(One::<$i, $o>::new(result)) as Box<dyn Accumulator>)
+                }
             };
         }
         dispatch!(args, make)
@@ -275,7 +279,8 @@ impl<I: Summand<O>, O: Total> Accumulator for Distinct<I, O> {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let values: Vec<O::Native> = self.values.iter().copied().collect();
         let array = PrimitiveArray::<O>::try_new(values.into(), None)?.with_data_type(self.result.clone());
-        let list = ListArray::try_new(Arc::new(Field::new_list_field(self.result.clone(), true)), OffsetBuffer::from_lengths([array.len()]), Arc::new(array), None)?;
+        let list =
+            ListArray::try_new(Arc::new(Field::new_list_field(self.result.clone(), true)), OffsetBuffer::from_lengths([array.len()]), Arc::new(array), None)?;
         Ok(vec![ScalarValue::List(Arc::new(list))])
     }
 

@@ -64,16 +64,19 @@ pub(super) fn lower(args: &AggArgs<'_>, statistic: Statistic) -> Result<AggLower
             let key = format!("{scale},{statistic:?}");
             let result = DataType::Decimal256(DYNAMIC_PRECISION, DYNAMIC_SCALE);
             let ty = result.clone();
-            let values = udf::over_arrays(move |a| each::<Decimal256Type>(a, &ty, |m, d| {
-                let Some((value, shown)) = m.statistic(statistic, scale, d) else { return Ok(None) };
-                let lift = i32::from(DYNAMIC_SCALE) - shown;
-                let value = from_big(&value).ok_or_else(too_large)?;
-                if lift < 0 || digits(value) + lift > i32::from(DYNAMIC_PRECISION) {
-                    return Err(too_large());
-                }
-                Ok(Some(value.wrapping_mul(pow10(lift as u32))))
-            }));
-            let scales = udf::over_arrays(move |a| each::<Int16Type>(a, &DataType::Int16, |m, d| Ok(m.statistic(statistic, scale, d).map(|(_, shown)| shown as i16))));
+            let values = udf::over_arrays(move |a| {
+                each::<Decimal256Type>(a, &ty, |m, d| {
+                    let Some((value, shown)) = m.statistic(statistic, scale, d) else { return Ok(None) };
+                    let lift = i32::from(DYNAMIC_SCALE) - shown;
+                    let value = from_big(&value).ok_or_else(too_large)?;
+                    if lift < 0 || digits(value) + lift > i32::from(DYNAMIC_PRECISION) {
+                        return Err(too_large());
+                    }
+                    Ok(Some(value.wrapping_mul(pow10(lift as u32))))
+                })
+            });
+            let scales =
+                udf::over_arrays(move |a| each::<Int16Type>(a, &DataType::Int16, |m, d| Ok(m.statistic(statistic, scale, d).map(|(_, shown)| shown as i16))));
             let expr = udf::call("pg_variance", key.clone(), result.clone(), args.clone(), values);
             let dscale = udf::call("pg_variance_scale", key, DataType::Int16, args, scales);
             Ok(Value::numeric(expr, result, PgType::NUMERIC, DScale::Dynamic(dscale)))
@@ -82,7 +85,8 @@ pub(super) fn lower(args: &AggArgs<'_>, statistic: Statistic) -> Result<AggLower
 }
 
 fn each<O: ArrowPrimitiveType>(args: &[ArrayRef], ty: &DataType, f: impl Fn(&State, i32) -> Result<Option<O::Native>>) -> Result<ArrayRef> {
-    let (Some(states), Some(scales)) = (args.first().and_then(|a| a.as_binary_opt::<i32>()), args.get(1).and_then(|a| a.as_primitive_opt::<Int16Type>())) else {
+    let (Some(states), Some(scales)) = (args.first().and_then(|a| a.as_binary_opt::<i32>()), args.get(1).and_then(|a| a.as_primitive_opt::<Int16Type>()))
+    else {
         return internal_err!("pg_variance was given other types");
     };
     let mut out = PrimitiveBuilder::<O>::with_capacity(states.len()).with_data_type(ty.clone());
@@ -234,7 +238,9 @@ impl Accumulator for State {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let Some(states): Option<&BinaryArray> = states.first().and_then(|a| a.as_binary_opt()) else { return internal_err!("state of pg_moments is not binary") };
+        let Some(states): Option<&BinaryArray> = states.first().and_then(|a| a.as_binary_opt()) else {
+            return internal_err!("state of pg_moments is not binary");
+        };
         for bytes in states.iter().flatten() {
             let other = State::decode(bytes)?;
             self.n += other.n;

@@ -222,7 +222,12 @@ impl Groups {
                     Ok(())
                 })?;
                 let mut kept = 0usize;
-                let before: Vec<usize> = std::iter::once(0).chain(keep.iter().map(|k| { kept += usize::from(*k); kept })).collect();
+                let before: Vec<usize> = std::iter::once(0)
+                    .chain(keep.iter().map(|k| {
+                        kept += usize::from(*k);
+                        kept
+                    }))
+                    .collect();
                 bounds.iter_mut().for_each(|b| *b = before.get(*b).copied().unwrap_or_default());
                 let keep = BooleanArray::from(keep);
                 columns = columns.iter().map(|c| Ok(filter(c, &keep)?)).collect::<Result<Vec<_>>>()?;

@@ -33,7 +33,8 @@ pub(super) fn mode(args: &AggArgs<'_>) -> Result<AggLowered> {
     let value = sorted_value(args)?;
     let finish: Finish = Arc::new(|columns, bounds| {
         let values = columns.first().ok_or_else(|| refused("mode without a column"))?;
-        let changes = arrow::row::RowConverter::new(vec![arrow::row::SortField::new(values.data_type().clone())])?.convert_columns(std::slice::from_ref(values))?;
+        let changes =
+            arrow::row::RowConverter::new(vec![arrow::row::SortField::new(values.data_type().clone())])?.convert_columns(std::slice::from_ref(values))?;
         let mut chosen = Vec::with_capacity(bounds.len());
         for group in bounds.windows(2) {
             let (start, end) = range(group);
@@ -63,8 +64,20 @@ fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
         return Err(refused("an unusual ordered-set aggregate"));
     }
     match value.ty.base {
-        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::UUID
-        | oid::BYTEA | oid::TEXT | oid::VARCHAR => Ok(value),
+        oid::BOOL
+        | oid::INT2
+        | oid::INT4
+        | oid::INT8
+        | oid::FLOAT4
+        | oid::FLOAT8
+        | oid::DATE
+        | oid::TIME
+        | oid::TIMESTAMP
+        | oid::TIMESTAMPTZ
+        | oid::UUID
+        | oid::BYTEA
+        | oid::TEXT
+        | oid::VARCHAR => Ok(value),
         // Equal numerics of different display scales would be told apart by the order of the input.
         oid::NUMERIC if matches!(value.dscale, Some(DScale::Static(_))) => Ok(value),
         _ => Err(refused(format!("an ordered-set aggregate over values of type {}", value.ty.oid))),

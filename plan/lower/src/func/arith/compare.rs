@@ -104,13 +104,23 @@ fn canonical_of(expr: Expr, ty: &DataType) -> Expr {
     match ty {
         DataType::Float32 => {
             let kernel = Arc::new(|a: &ScalarFunctionArgs| {
-                super::kernel::unary::<Float32Type, Float32Type>(a, &DataType::Float32, |v| (if v.is_nan() { f32::NAN } else { v + 0.0 }, false), super::kernel::never)
+                super::kernel::unary::<Float32Type, Float32Type>(
+                    a,
+                    &DataType::Float32,
+                    |v| (if v.is_nan() { f32::NAN } else { v + 0.0 }, false),
+                    super::kernel::never,
+                )
             });
             udf::call("pg_float4_canonical", "", DataType::Float32, vec![expr], kernel)
         }
         DataType::Float64 => {
             let kernel = Arc::new(|a: &ScalarFunctionArgs| {
-                super::kernel::unary::<Float64Type, Float64Type>(a, &DataType::Float64, |v| (if v.is_nan() { f64::NAN } else { v + 0.0 }, false), super::kernel::never)
+                super::kernel::unary::<Float64Type, Float64Type>(
+                    a,
+                    &DataType::Float64,
+                    |v| (if v.is_nan() { f64::NAN } else { v + 0.0 }, false),
+                    super::kernel::never,
+                )
             });
             udf::call("pg_float8_canonical", "", DataType::Float64, vec![expr], kernel)
         }

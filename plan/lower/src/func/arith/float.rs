@@ -144,7 +144,12 @@ fn float8(name: &'static str, args: Vec<datafusion::logical_expr::Expr>, kernel:
 
 fn two(call: &Call<'_>, name: &'static str, f: fn(f64, f64) -> Result<f64, Failure>) -> Result<Value> {
     let kernel = Arc::new(move |a: &ScalarFunctionArgs| {
-        binary::<Float64Type, Float64Type, Float64Type>(a, &DataType::Float64, |l, r| f(l, r).map_or((0.0, true), |v| (v, false)), |l, r| error(f(l, r).err().unwrap_or(Failure::Input)))
+        binary::<Float64Type, Float64Type, Float64Type>(
+            a,
+            &DataType::Float64,
+            |l, r| f(l, r).map_or((0.0, true), |v| (v, false)),
+            |l, r| error(f(l, r).err().unwrap_or(Failure::Input)),
+        )
     });
     Ok(float8(name, vec![arg(call, 0)?.expr.clone(), arg(call, 1)?.expr.clone()], kernel))
 }
@@ -169,7 +174,9 @@ macro_rules! arithmetic {
                     )
                 };
             }
-            let finite = |l: <$arrow as arrow::datatypes::ArrowPrimitiveType>::Native, r: <$arrow as arrow::datatypes::ArrowPrimitiveType>::Native| !l.is_infinite() && !r.is_infinite();
+            let finite = |l: <$arrow as arrow::datatypes::ArrowPrimitiveType>::Native, r: <$arrow as arrow::datatypes::ArrowPrimitiveType>::Native| {
+                !l.is_infinite() && !r.is_infinite()
+            };
             match op {
                 Op::Add => run!(|l, r| l + r, finite, |_, _| false),
                 Op::Sub => run!(|l, r| l - r, finite, |_, _| false),
@@ -221,7 +228,11 @@ fn operator(call: &Call<'_>, op: Op) -> Result<Value> {
         Op::Abs => "pg_float_abs",
         Op::Plus => "pg_float_plus",
     };
-    let kernel: udf::Kernel = if single { Arc::new(move |a: &ScalarFunctionArgs| float4_arithmetic(op, a)) } else { Arc::new(move |a: &ScalarFunctionArgs| float8_arithmetic(op, a)) };
+    let kernel: udf::Kernel = if single {
+        Arc::new(move |a: &ScalarFunctionArgs| float4_arithmetic(op, a))
+    } else {
+        Arc::new(move |a: &ScalarFunctionArgs| float8_arithmetic(op, a))
+    };
     Ok(Value::new(udf::call(name, "", ty.clone(), args, kernel), ty, call.ty))
 }
 

@@ -1,7 +1,7 @@
 //! Arithmetic of int2, int4 and int8, checked.
 
-use super::kernel::{binary, unary};
 use super::arg;
+use super::kernel::{binary, unary};
 use crate::error::{raise, refused};
 use crate::udf;
 use crate::value::{Call, Value};
@@ -100,7 +100,9 @@ trait Int: ArrowPrimitiveType<Native: Native> {
     const RANGE: &'static str;
 }
 
-trait Native: ArrowNativeTypeOp + std::ops::BitAnd<Output = Self> + std::ops::BitOr<Output = Self> + std::ops::BitXor<Output = Self> + std::ops::Not<Output = Self> {
+trait Native:
+    ArrowNativeTypeOp + std::ops::BitAnd<Output = Self> + std::ops::BitOr<Output = Self> + std::ops::BitXor<Output = Self> + std::ops::Not<Output = Self>
+{
     fn add(self, r: Self) -> (Self, bool);
     fn sub(self, r: Self) -> (Self, bool);
     fn mul(self, r: Self) -> (Self, bool);

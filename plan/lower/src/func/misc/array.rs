@@ -6,8 +6,8 @@ use super::super::text::slice::count;
 use crate::error::refused;
 use crate::udf::Kernel;
 use crate::value::{Call, Value};
-use arrow::array::{Array, ArrayRef, BooleanBuilder, Int32Builder, ListArray};
 use arrow::array::make_comparator;
+use arrow::array::{Array, ArrayRef, BooleanBuilder, Int32Builder, ListArray};
 use arrow::compute::SortOptions;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarFunctionArgs;
@@ -22,9 +22,12 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         2749 => pairs(call, "arraycontained", |mut a, b, same, valid| a.all(|i| valid.0(i) && b.clone().any(|j| same(i, j)))),
         2747 => pairs(call, "arrayoverlap", |mut a, b, same, valid| a.any(|i| valid.0(i) && b.clone().any(|j| same(i, j)))),
         // An empty array has no dimensions.
-        2176 | 2092 => make(call, "array_length", "", kernel!(Int32Builder::new(), |a: list, dimension: int4| {
-            if dimension == 1 && !a.is_empty() { Some(count(a.len())?) } else { None }
-        })),
+        2176 | 2092 => make(
+            call,
+            "array_length",
+            "",
+            kernel!(Int32Builder::new(), |a: list, dimension: int4| { if dimension == 1 && !a.is_empty() { Some(count(a.len())?) } else { None } }),
+        ),
         2091 => make(call, "array_lower", "", kernel!(Int32Builder::new(), |a: list, dimension: int4| (dimension == 1 && !a.is_empty()).then_some(1))),
         748 => make(call, "array_ndims", "", kernel!(Int32Builder::new(), |a: list| (!a.is_empty()).then_some(1))),
         3179 => make(call, "cardinality", "", kernel!(Int32Builder::new(), |a: list| Some(count(a.len())?))),

@@ -16,7 +16,12 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         2011 => make(call, "byteacat", "", kernel!(BinaryViewBuilder::new(), |a: bytes, b: bytes| Some([a, b].concat()))),
         2012 | 2085 => make(call, "bytea_substr", "", kernel!(BinaryViewBuilder::new(), |b: bytes, start: int4, n: int4| Some(substr(b, start, Some(n))?))),
         2013 | 2086 => make(call, "bytea_substr_from", "", kernel!(BinaryViewBuilder::new(), |b: bytes, start: int4| Some(substr(b, start, None)?))),
-        2014 => make(call, "bytea_position", "", kernel!(Int32Builder::new(), |b: bytes, part: bytes| Some(count(memchr::memmem::find(b, part).map_or(0, |i| i + 1))?))),
+        2014 => make(
+            call,
+            "bytea_position",
+            "",
+            kernel!(Int32Builder::new(), |b: bytes, part: bytes| Some(count(memchr::memmem::find(b, part).map_or(0, |i| i + 1))?)),
+        ),
         721 => make(call, "get_byte", "", kernel!(Int32Builder::new(), |b: bytes, n: int4| Some(get_byte(b, n)?))),
         2015 => make(call, "bytea_btrim", "", kernel!(BinaryViewBuilder::new(), |b: bytes, set: bytes| Some(trim(b, set, true, true)))),
         6195 => make(call, "bytea_ltrim", "", kernel!(BinaryViewBuilder::new(), |b: bytes, set: bytes| Some(trim(b, set, true, false)))),

@@ -51,11 +51,7 @@ pub(super) fn pad_bpchar(value: &Value) -> Result<Expr> {
 
 /// The call's argument expressions, the first of them padded if it is a bpchar.
 pub(super) fn padded_first(call: &Call<'_>) -> Result<Vec<Expr>> {
-    call.args
-        .iter()
-        .enumerate()
-        .map(|(i, a)| if i == 0 && a.ty.base == oid::BPCHAR { pad_bpchar(a) } else { Ok(a.expr.clone()) })
-        .collect()
+    call.args.iter().enumerate().map(|(i, a)| if i == 0 && a.ty.base == oid::BPCHAR { pad_bpchar(a) } else { Ok(a.expr.clone()) }).collect()
 }
 
 pub(super) fn pad(s: &str, length: usize) -> String {

@@ -37,7 +37,11 @@ pub(in crate::func) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
 pub(in crate::func) fn literal_text(value: &Value) -> Option<&str> {
     use datafusion::common::ScalarValue;
     match &value.expr {
-        Expr::Literal(ScalarValue::Utf8View(Some(s)) | ScalarValue::Utf8(Some(s)) | ScalarValue::LargeUtf8(Some(s)), _) if value.arrow == DataType::Utf8View => Some(s),
+        Expr::Literal(ScalarValue::Utf8View(Some(s)) | ScalarValue::Utf8(Some(s)) | ScalarValue::LargeUtf8(Some(s)), _)
+            if value.arrow == DataType::Utf8View =>
+        {
+            Some(s)
+        }
         _ => None,
     }
 }

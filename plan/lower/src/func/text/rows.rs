@@ -2,7 +2,7 @@
 //!
 //! Invariant: a scalar argument is never expanded to the length of the batch.
 
-use arrow::array::{Array, ArrayRef, BinaryViewArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, StringViewArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, StringViewArray};
 use arrow::buffer::NullBuffer;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};

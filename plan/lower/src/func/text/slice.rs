@@ -13,9 +13,8 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1257 | 1317 | 1381 | 1369 | 1318 | 1372 | 1367 => make(call, "char_length", "", kernel!(Int32Builder::new(), |s: text| Some(count(char_count(s))?))),
         1374 => make(call, "octet_length", "", kernel!(Int32Builder::new(), |s: text| Some(count(s.len())?))),
         1811 => make(call, "bit_length", "", kernel!(Int32Builder::new(), |s: text| Some(count(s.len() * 8)?))),
-        1375 => super::cast::padded_first(call).and_then(|args| {
-            with_args(call, "octet_length", "", args, kernel!(Int32Builder::new(), |s: text| Some(count(s.len())?)))
-        }),
+        1375 => super::cast::padded_first(call)
+            .and_then(|args| with_args(call, "octet_length", "", args, kernel!(Int32Builder::new(), |s: text| Some(count(s.len())?)))),
         877 | 936 => make(call, "substr", "", kernel!(StringViewBuilder::new(), |s: text, start: int4, length: int4| Some(substr(s, start, Some(length))?))),
         883 | 937 => make(call, "substr_from", "", kernel!(StringViewBuilder::new(), |s: text, start: int4| Some(substr(s, start, None)?))),
         3060 => make(call, "left", "", kernel!(StringViewBuilder::new(), |s: text, n: int4| Some(left(s, n)))),

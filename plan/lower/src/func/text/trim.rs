@@ -28,7 +28,12 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         3062 => make(call, "reverse", "", kernel!(StringViewBuilder::new(), |s: text| Some(s.chars().rev().collect::<String>()))),
         878 => make(call, "translate", "", kernel!(StringViewBuilder::new(), |s: text, from: text, to: text| Some(translate(s, from, to)))),
         1404 => make(call, "overlay", "", kernel!(StringViewBuilder::new(), |s: text, by: text, start: int4, n: int4| Some(overlay(s, by, start, n)?))),
-        1405 => make(call, "overlay_all", "", kernel!(StringViewBuilder::new(), |s: text, by: text, start: int4| Some(overlay(s, by, start, count(char_count(by))?)?))),
+        1405 => make(
+            call,
+            "overlay_all",
+            "",
+            kernel!(StringViewBuilder::new(), |s: text, by: text, start: int4| Some(overlay(s, by, start, count(char_count(by))?)?)),
+        ),
         1620 => make(call, "ascii", "", kernel!(Int32Builder::new(), |s: text| Some(s.chars().next().map_or(0, |c| c as i32)))),
         1621 => make(call, "chr", "", kernel!(StringViewBuilder::new(), |n: int4| Some(chr(n)?.encode_utf8(&mut [0; 4])))),
         _ => return None,

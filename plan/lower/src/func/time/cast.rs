@@ -61,7 +61,9 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1961 | 1967 => with_typmod("pg_timestamp_typmod", binary::<Ts, Int32Type, Ts>(o(), timestamp_to_precision)),
         1968 => with_typmod("pg_time_typmod", binary::<Time, Int32Type, Time>(o(), time_to_precision)),
         1159 | 2069 => match (constant_text(first), call.args.get(1)) {
-            (Some(Some(name)), Some(value)) => of_name(name, call.session).and_then(|zone| if call.func == 1159 { to_local(call, value, zone) } else { from_local(call, value, zone) }),
+            (Some(Some(name)), Some(value)) => {
+                of_name(name, call.session).and_then(|zone| if call.func == 1159 { to_local(call, value, zone) } else { from_local(call, value, zone) })
+            }
             (Some(None), Some(_)) => ScalarValue::try_new_null(&out).map(|null| Value::new(lit(null), out.clone(), call.ty)),
             (None, Some(value)) => by_name(call, first, value),
             _ => Err(refused("AT TIME ZONE without a value")),

@@ -150,7 +150,8 @@ pub(super) fn to_timestamptz(v: &Value, timezone: &str) -> Result<Expr> {
         oid::DATE => {
             let zone = Zone::named(timezone)?;
             let key = zone.name.clone();
-            let kernel = unary::<Date32Type, TimestampMicrosecondType>(out.clone(), move |d| date_to_timestamp(d).and_then(|t| zone.from_timestamp(t)).map_err(beyond));
+            let kernel =
+                unary::<Date32Type, TimestampMicrosecondType>(out.clone(), move |d| date_to_timestamp(d).and_then(|t| zone.from_timestamp(t)).map_err(beyond));
             udf::call("pg_date_timestamptz", key, out, vec![v.expr.clone()], kernel)
         }
         oid::TIMESTAMP => {

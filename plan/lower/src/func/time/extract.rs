@@ -220,8 +220,20 @@ fn timestamp_field(unit: Unit, c: &Civil, offset: i64) -> i64 {
         Unit::Week => iso_week(c.days()).1,
         Unit::Year => without_zero(year),
         Unit::Decade => year.div_euclid(10),
-        Unit::Century => if year > 0 { (year + 99) / 100 } else { -((99 - (year - 1)) / 100) },
-        Unit::Millennium => if year > 0 { (year + 999) / 1000 } else { -((999 - (year - 1)) / 1000) },
+        Unit::Century => {
+            if year > 0 {
+                (year + 99) / 100
+            } else {
+                -((99 - (year - 1)) / 100)
+            }
+        }
+        Unit::Millennium => {
+            if year > 0 {
+                (year + 999) / 1000
+            } else {
+                -((999 - (year - 1)) / 1000)
+            }
+        }
         Unit::IsoYear => without_zero(iso_week(c.days()).0),
         Unit::Dow => iso_weekday(c.days()) % 7,
         Unit::IsoDow => iso_weekday(c.days()),

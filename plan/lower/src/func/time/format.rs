@@ -100,7 +100,13 @@ pub fn interval(s: Span, out: &mut String) {
         }
     }
     if first || s.micros != 0 {
-        let sign = if s.micros < 0 { "-" } else if after_negative { "+" } else { "" };
+        let sign = if s.micros < 0 {
+            "-"
+        } else if after_negative {
+            "+"
+        } else {
+            ""
+        };
         out.push_str(if first { "" } else { " " });
         out.push_str(sign);
         let t = s.micros.unsigned_abs() as i64;

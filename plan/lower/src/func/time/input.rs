@@ -181,8 +181,7 @@ pub fn interval(text: &str) -> Option<Span> {
             // Hour, minute and second at once; it must come last.
             once(0b111_0000)?;
             micros += sign * c.time()?;
-            return (c.rest.is_empty() && words.next().is_none()).then_some(())
-                .and_then(|()| Span::checked(months, days, micros.into()).ok());
+            return (c.rest.is_empty() && words.next().is_none()).then_some(()).and_then(|()| Span::checked(months, days, micros.into()).ok());
         }
         let (number, fraction) = c.decimal()?;
         let (bit, months_each, days_each, micros_each) = match words.next()?.to_ascii_lowercase().as_str() {

@@ -252,4 +252,3 @@ pub(super) fn time_to_precision(t: i64, precision: i32) -> Result<i64> {
         Ok(p) => Ok(round_micros(t, p)),
     }
 }
-

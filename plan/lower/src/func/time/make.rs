@@ -8,7 +8,9 @@ use crate::error::{raise, refused};
 use crate::udf::{self, over_arrays};
 use crate::value::{Call, Value};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, PrimitiveArray, PrimitiveBuilder};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
+};
 use datafusion::common::{Result, internal_datafusion_err};
 use std::sync::Arc;
 use weir_plan::types::arrow_type;

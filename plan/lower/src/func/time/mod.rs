@@ -20,9 +20,9 @@ pub(crate) mod interval;
 pub(crate) mod kernel;
 mod make;
 mod pattern;
+pub(crate) mod series;
 #[cfg(test)]
 mod tests;
-pub(crate) mod series;
 mod text;
 mod to_char;
 mod to_date;

@@ -5,7 +5,10 @@
 use super::via_text;
 use crate::value::{Call, DScale, Value};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Date32Type, Field, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Schema, Time64MicrosecondType, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Schema, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::{ColumnarValue, Expr, col, lit};
@@ -52,7 +55,8 @@ fn scalar(ty: &str, text: &str) -> Option<ScalarValue> {
     if text == "\\N" {
         return Some(ScalarValue::try_new_null(&arrow).unwrap());
     }
-    let i64_at = |from: usize| i64::from_str_radix(&text[from..from + 16], 16).or_else(|_| u64::from_str_radix(&text[from..from + 16], 16).map(|x| x as i64)).unwrap();
+    let i64_at =
+        |from: usize| i64::from_str_radix(&text[from..from + 16], 16).or_else(|_| u64::from_str_radix(&text[from..from + 16], 16).map(|x| x as i64)).unwrap();
     let i32_at = |from: usize| u32::from_str_radix(&text[from..from + 8], 16).unwrap() as i32;
     Some(match ty {
         "date" => ScalarValue::Date32(Some(match i32_at(0) {
@@ -84,15 +88,21 @@ fn golden(ty: &str, dscale: Option<&DScale>, array: &ArrayRef, row: usize) -> St
         return "\\N".to_owned();
     }
     match ty {
-        "date" => format!("{:08x}", match array.as_primitive::<Date32Type>().value(row) {
-            d @ (i32::MAX | i32::MIN) => d,
-            d => d - 10_957,
-        }),
+        "date" => format!(
+            "{:08x}",
+            match array.as_primitive::<Date32Type>().value(row) {
+                d @ (i32::MAX | i32::MIN) => d,
+                d => d - 10_957,
+            }
+        ),
         "time" => format!("{:016x}", array.as_primitive::<Time64MicrosecondType>().value(row)),
-        "timestamp" | "timestamptz" => format!("{:016x}", match array.as_primitive::<TimestampMicrosecondType>().value(row) {
-            t @ (i64::MAX | i64::MIN) => t,
-            t => t - EPOCH_US,
-        }),
+        "timestamp" | "timestamptz" => format!(
+            "{:016x}",
+            match array.as_primitive::<TimestampMicrosecondType>().value(row) {
+                t @ (i64::MAX | i64::MIN) => t,
+                t => t - EPOCH_US,
+            }
+        ),
         "interval" => {
             let i = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
             format!("{:016x}{:08x}{:08x}", i.nanoseconds / 1000, i.days, i.months)

@@ -123,7 +123,10 @@ fn write(field: &Field, c: &Civil, local: Option<&LocalType>, out: &mut String) 
         Keyword::MonthName(case) => return name(cased(name_of(&MONTHS, c.month - 1), case), 9, out),
         Keyword::MonthShort(case) => return out.push_str(&cased(name_of(&MONTHS, c.month - 1).get(..3).unwrap_or(""), case)),
         Keyword::Roman(case) => return name(cased(name_of(&ROMAN, c.month - 1), case), 4, out),
-        Keyword::ZoneName(case) => return out.push_str(&local.map_or_else(String::new, |l| if case == Case::Lower { l.abbreviation.to_ascii_lowercase() } else { l.abbreviation.clone() })),
+        Keyword::ZoneName(case) => {
+            return out
+                .push_str(&local.map_or_else(String::new, |l| if case == Case::Lower { l.abbreviation.to_ascii_lowercase() } else { l.abbreviation.clone() }));
+        }
         Keyword::Offset => {
             let width = if field.fill { 0 } else { 2 };
             put!(out, "{sign}{:0width$}", offset.abs() / 3600);
@@ -142,7 +145,11 @@ fn write(field: &Field, c: &Civil, local: Option<&LocalType>, out: &mut String) 
         }
         Keyword::Century => {
             let century = if c.year > 0 { (c.year - 1) / 100 + 1 } else { c.year / 100 - 1 };
-            if century.abs() <= 99 { pad(century, 2, out) } else { put!(out, "{century}"); }
+            if century.abs() <= 99 {
+                pad(century, 2, out)
+            } else {
+                put!(out, "{century}");
+            }
         }
         Keyword::DayOfYear => pad(year_day, 3, out),
         Keyword::DayOfMonth => pad(c.day, 2, out),

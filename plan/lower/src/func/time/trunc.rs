@@ -39,7 +39,10 @@ fn null(call: &Call<'_>) -> Result<Value> {
 
 fn truncate(call: &Call<'_>, unit: &Value, value: &Value, zone: impl FnOnce(&Call<'_>) -> Result<Option<Arc<Zone>>>) -> Result<Value> {
     let Some(unit) = Unit::constant(unit)? else { return null(call) };
-    if matches!(unit, Unit::IsoYear | Unit::Dow | Unit::IsoDow | Unit::Doy | Unit::Epoch | Unit::Julian | Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute) {
+    if matches!(
+        unit,
+        Unit::IsoYear | Unit::Dow | Unit::IsoDow | Unit::Doy | Unit::Epoch | Unit::Julian | Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute
+    ) {
         return Err(refused(format!("date_trunc to {unit:?}")));
     }
     let out = value.arrow.clone();

@@ -113,7 +113,9 @@ impl Zone {
         if t >= last {
             return self.kind(self.transitions.len() - 1).offset;
         }
-        let (before, next) = if t < first { (self.first_standard(), 0) } else {
+        let (before, next) = if t < first {
+            (self.first_standard(), 0)
+        } else {
             let next = self.transitions.partition_point(|&x| x <= t);
             (self.kind(next - 1), next)
         };
@@ -179,7 +181,9 @@ pub fn of_name(name: &str, session: &weir_plan::ir::Session) -> Result<Arc<Zone>
         return Ok(Arc::new(Zone::fixed("UTC", 0, "UTC")));
     }
     match super::abbreviation::offset(&key) {
-        Some(Some(offset)) if session.server_version_num < 180_000 => Ok(Arc::new(Zone::fixed(format!("abbreviation {key}"), offset, key.to_ascii_uppercase()))),
+        Some(Some(offset)) if session.server_version_num < 180_000 => {
+            Ok(Arc::new(Zone::fixed(format!("abbreviation {key}"), offset, key.to_ascii_uppercase())))
+        }
         Some(_) => Err(refused(format!("time zone abbreviation \"{name}\""))),
         None => Zone::named(name),
     }

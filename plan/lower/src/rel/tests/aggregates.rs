@@ -71,7 +71,19 @@ fn a_grouping_set_given_twice_has_its_rows_twice() {
     let rel = sets(a(0), vec![vec![0], vec![], vec![0], vec![1, 1]]);
     assert_eq!(
         rows(rel, SET_OUTPUT),
-        ["-|-|1|3|2|0", "-|-|2|8|1|1", "-|-|2|8|1|1", "-|-|5|15|3|1", "-|x|2|5|2|0", "-|y|1|2|2|0", "-|z|1|5|2|0", "10|-|2|5|1|1", "10|-|2|5|1|1", "20|-|1|2|1|1", "20|-|1|2|1|1"]
+        [
+            "-|-|1|3|2|0",
+            "-|-|2|8|1|1",
+            "-|-|2|8|1|1",
+            "-|-|5|15|3|1",
+            "-|x|2|5|2|0",
+            "-|y|1|2|2|0",
+            "-|z|1|5|2|0",
+            "10|-|2|5|1|1",
+            "10|-|2|5|1|1",
+            "20|-|1|2|1|1",
+            "20|-|1|2|1|1"
+        ]
     );
     let none = filter(a(0), lt(c(1), int(0)));
     assert_eq!(rows(sets(none, vec![vec![], vec![]]), SET_OUTPUT), ["-|-|0|-|3|1", "-|-|0|-|3|1"]);
@@ -87,7 +99,10 @@ fn grouping_sets_over_floats_and_dynamic_numerics() {
         groupings: vec![],
     }));
     assert_eq!(
-        rows(project(rel, vec![(1, col(30, PgType::NUMERIC)), (2, Expr::IsNull(Box::new(col(31, PgType::FLOAT8)))), (3, col(20, PgType::INT8))]), &[(1, PgType::NUMERIC), (2, PgType::BOOL), (3, PgType::INT8)]),
+        rows(
+            project(rel, vec![(1, col(30, PgType::NUMERIC)), (2, Expr::IsNull(Box::new(col(31, PgType::FLOAT8)))), (3, col(20, PgType::INT8))]),
+            &[(1, PgType::NUMERIC), (2, PgType::BOOL), (3, PgType::INT8)]
+        ),
         ["-|false|2", "-|false|2", "-|true|1", "-|true|1", "-|true|5", "1.00|true|3", "2.5|true|1"]
     );
 }
@@ -109,6 +124,10 @@ fn distinct_on_takes_the_first() {
 
 #[test]
 fn sums_of_numeric() {
-    let rel = aggregate(a(0), vec![], vec![(20, agg(2114, vec![col(4, NUMERIC_10_2)], PgType::NUMERIC)), (21, agg(2114, vec![col(5, PgType::NUMERIC)], PgType::NUMERIC))]);
+    let rel = aggregate(
+        a(0),
+        vec![],
+        vec![(20, agg(2114, vec![col(4, NUMERIC_10_2)], PgType::NUMERIC)), (21, agg(2114, vec![col(5, PgType::NUMERIC)], PgType::NUMERIC))],
+    );
     assert_eq!(rows(rel, &[(20, PgType::NUMERIC), (21, PgType::NUMERIC)]), ["2.50|5.50"]);
 }

@@ -67,7 +67,10 @@ fn numerics_of_different_scales_meet() {
     let coalesce = Expr::Coalesce { args: vec![col(5, PgType::NUMERIC), col(4, NUMERIC_10_2), num("7")], ty: PgType::NUMERIC };
     assert_eq!(rows(project(a(0), vec![(20, coalesce)]), &[(20, PgType::NUMERIC)]), ["-1.00", "1", "1.0", "1.00", "2.5"]);
     let greatest = Expr::Greatest { args: vec![col(5, PgType::NUMERIC), col(4, NUMERIC_10_2)], ty: PgType::NUMERIC, collation: Collation::None };
-    assert_eq!(rows(project(a(0), vec![(1, c(1)), (20, greatest)]), &[(1, PgType::INT4), (20, PgType::NUMERIC)]), ["1|1.0", "2|2.50", "3|2.5", "4|-1.00", "5|1"]);
+    assert_eq!(
+        rows(project(a(0), vec![(1, c(1)), (20, greatest)]), &[(1, PgType::INT4), (20, PgType::NUMERIC)]),
+        ["1|1.0", "2|2.50", "3|2.5", "4|-1.00", "5|1"]
+    );
 }
 
 #[test]
@@ -115,7 +118,8 @@ fn in_lists_have_three_values() {
 fn numeric_in_list_of_mixed_scales() {
     let in_list = Expr::InList { func: 1718, any: true, left: Box::new(col(4, NUMERIC_10_2)), list: vec![num("1"), num("2.500")], collation: Collation::None };
     assert_eq!(ints(filter(a(0), in_list), &[1]), ["1", "2"]);
-    let dynamic = Expr::InList { func: 1718, any: true, left: Box::new(col(5, PgType::NUMERIC)), list: vec![num("1.000"), num("9")], collation: Collation::None };
+    let dynamic =
+        Expr::InList { func: 1718, any: true, left: Box::new(col(5, PgType::NUMERIC)), list: vec![num("1.000"), num("9")], collation: Collation::None };
     assert_eq!(ints(filter(a(0), dynamic), &[1]), ["1", "2", "5"]);
 }
 

@@ -71,7 +71,8 @@ fn aggregates_that_need_the_domain() {
     assert_eq!(values(counted.clone(), PgType::INT8), ["1|0", "2|3", "3|0", "4|0", "5|0"]);
     assert_eq!(in_filter(call(467, vec![counted, big(3)])), ["2"]);
     // Outer columns inside the aggregate.
-    let shifted = aggregate(mine(100), vec![], vec![(150, sum(Expr::Call { func: 177, args: vec![c(103), outer(2)], ty: PgType::INT4, collation: Collation::None }))]);
+    let shifted =
+        aggregate(mine(100), vec![], vec![(150, sum(Expr::Call { func: 177, args: vec![c(103), outer(2)], ty: PgType::INT4, collation: Collation::None }))]);
     assert_eq!(values(scalar(shifted, 150, PgType::INT8), PgType::INT8), ["1|41", "2|-", "3|-", "4|-", "5|-"]);
 }
 
@@ -82,14 +83,24 @@ fn one_row_or_an_error() {
     assert_eq!(error_of(project(a(0), vec![(90, value(mine(100)))]), &[90]), "21000");
     // Only the rows that are asked for count.
     assert_eq!(ints(project(filter(a(0), gt(c(1), int(1))), vec![(1, c(1)), (90, value(mine(100)))]), &[1, 90]), ["2|-", "3|-", "4|-", "5|-"]);
-    let first = Rel::Limit { input: Box::new(sort(mine(100), vec![SortKey { expr: c(103), descending: true, nulls_first: false }])), offset: None, limit: Some(big(1)) };
+    let first = Rel::Limit {
+        input: Box::new(sort(mine(100), vec![SortKey { expr: c(103), descending: true, nulls_first: false }])),
+        offset: None,
+        limit: Some(big(1)),
+    };
     assert_eq!(values(value(first), PgType::INT4), ["1|11", "2|-", "3|-", "4|-", "5|-"]);
 }
 
 #[test]
 fn set_operations_windows_distinct() {
     let set = |kind, all| {
-        Rel::SetOp(Box::new(SetOp { kind, all, left: mine(100), right: project(nn(200), vec![(250, outer(2))]), columns: vec![(ColId(300), ColId(103), ColId(250), PgType::INT4)] }))
+        Rel::SetOp(Box::new(SetOp {
+            kind,
+            all,
+            left: mine(100),
+            right: project(nn(200), vec![(250, outer(2))]),
+            columns: vec![(ColId(300), ColId(103), ColId(250), PgType::INT4)],
+        }))
     };
     let count = |rel| scalar(aggregate(rel, vec![], vec![(350, count_all())]), 350, PgType::INT8);
     assert_eq!(values(count(set(SetOpKind::Union, true)), PgType::INT8), ["1|4", "2|2", "3|3", "4|2", "5|2"]);

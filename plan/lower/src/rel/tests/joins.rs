@@ -55,7 +55,8 @@ fn lateral_joins() {
     assert_eq!(ints(lateral(JoinKind::Inner, a(0), right(), None), &[1, 101]), ["1|1", "1|2", "3|4"]);
     assert_eq!(ints(lateral(JoinKind::Left, a(0), right(), None), &[1, 101]), ["1|1", "1|2", "2|-", "3|4", "4|-", "5|-"]);
     // The latest for each row.
-    let top = Rel::Limit { input: Box::new(sort(right(), vec![SortKey { expr: c(101), descending: true, nulls_first: true }])), offset: None, limit: Some(big(1)) };
+    let top =
+        Rel::Limit { input: Box::new(sort(right(), vec![SortKey { expr: c(101), descending: true, nulls_first: true }])), offset: None, limit: Some(big(1)) };
     assert_eq!(ints(lateral(JoinKind::Left, a(0), top, Some(Expr::And(vec![]))), &[1, 101]), ["1|2", "2|-", "3|4", "4|-", "5|-"]);
     let counted = aggregate(right(), vec![], vec![(150, count_all())]);
     let rel = lateral(JoinKind::Left, a(0), counted, None);

@@ -2,9 +2,7 @@
 
 use super::{TableSource, lower_plan};
 use crate::error::{refused, to_error};
-use arrow::array::{
-    Array, ArrayRef, Decimal128Array, Decimal256Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
-};
+use arrow::array::{Array, ArrayRef, Decimal128Array, Decimal256Array, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::array::{AsArray, IntervalMonthDayNanoArray};
 use arrow::datatypes::{DataType, Field, Int16Type, IntervalMonthDayNano, Schema, i256};
 use arrow::util::display::array_value_to_string;
@@ -48,9 +46,7 @@ impl TableSource for Tables {
                     ("a3", Arc::new(StringViewArray::from(vec![Some("x"), Some("y"), None, Some("x"), Some("z")])), true),
                     (
                         "a4",
-                        Arc::new(
-                            Decimal128Array::from(vec![Some(100), Some(250), None, Some(-100), Some(0)]).with_precision_and_scale(10, 2).expect("fits"),
-                        ),
+                        Arc::new(Decimal128Array::from(vec![Some(100), Some(250), None, Some(-100), Some(0)]).with_precision_and_scale(10, 2).expect("fits")),
                         true,
                     ),
                     ("a5", Arc::new(values.with_precision_and_scale(76, 36).expect("fits")), true),
@@ -111,7 +107,15 @@ pub fn a(base: u32) -> Rel {
     scan_of(
         "a",
         base,
-        &[(1, int, true), (2, int, false), (3, text, false), (4, NUMERIC_10_2, false), (5, PgType::NUMERIC, false), (6, float, false), (7, PgType::INTERVAL, false)],
+        &[
+            (1, int, true),
+            (2, int, false),
+            (3, text, false),
+            (4, NUMERIC_10_2, false),
+            (5, PgType::NUMERIC, false),
+            (6, float, false),
+            (7, PgType::INTERVAL, false),
+        ],
     )
 }
 
@@ -246,12 +250,8 @@ pub fn run(root: Rel, output: &[(u32, PgType)]) -> std::result::Result<Vec<Strin
 }
 
 pub fn run_with(root: Rel, output: &[(u32, PgType)], params: &[(Scalar, PgType)]) -> std::result::Result<Vec<String>, weir_plan::Error> {
-    let plan = Plan {
-        root,
-        output: output.iter().map(|(id, ty)| (ColId(*id), *ty)).collect(),
-        params: params.iter().map(|p| p.1).collect(),
-        session: session(),
-    };
+    let plan =
+        Plan { root, output: output.iter().map(|(id, ty)| (ColId(*id), *ty)).collect(), params: params.iter().map(|p| p.1).collect(), session: session() };
     let values: Vec<Scalar> = params.iter().map(|p| p.0.clone()).collect();
     // What can be executed can be prepared.
     let prepared = lower_plan(&plan, None, &Tables).map_err(|e| to_error(&e));

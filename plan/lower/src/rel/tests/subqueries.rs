@@ -9,7 +9,10 @@ fn in_filter(e: Expr) -> Vec<String> {
 
 /// The truth value for each row of a.
 fn truth(e: Expr) -> Vec<String> {
-    rows(project(a(0), vec![(1, c(1)), (90, e)]), &[(1, PgType::INT4), (90, PgType::BOOL)]).iter().map(|r| r.split('|').nth(1).unwrap_or("").to_owned()).collect()
+    rows(project(a(0), vec![(1, c(1)), (90, e)]), &[(1, PgType::INT4), (90, PgType::BOOL)])
+        .iter()
+        .map(|r| r.split('|').nth(1).unwrap_or("").to_owned())
+        .collect()
 }
 
 fn any(left: Expr, rel: Rel, column: u32) -> Expr {

@@ -37,7 +37,10 @@ fn ranks() {
 #[test]
 fn ntile_fills_the_first_buckets() {
     let tile = |n: Expr| over(3105, vec![n], vec![], vec![key(c(1))], default_frame(), PgType::INT4);
-    assert_eq!(shown(vec![tile(int(2)), tile(int(3)), tile(int(4)), tile(int(9)), tile(null(PgType::INT4))]), ["1|1|1|1|1|-", "2|1|1|1|2|-", "3|1|2|2|3|-", "4|2|2|3|4|-", "5|2|3|4|5|-"]);
+    assert_eq!(
+        shown(vec![tile(int(2)), tile(int(3)), tile(int(4)), tile(int(9)), tile(null(PgType::INT4))]),
+        ["1|1|1|1|1|-", "2|1|1|1|2|-", "3|1|2|2|3|-", "4|2|2|3|4|-", "5|2|3|4|5|-"]
+    );
     assert_eq!(error_of(windowed(vec![tile(int(0))]), &[50]), "22014");
 }
 
@@ -45,7 +48,15 @@ fn ntile_fills_the_first_buckets() {
 fn lag_and_lead() {
     let f = |func, args| over(func, args, vec![], vec![key(c(1))], default_frame(), PgType::INT4);
     assert_eq!(
-        shown(vec![f(3106, vec![c(2)]), f(3107, vec![c(2), int(2)]), f(3108, vec![c(2), int(1), c(1)]), f(3109, vec![c(2)]), f(3111, vec![c(2), int(3), int(-1)]), f(3107, vec![c(1), int(-1)]), f(3107, vec![c(1), null(PgType::INT4)])]),
+        shown(vec![
+            f(3106, vec![c(2)]),
+            f(3107, vec![c(2), int(2)]),
+            f(3108, vec![c(2), int(1), c(1)]),
+            f(3109, vec![c(2)]),
+            f(3111, vec![c(2), int(3), int(-1)]),
+            f(3107, vec![c(1), int(-1)]),
+            f(3107, vec![c(1), null(PgType::INT4)])
+        ]),
         ["1|-|-|1|20|10|2|-", "2|10|-|10|-|-|3|-", "3|20|10|20|10|-1|4|-", "4|-|20|-|-|-1|5|-", "5|10|-|10|-|-1|-|-"]
     );
     let numeric = over(3106, vec![col(5, PgType::NUMERIC)], vec![], vec![key(c(1))], default_frame(), PgType::NUMERIC);
@@ -60,7 +71,15 @@ fn values_of_the_frame() {
     let whole = || rows(Bound::UnboundedPreceding, Bound::UnboundedFollowing);
     let before = || rows(Bound::Preceding(big(2)), Bound::Preceding(big(1)));
     assert_eq!(
-        shown(vec![f(3112, vec![c(1)], default_frame()), f(3113, vec![c(1)], default_frame()), f(3113, vec![c(1)], whole()), f(3114, vec![c(1), int(2)], default_frame()), f(3112, vec![c(1)], before()), f(3113, vec![c(1)], before()), f(3114, vec![c(1), int(2)], before())]),
+        shown(vec![
+            f(3112, vec![c(1)], default_frame()),
+            f(3113, vec![c(1)], default_frame()),
+            f(3113, vec![c(1)], whole()),
+            f(3114, vec![c(1), int(2)], default_frame()),
+            f(3112, vec![c(1)], before()),
+            f(3113, vec![c(1)], before()),
+            f(3114, vec![c(1), int(2)], before())
+        ]),
         ["1|1|1|5|-|-|-|-", "2|1|2|5|2|1|1|-", "3|1|3|5|2|1|2|2", "4|1|4|5|2|2|3|3", "5|1|5|5|2|3|4|4"]
     );
     assert_eq!(error_of(windowed(vec![f(3114, vec![c(1), int(0)], default_frame())]), &[50]), "22016");
@@ -74,10 +93,7 @@ fn aggregates_over_frames() {
     let groups = sum_over(vec![key(c(2))], frame(FrameUnits::Groups, Bound::Preceding(big(1)), Bound::CurrentRow));
     let all = sum_over(vec![], default_frame());
     let ahead = sum_over(vec![key(c(1))], frame(FrameUnits::Rows, Bound::Following(big(4)), Bound::Following(big(9))));
-    assert_eq!(
-        shown(vec![peers, rows, groups, all, ahead]),
-        ["1|5|3|5|15|5", "2|7|6|7|15|-", "3|15|9|10|15|-", "4|5|12|5|15|-", "5|15|9|10|15|-"]
-    );
+    assert_eq!(shown(vec![peers, rows, groups, all, ahead]), ["1|5|3|5|15|5", "2|7|6|7|15|-", "3|15|9|10|15|-", "4|5|12|5|15|-", "5|15|9|10|15|-"]);
     let filtered = WindowCall { filter: Some(gt(c(1), int(2))), ..over(2803, vec![], vec![c(2)], vec![], default_frame(), PgType::INT8) };
     assert_eq!(shown(vec![filtered]), ["1|1", "2|0", "3|2", "4|1", "5|2"]);
 }
@@ -92,7 +108,10 @@ fn frames_that_are_errors() {
 #[test]
 fn partitions_by_what_postgres_calls_equal() {
     let count = |e| over(2803, vec![], vec![e], vec![], default_frame(), PgType::INT8);
-    assert_eq!(shown(vec![count(col(6, PgType::FLOAT8)), count(col(5, PgType::NUMERIC)), count(col(7, PgType::INTERVAL))]), ["1|2|3|3", "2|2|3|3", "3|2|1|1", "4|2|1|1", "5|1|3|3"]);
+    assert_eq!(
+        shown(vec![count(col(6, PgType::FLOAT8)), count(col(5, PgType::NUMERIC)), count(col(7, PgType::INTERVAL))]),
+        ["1|2|3|3", "2|2|3|3", "3|2|1|1", "4|2|1|1", "5|1|3|3"]
+    );
 }
 
 #[test]

@@ -25,7 +25,9 @@ pub(super) fn input(value: &Value, ty: PgType, session: &Session) -> Option<Resu
         oid::INT4 => read::<Int32Type>("pg_int4in", value, ty, DataType::Int32, move |s| integer::<i32>(s, "integer", later)),
         oid::INT8 => read::<Int64Type>("pg_int8in", value, ty, DataType::Int64, move |s| integer::<i64>(s, "bigint", later)),
         oid::FLOAT4 => read::<Float32Type>("pg_float4in", value, ty, DataType::Float32, |s| float::<f32>(s, "real", |v| v.is_infinite(), |v| *v == 0.0)),
-        oid::FLOAT8 => read::<Float64Type>("pg_float8in", value, ty, DataType::Float64, |s| float::<f64>(s, "double precision", |v| v.is_infinite(), |v| *v == 0.0)),
+        oid::FLOAT8 => {
+            read::<Float64Type>("pg_float8in", value, ty, DataType::Float64, |s| float::<f64>(s, "double precision", |v| v.is_infinite(), |v| *v == 0.0))
+        }
         oid::BOOL => booleans(value, ty),
         oid::NUMERIC => numerics(value, ty),
         _ => return None,
@@ -39,7 +41,13 @@ fn texts(arrays: &[ArrayRef]) -> Result<&StringViewArray> {
     }
 }
 
-fn read<T: ArrowPrimitiveType>(name: &'static str, value: &Value, ty: PgType, arrow: DataType, f: impl Fn(&str) -> Result<T::Native> + Send + Sync + 'static) -> Value {
+fn read<T: ArrowPrimitiveType>(
+    name: &'static str,
+    value: &Value,
+    ty: PgType,
+    arrow: DataType,
+    f: impl Fn(&str) -> Result<T::Native> + Send + Sync + 'static,
+) -> Value {
     let kernel = udf::over_arrays(move |a| {
         let texts = texts(a)?;
         let mut out = PrimitiveBuilder::<T>::with_capacity(texts.len());
@@ -90,7 +98,9 @@ fn float<T: std::str::FromStr + From<f32>>(s: &str, ty: &str, infinite: fn(&T) -
             Ok(v)
         }
         // The C library also reads hexadecimal floats and NaN with a payload.
-        _ if unsigned.starts_with("0x") || unsigned.starts_with("0X") || unsigned.get(..3).is_some_and(|p| p.eq_ignore_ascii_case("nan")) => Err(refused("a float in a notation that the engine does not read")),
+        _ if unsigned.starts_with("0x") || unsigned.starts_with("0X") || unsigned.get(..3).is_some_and(|p| p.eq_ignore_ascii_case("nan")) => {
+            Err(refused("a float in a notation that the engine does not read"))
+        }
         _ => Err(syntax(ty, s)),
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         313 | 481 | 754 | 235 | 316 | 482 | 236 | 318 | 652 | 311 => plain(call),
         314 | 480 | 714 => narrowing(call),
         237 | 238 | 317 | 319 | 483 | 653 => from_float(call),
-        312 => arg(call, 0).map(|v| Value::new(udf::call("pg_float8_to_float4", "", DataType::Float32, vec![v.expr.clone()], Arc::new(to_float4)), DataType::Float32, call.ty)),
+        312 => arg(call, 0).map(|v| {
+            Value::new(udf::call("pg_float8_to_float4", "", DataType::Float32, vec![v.expr.clone()], Arc::new(to_float4)), DataType::Float32, call.ty)
+        }),
         1740 => integer_to_numeric(call, 10),
         1781 => integer_to_numeric(call, 19),
         1782 => integer_to_numeric(call, 5),
@@ -108,7 +110,12 @@ fn narrow<T: Target>(args: &ScalarFunctionArgs) -> Result<ColumnarValue>
 where
     T::Native: TryFrom<i64>,
 {
-    unary::<Int64Type, T>(args, &T::DATA_TYPE, |v| <T::Native as TryFrom<i64>>::try_from(v).map_or((T::default_value(), true), |v| (v, false)), |_| range::<T>())
+    unary::<Int64Type, T>(
+        args,
+        &T::DATA_TYPE,
+        |v| <T::Native as TryFrom<i64>>::try_from(v).map_or((T::default_value(), true), |v| (v, false)),
+        |_| range::<T>(),
+    )
 }
 
 fn from_float(call: &Call<'_>) -> Result<Value> {
@@ -238,9 +245,7 @@ fn numeric_to_float(call: &Call<'_>) -> Result<Value> {
 /// The nearest float: exact operands make one rounding, else the decimal text is read as Postgres does.
 fn nearest8(v: i256, scale: i32) -> f64 {
     const EXACT: i128 = 1 << 53;
-    const POWERS: [f64; 23] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-    ];
+    const POWERS: [f64; 23] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
     if let (Some(n), Some(power)) = (v.to_i128().filter(|n| (-EXACT..=EXACT).contains(n)), usize::try_from(scale).ok().and_then(|s| POWERS.get(s))) {
         return n as f64 / power;
     }

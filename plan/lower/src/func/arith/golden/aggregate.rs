@@ -56,7 +56,18 @@ async fn run(func: u32, ty: PgType, distinct: bool, cases: &[&Case<'_>], shape: 
     let session = session();
     let args = if func == 2803 { vec![] } else { vec![value("v", ty)] };
     let windowed = shape == Shape::Frame;
-    let lowered = lower(&AggArgs { func, direct: vec![], args, distinct, order_by: vec![], windowed, ty: result_type(func, ty), collation: Collation::None, session: &session }).map_err(|e| message(&e))?;
+    let lowered = lower(&AggArgs {
+        func,
+        direct: vec![],
+        args,
+        distinct,
+        order_by: vec![],
+        windowed,
+        ty: result_type(func, ty),
+        collation: Collation::None,
+        session: &session,
+    })
+    .map_err(|e| message(&e))?;
     let result: Result<(Value, RecordBatch), DataFusionError> = async {
         let data = table(cases, ty);
         // Two partitions and small batches, so that states are merged.
@@ -71,14 +82,30 @@ async fn run(func: u32, ty: PgType, distinct: bool, cases: &[&Case<'_>], shape: 
             let name = format!("p{n}");
             columns.push(col(&name));
             exprs.push(if windowed {
-                let frame = WindowFrame::new_bounds(WindowFrameUnits::Rows, WindowFrameBound::Preceding(datafusion::common::ScalarValue::UInt64(Some(2))), WindowFrameBound::CurrentRow);
+                let frame = WindowFrame::new_bounds(
+                    WindowFrameUnits::Rows,
+                    WindowFrameBound::Preceding(datafusion::common::ScalarValue::UInt64(Some(2))),
+                    WindowFrameBound::CurrentRow,
+                );
                 Expr::WindowFunction(Box::new(WindowFunction {
                     fun: WindowFunctionDefinition::AggregateUDF(p.udf),
-                    params: WindowFunctionParams { args: p.args, partition_by: vec![], order_by: vec![col("i").sort(true, false)], window_frame: frame, filter: None, null_treatment: None, distinct: p.distinct },
+                    params: WindowFunctionParams {
+                        args: p.args,
+                        partition_by: vec![],
+                        order_by: vec![col("i").sort(true, false)],
+                        window_frame: frame,
+                        filter: None,
+                        null_treatment: None,
+                        distinct: p.distinct,
+                    },
                 }))
                 .alias(name)
             } else {
-                Expr::AggregateFunction(AggregateFunction { func: p.udf, params: AggregateFunctionParams { args: p.args, distinct: p.distinct, filter: None, order_by: p.order_by, null_treatment: None } }).alias(name)
+                Expr::AggregateFunction(AggregateFunction {
+                    func: p.udf,
+                    params: AggregateFunctionParams { args: p.args, distinct: p.distinct, filter: None, order_by: p.order_by, null_treatment: None },
+                })
+                .alias(name)
             });
         }
         let plan = LogicalPlanBuilder::from(scan);
@@ -166,7 +193,17 @@ fn every_row_is_lowered() {
         }
         let args: Vec<Value> = types.iter().enumerate().map(|(i, t)| value(&format!("c{i}"), pg_type(t))).collect();
         let ty = result_type(row.oid, pg_type(types[0]));
-        let call = AggArgs { func: row.oid, direct: vec![], args, distinct: false, order_by: vec![], windowed: false, ty, collation: Collation::None, session: &session };
+        let call = AggArgs {
+            func: row.oid,
+            direct: vec![],
+            args,
+            distinct: false,
+            order_by: vec![],
+            windowed: false,
+            ty,
+            collation: Collation::None,
+            session: &session,
+        };
         match lower(&call) {
             Ok(lowered) => {
                 let columns = (0..lowered.parts.len()).map(|n| col(format!("p{n}"))).collect();

@@ -9,7 +9,9 @@ use crate::error::to_error;
 use crate::func::arith::cast;
 use crate::func::arith::numeric::{Parsed, parse, pow10};
 use crate::value::{Call, DScale, Value};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, PrimitiveBuilder, RecordBatch, StringViewArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, PrimitiveBuilder, RecordBatch, StringViewArray,
+};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, Schema, i256};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
@@ -131,7 +133,9 @@ pub(super) fn batch(columns_: &[(String, PgType, Vec<Option<&str>>)]) -> RecordB
 pub(super) fn printed(value: &Value, batch: &RecordBatch) -> Result<Vec<String>, String> {
     // A cast to text spells booleans out.
     let text = match value.arrow {
-        DataType::Boolean => datafusion::logical_expr::when(value.expr.clone().is_true(), lit("true")).when(value.expr.clone().is_false(), lit("false")).end().expect("case"),
+        DataType::Boolean => {
+            datafusion::logical_expr::when(value.expr.clone().is_true(), lit("true")).when(value.expr.clone().is_false(), lit("false")).end().expect("case")
+        }
         DataType::Utf8View => value.expr.clone(),
         _ => cast::output(value, &session()).expect("a type that is printed").map_err(|e| message(&e))?,
     };

@@ -67,8 +67,18 @@ fn add(l: &Value, r: &Value, negate: bool) -> Result<Value> {
         let kernel: udf::Kernel = Arc::new(move |args: &ScalarFunctionArgs| {
             let why = |_, _| too_large();
             match (proven, negate) {
-                (true, false) => kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, &result_, |l, r| (l.wrapping_mul(a).wrapping_add(r.wrapping_mul(b)), false), why),
-                (true, true) => kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(args, &result_, |l, r| (l.wrapping_mul(a).wrapping_sub(r.wrapping_mul(b)), false), why),
+                (true, false) => kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
+                    args,
+                    &result_,
+                    |l, r| (l.wrapping_mul(a).wrapping_add(r.wrapping_mul(b)), false),
+                    why,
+                ),
+                (true, true) => kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
+                    args,
+                    &result_,
+                    |l, r| (l.wrapping_mul(a).wrapping_sub(r.wrapping_mul(b)), false),
+                    why,
+                ),
                 (false, _) => kernel::binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
                     args,
                     &result_,
@@ -91,7 +101,13 @@ fn add(l: &Value, r: &Value, negate: bool) -> Result<Value> {
 }
 
 /// A kernel over 256 bits, checked against the result's precision.
-pub(super) fn wide_binary(name: &'static str, key: String, result: &DataType, args: Vec<Expr>, f: impl Fn(i256, i256) -> Option<i256> + Send + Sync + 'static) -> Expr {
+pub(super) fn wide_binary(
+    name: &'static str,
+    key: String,
+    result: &DataType,
+    args: Vec<Expr>,
+    f: impl Fn(i256, i256) -> Option<i256> + Send + Sync + 'static,
+) -> Expr {
     let to = result.clone();
     let limit = parts(result).map_or(i256::ONE, |(p, _)| pow10(p as u32));
     let narrow = is_128(result);

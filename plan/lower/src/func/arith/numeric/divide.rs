@@ -194,10 +194,22 @@ fn remainder(l: &Value, r: &Value) -> Result<Value> {
     let args = vec![rescale(l, &to)?, rescale(r, &to)?];
     let ty = to.clone();
     let kernel: udf::Kernel = if is_128(&to) {
-        Arc::new(move |a: &ScalarFunctionArgs| binary::<Decimal128Type, Decimal128Type, Decimal128Type>(a, &ty, |l, r| l.checked_rem(r).map_or((0, true), |v| (v, false)), |_, _| division_by_zero()))
+        Arc::new(move |a: &ScalarFunctionArgs| {
+            binary::<Decimal128Type, Decimal128Type, Decimal128Type>(
+                a,
+                &ty,
+                |l, r| l.checked_rem(r).map_or((0, true), |v| (v, false)),
+                |_, _| division_by_zero(),
+            )
+        })
     } else {
         Arc::new(move |a: &ScalarFunctionArgs| {
-            binary::<Decimal256Type, Decimal256Type, Decimal256Type>(a, &ty, |l, r| l.checked_rem(r).map_or((i256::ZERO, true), |v| (v, false)), |_, _| division_by_zero())
+            binary::<Decimal256Type, Decimal256Type, Decimal256Type>(
+                a,
+                &ty,
+                |l, r| l.checked_rem(r).map_or((i256::ZERO, true), |v| (v, false)),
+                |_, _| division_by_zero(),
+            )
         })
     };
     Ok(Value::numeric(udf::call("pg_numeric_mod", "", to.clone(), args, kernel), to, PgType::NUMERIC, dscale))

@@ -21,15 +21,19 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, Operator, lit};
 
 pub use divide::divide;
-pub use form::align;
 pub(crate) use divide::{Decimals, div_scale, divide_big};
+pub use form::align;
 pub(crate) use form::{decimal_parts, parts, too_large};
-pub(crate) use text::{Parsed, append, is_space, parse};
 pub(crate) use root::rounded_root;
+pub(crate) use text::{Parsed, append, is_space, parse};
 pub(crate) use wide::{digits, from_big, pow10, to_big};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
-    None.or_else(|| basic::lower(call)).or_else(|| unary::lower(call)).or_else(|| divide::lower(call)).or_else(|| root::lower(call)).or_else(|| transcendental::lower(call))
+    None.or_else(|| basic::lower(call))
+        .or_else(|| unary::lower(call))
+        .or_else(|| divide::lower(call))
+        .or_else(|| root::lower(call))
+        .or_else(|| transcendental::lower(call))
 }
 
 /// Both sides of a comparison in one type, and the operator, which may change when a constant is rounded to its column's scale.

@@ -60,7 +60,9 @@ fn square_root(v: &Value) -> Result<Value> {
             Ok(root.wrapping_mul(pow10(lift as u32)))
         })
     });
-    let scales = udf::over_arrays(move |a| rows::<Int16Type>(a, &DataType::Int16, |v, d, _, _| if v.is_negative() { Err(negative()) } else { Ok(scale_of(v, s, d) as i16) }));
+    let scales = udf::over_arrays(move |a| {
+        rows::<Int16Type>(a, &DataType::Int16, |v, d, _, _| if v.is_negative() { Err(negative()) } else { Ok(scale_of(v, s, d) as i16) })
+    });
     let expr = udf::call("pg_numeric_sqrt", s.to_string(), result.clone(), args.clone(), value);
     let dscale = udf::call("pg_numeric_sqrt_scale", s.to_string(), DataType::Int16, args, scales);
     Ok(Value::numeric(expr, result, PgType::NUMERIC, DScale::Dynamic(dscale)))

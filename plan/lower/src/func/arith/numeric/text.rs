@@ -23,7 +23,8 @@ pub(crate) fn parse(text: &str) -> Parsed {
         _ => (false, text),
     };
     if !rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        let special = ["nan", "infinity", "inf"].iter().any(|s| rest.eq_ignore_ascii_case(s)) && !(text.len() != rest.len() && rest.eq_ignore_ascii_case("nan"));
+        let special =
+            ["nan", "infinity", "inf"].iter().any(|s| rest.eq_ignore_ascii_case(s)) && !(text.len() != rest.len() && rest.eq_ignore_ascii_case("nan"));
         return if special { Parsed::NotHeld } else { Parsed::Syntax };
     }
     // Release 16 reads hexadecimal, octal, binary and underscores.

@@ -95,7 +95,11 @@ fn leading(x: Num) -> (f64, i32) {
     // The second digit, if the number has one.
     let unit = x.s + 4 * (weight - 1);
     let magnitude = x.v.wrapping_abs();
-    let (two, rest) = if unit >= 0 { (magnitude.wrapping_div(pow10(unit as u32)), magnitude.wrapping_rem(pow10(unit as u32))) } else { (magnitude.wrapping_mul(pow10(-unit as u32)), i256::ZERO) };
+    let (two, rest) = if unit >= 0 {
+        (magnitude.wrapping_div(pow10(unit as u32)), magnitude.wrapping_rem(pow10(unit as u32)))
+    } else {
+        (magnitude.wrapping_mul(pow10(-unit as u32)), i256::ZERO)
+    };
     let second = two.as_i128() - i128::from(first) * 10_000;
     if second == 0 && rest == i256::ZERO {
         return (first as f64, weight * 4);

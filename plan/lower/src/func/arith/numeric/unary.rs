@@ -130,7 +130,14 @@ fn too_large_here(_: &DataType) -> datafusion::common::DataFusionError {
 }
 
 /// The value rounded at `digits`, in a form whose scale is `max(digits, 0)`; `overflow` is the error if it does not fit.
-fn rounding_call(name: &'static str, v: &Value, result: &DataType, digits: i32, mode: Mode, overflow: fn(&DataType) -> datafusion::common::DataFusionError) -> Result<Expr> {
+fn rounding_call(
+    name: &'static str,
+    v: &Value,
+    result: &DataType,
+    digits: i32,
+    mode: Mode,
+    overflow: fn(&DataType) -> datafusion::common::DataFusionError,
+) -> Result<Expr> {
     let s = parts(&v.arrow)?.1;
     let (precision, scale) = parts(result)?;
     let drop = u32::try_from(s - digits).unwrap_or(0);
@@ -159,11 +166,16 @@ fn rounding_call(name: &'static str, v: &Value, result: &DataType, digits: i32, 
             (true, _) => Arc::new(move |a: &ScalarFunctionArgs| {
                 kernel::unary::<Decimal128Type, Decimal256Type>(a, &ty, |v| f(i256::from_i128(v)).map_or((i256::ZERO, true), |v| (v, false)), |_| overflow(&ty))
             }),
-            (false, false) => {
-                Arc::new(move |a: &ScalarFunctionArgs| kernel::unary::<Decimal256Type, Decimal256Type>(a, &ty, |v| f(v).map_or((i256::ZERO, true), |v| (v, false)), |_| overflow(&ty)))
-            }
+            (false, false) => Arc::new(move |a: &ScalarFunctionArgs| {
+                kernel::unary::<Decimal256Type, Decimal256Type>(a, &ty, |v| f(v).map_or((i256::ZERO, true), |v| (v, false)), |_| overflow(&ty))
+            }),
             (false, true) => Arc::new(move |a: &ScalarFunctionArgs| {
-                kernel::unary::<Decimal256Type, Decimal128Type>(a, &ty, |v| f(v).and_then(Decimal128Type::narrow).map_or((0, true), |v| (v, false)), |_| overflow(&ty))
+                kernel::unary::<Decimal256Type, Decimal128Type>(
+                    a,
+                    &ty,
+                    |v| f(v).and_then(Decimal128Type::narrow).map_or((0, true), |v| (v, false)),
+                    |_| overflow(&ty),
+                )
             }),
         }
     };
@@ -232,7 +244,8 @@ fn coerced(call: &Call<'_>) -> Result<Value> {
         // Nothing to round and nothing that could overflow.
         return Ok(Value { expr: v.cast_to(&result), arrow: result, ty, dscale: v.dscale.clone() });
     }
-    let inner = if precision >= whole { rounding_call("pg_numeric_coerce", v, &result, scale, Mode::Round, overflow)? } else { limited(v, &result, precision, scale)? };
+    let inner =
+        if precision >= whole { rounding_call("pg_numeric_coerce", v, &result, scale, Mode::Round, overflow)? } else { limited(v, &result, precision, scale)? };
     Ok(Value::numeric(inner, result, ty, DScale::Static(physical as i8)))
 }
 
@@ -247,7 +260,10 @@ fn overflow(ty: &DataType) -> datafusion::common::DataFusionError {
 fn field_overflow(precision: i32, scale: i32) -> datafusion::common::DataFusionError {
     let whole = precision - scale;
     let limit = if whole == 0 { "1".to_owned() } else { format!("10^{whole}") };
-    wrap(Error::query("22003", "numeric field overflow").with_detail(format!("A field with precision {precision}, scale {scale} must round to an absolute value less than {limit}.")))
+    wrap(
+        Error::query("22003", "numeric field overflow")
+            .with_detail(format!("A field with precision {precision}, scale {scale} must round to an absolute value less than {limit}.")),
+    )
 }
 
 /// The coercion where the declared precision is smaller than that of the physical form: a negative scale, or one above the precision.

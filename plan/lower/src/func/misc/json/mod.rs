@@ -8,7 +8,9 @@ use super::super::text::slice::count;
 use crate::error::refused;
 use crate::udf::{self, Kernel};
 use crate::value::{Call, Value};
-use arrow::array::{Array, AsArray, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, StringViewArray, StringViewBuilder};
+use arrow::array::{
+    Array, AsArray, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, StringViewArray, StringViewBuilder,
+};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{Operator, ScalarFunctionArgs};
@@ -33,7 +35,9 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         // -> and ->> with an index
         3949 => make(call, "json_element", "", kernel!(StringViewBuilder::new(), |j: text, n: int4| scan::element(scan::checked(j)?, n, false)?)),
         3215 => make(call, "json_element", "b", kernel!(StringViewBuilder::new(), |j: text, n: int4| scan::element(j, n, true)?)),
-        3950 => make(call, "json_element_text", "", kernel!(StringViewBuilder::new(), |j: text, n: int4| printed(scan::element(scan::checked(j)?, n, false)?)?)),
+        3950 => {
+            make(call, "json_element_text", "", kernel!(StringViewBuilder::new(), |j: text, n: int4| printed(scan::element(scan::checked(j)?, n, false)?)?))
+        }
         3216 => make(call, "json_element_text", "b", kernel!(StringViewBuilder::new(), |j: text, n: int4| printed(scan::element(j, n, true)?)?)),
         // #> and #>>
         3951 => path(call, true, false),
@@ -49,11 +53,16 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         4047 => make(call, "jsonb_exists", "", kernel!(BooleanBuilder::new(), |j: text, key: text| Some(scan::exists(j, key)?))),
         4048 => make(call, "jsonb_exists_any", "", kernel!(BooleanBuilder::new(), |j: text, keys: list| Some(exists(j, strings(&keys)?, true)?))),
         4049 => make(call, "jsonb_exists_all", "", kernel!(BooleanBuilder::new(), |j: text, keys: list| Some(exists(j, strings(&keys)?, false)?))),
-        3556 => make(call, "jsonb_bool", "", kernel!(BooleanBuilder::new(), |j: text| Some(match j {
-            "true" => true,
-            "false" => false,
-            _ => return Err(refused("a jsonb that is not boolean")),
-        }))),
+        3556 => make(
+            call,
+            "jsonb_bool",
+            "",
+            kernel!(BooleanBuilder::new(), |j: text| Some(match j {
+                "true" => true,
+                "false" => false,
+                _ => return Err(refused("a jsonb that is not boolean")),
+            })),
+        ),
         3450 => make(call, "jsonb_int2", "", kernel!(Int16Builder::new(), |j: text| Some(number::integer(j)?))),
         3451 => make(call, "jsonb_int4", "", kernel!(Int32Builder::new(), |j: text| Some(number::integer(j)?))),
         3452 => make(call, "jsonb_int8", "", kernel!(Int64Builder::new(), |j: text| Some(number::integer(j)?))),
@@ -96,13 +105,7 @@ pub(crate) fn jsonb_key(document: datafusion::logical_expr::Expr) -> datafusion:
 }
 
 fn jsonb_compare(call: &Call<'_>, op: Operator) -> Result<Value> {
-    let args = call
-        .args
-        .iter()
-        .map(|a| {
-            Value { expr: jsonb_key(a.expr.clone()), ..a.clone() }
-        })
-        .collect();
+    let args = call.args.iter().map(|a| Value { expr: jsonb_key(a.expr.clone()), ..a.clone() }).collect();
     compare(&Call { args, ..*call }, op)
 }
 

@@ -34,60 +34,106 @@ fn extract(call: &Call<'_>, name: &'static str, places: [Option<usize>; 5]) -> R
     let settings = super::settings(call, 1, false)?;
     let key = format!("{places:?}{settings:?}");
     let kernel: Kernel = match name {
-        "regexp_substring" => rows(settings, places, StringViewBuilder::new, |b| b.append_null(), |q, text, out| {
-            let part = if q.regex.captures > 0 { Part::Capture(1) } else { Part::Whole };
-            out.append_option(nth(q.regex, text, 0, 1, part)?.and_then(|(a, b)| text.get(a..b)));
-            Ok(())
-        }),
-        "regexp_substr" => rows(settings, places, StringViewBuilder::new, |b| b.append_null(), |q, text, out| {
-            out.append_option(q.selected(text)?.and_then(|(a, b)| text.get(a..b)));
-            Ok(())
-        }),
-        "regexp_instr" => rows(settings, places, Int32Builder::new, |b| b.append_null(), |q, text, out| {
-            let place = match q.selected(text)? {
-                Some((a, b)) => count(char_count(text.get(..if q.end { b } else { a }).unwrap_or_default()) + 1)?,
-                None => 0,
-            };
-            out.append_value(place);
-            Ok(())
-        }),
-        "regexp_count" => rows(settings, places, Int32Builder::new, |b| b.append_null(), |q, text, out| {
-            let mut matches = 0usize;
-            each(q.regex, text, q.from(text), |_, _| matches += 1)?;
-            out.append_value(count(matches)?);
-            Ok(())
-        }),
-        "regexp_match" => rows(settings, places, list, |b| b.append_null(), |q, text, out| {
-            let finder = q.regex.finder();
-            finder.check(text)?;
-            if q.regex.captures == 0 {
-                match nth(q.regex, text, 0, 1, Part::Whole)? {
-                    None => return { out.append_null(); Ok(()) },
-                    Some((a, b)) => out.values().append_option(text.get(a..b)),
+        "regexp_substring" => rows(
+            settings,
+            places,
+            StringViewBuilder::new,
+            |b| b.append_null(),
+            |q, text, out| {
+                let part = if q.regex.captures > 0 { Part::Capture(1) } else { Part::Whole };
+                out.append_option(nth(q.regex, text, 0, 1, part)?.and_then(|(a, b)| text.get(a..b)));
+                Ok(())
+            },
+        ),
+        "regexp_substr" => rows(
+            settings,
+            places,
+            StringViewBuilder::new,
+            |b| b.append_null(),
+            |q, text, out| {
+                out.append_option(q.selected(text)?.and_then(|(a, b)| text.get(a..b)));
+                Ok(())
+            },
+        ),
+        "regexp_instr" => rows(
+            settings,
+            places,
+            Int32Builder::new,
+            |b| b.append_null(),
+            |q, text, out| {
+                let place = match q.selected(text)? {
+                    Some((a, b)) => count(char_count(text.get(..if q.end { b } else { a }).unwrap_or_default()) + 1)?,
+                    None => 0,
+                };
+                out.append_value(place);
+                Ok(())
+            },
+        ),
+        "regexp_count" => rows(
+            settings,
+            places,
+            Int32Builder::new,
+            |b| b.append_null(),
+            |q, text, out| {
+                let mut matches = 0usize;
+                each(q.regex, text, q.from(text), |_, _| matches += 1)?;
+                out.append_value(count(matches)?);
+                Ok(())
+            },
+        ),
+        "regexp_match" => rows(
+            settings,
+            places,
+            list,
+            |b| b.append_null(),
+            |q, text, out| {
+                let finder = q.regex.finder();
+                finder.check(text)?;
+                if q.regex.captures == 0 {
+                    match nth(q.regex, text, 0, 1, Part::Whole)? {
+                        None => {
+                            return {
+                                out.append_null();
+                                Ok(())
+                            };
+                        }
+                        Some((a, b)) => out.values().append_option(text.get(a..b)),
+                    }
+                } else {
+                    let Some(found) = finder.captures(text, 0)? else {
+                        return {
+                            out.append_null();
+                            Ok(())
+                        };
+                    };
+                    for i in 1..=q.regex.captures {
+                        out.values().append_option(found.get(i).map(|m| m.as_str()));
+                    }
                 }
-            } else {
-                let Some(found) = finder.captures(text, 0)? else { return { out.append_null(); Ok(()) } };
-                for i in 1..=q.regex.captures {
-                    out.values().append_option(found.get(i).map(|m| m.as_str()));
-                }
-            }
-            out.append(true);
-            Ok(())
-        }),
-        _ => rows(settings, places, list, |b| b.append_null(), |q, text, out| {
-            let (mut last_end, mut piece) = (0usize, 0usize);
-            // Empty matches at the ends of the text, or right after a match, part nothing.
-            each(q.regex, text, 0, |start, end| {
-                if start < text.len() && end > last_end {
-                    out.values().append_option(text.get(piece..start));
-                    piece = end;
-                }
-                last_end = end;
-            })?;
-            out.values().append_option(text.get(piece..));
-            out.append(true);
-            Ok(())
-        }),
+                out.append(true);
+                Ok(())
+            },
+        ),
+        _ => rows(
+            settings,
+            places,
+            list,
+            |b| b.append_null(),
+            |q, text, out| {
+                let (mut last_end, mut piece) = (0usize, 0usize);
+                // Empty matches at the ends of the text, or right after a match, part nothing.
+                each(q.regex, text, 0, |start, end| {
+                    if start < text.len() && end > last_end {
+                        out.values().append_option(text.get(piece..start));
+                        piece = end;
+                    }
+                    last_end = end;
+                })?;
+                out.values().append_option(text.get(piece..));
+                out.append(true);
+                Ok(())
+            },
+        ),
     };
     make(call, name, key, kernel)
 }

@@ -9,8 +9,16 @@ pub(super) enum Node {
     Set(CharSet),
     /// A condition on a position, in the syntax of `regex`.
     At(&'static str),
-    Group { capture: bool, branches: Vec<Vec<Node>> },
-    Repeat { node: Box<Node>, min: u32, max: Option<u32>, greedy: bool },
+    Group {
+        capture: bool,
+        branches: Vec<Vec<Node>>,
+    },
+    Repeat {
+        node: Box<Node>,
+        min: u32,
+        max: Option<u32>,
+        greedy: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -316,7 +324,9 @@ impl Parser<'_> {
             return Err(invalid());
         }
         let greedy = !self.eat("?");
-        if matches!(self.peek(), Some('*' | '+' | '?')) || (self.peek() == Some('{') && self.rest.as_str().get(1..2).is_some_and(|c| c.bytes().all(|b| b.is_ascii_digit()))) {
+        if matches!(self.peek(), Some('*' | '+' | '?'))
+            || (self.peek() == Some('{') && self.rest.as_str().get(1..2).is_some_and(|c| c.bytes().all(|b| b.is_ascii_digit())))
+        {
             return Err(invalid());
         }
         Ok(Node::Repeat { node: Box::new(node), min, max, greedy })
