@@ -26,7 +26,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
             call,
             "array_length",
             "",
-            kernel!(Int32Builder::new(), |a: list, dimension: int4| { if dimension == 1 && !a.is_empty() { Some(count(a.len())?) } else { None } }),
+            kernel!(Int32Builder::new(), |a: list, dimension: int4| if dimension == 1 && !a.is_empty() { Some(count(a.len())?) } else { None }),
         ),
         2091 => make(call, "array_lower", "", kernel!(Int32Builder::new(), |a: list, dimension: int4| (dimension == 1 && !a.is_empty()).then_some(1))),
         748 => make(call, "array_ndims", "", kernel!(Int32Builder::new(), |a: list| (!a.is_empty()).then_some(1))),
