@@ -1,8 +1,8 @@
 //! Memory: one limit for all queries and the cache of decoded columns.
 //!
 //! Invariants:
-//! - What queries hold and what the cache may hold is never more than the limit. Where queries need more, the cache gives way, down to a
-//!   floor, and gets its place back afterwards.
+//! - What queries hold and what the cache may hold is not more than the limit, but for the steps of spilling below. Where queries need
+//!   more, the cache gives way, down to a floor, and gets its place back afterwards.
 //! - A consumer that can spill may hold at most as much as stays free: one alone gets half, two get a third each, and whoever comes later
 //!   finds room. (Equal shares of the whole, as DataFusion's own pool deals them out, make queries spill, or fail, while most of the memory
 //!   is free; first come, first served leaves nothing to joins, which cannot spill.)
