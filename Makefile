@@ -5,8 +5,10 @@ PG_CONFIG        ?= $(shell scripts/pg_config.sh $(PG))
 CARGO_TARGET_DIR ?= $(HOME)/.cache/pg_weir/target
 SCALE            ?= 0.1
 CARGO            ?= cargo
+# Where DuckDB's library is, or is put by `make setup`.
+DUCKDB_LIB_DIR   ?= $(HOME)/.cache/pg_weir/duckdb
 
-export CARGO_TARGET_DIR PG
+export CARGO_TARGET_DIR PG DUCKDB_LIB_DIR
 
 RELEASE := $(CARGO_TARGET_DIR)/release
 # PG_CONFIG is resolved when a recipe runs, that is after `setup` has installed what it needs.
@@ -20,7 +22,7 @@ EXT_FEATURES = --no-default-features --features pg$(PG)
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## install the Debian packages that are missing
+setup: ## install what is missing: Debian packages, DuckDB's library
 	@scripts/setup.sh
 
 build: setup ## build the extension and weir-engine (PG=15 by default)

