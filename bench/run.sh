@@ -88,9 +88,8 @@ query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['region', 'nation', 'pa
 query "SELECT weir.sync(timeout => '30min')" >/dev/null
 
 say "TPC-H, $runs runs each"
-"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label postgres --set weir.route=off | tee "$out/tpch.tsv"
-"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label weir-force --set weir.route=force | tee -a "$out/tpch.tsv"
-"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" --label weir-auto --set weir.route=auto | tee -a "$out/tpch.tsv"
+"$tool" tpch-run --conn "$conn" --queries bench/tpch --runs "$runs" \
+    --way postgres,weir.route=off --way weir-force,weir.route=force --way weir-auto,weir.route=auto | tee "$out/tpch.tsv"
 "$cache/venv/bin/python" bench/rivals.py "$cache/sf$scale" bench/tpch "$runs" | tee -a "$out/tpch.tsv"
 
 say "SELECT * of lineitem"

@@ -82,7 +82,7 @@ stage_unit() {
         local features=()
         if [ "$package" = weir_fdw ]; then features=(--features clients); fi
         echo "-- cargo test -p $package ${features[*]}"
-        if ! cargo test --release --locked --quiet -p "$package" "${features[@]}" >"$log" 2>&1; then
+        if ! LD_LIBRARY_PATH=${DUCKDB_LIB_DIR:-$HOME/.cache/pg_weir/duckdb} cargo test --release --locked --quiet -p "$package" "${features[@]}" >"$log" 2>&1; then
             grep -E '^(error|test .* FAILED|failures:|---- |thread )' -A 4 "$log" | tail -n 80 || tail -n 40 "$log"
             grep -q '^test result: FAILED' "$log" || bad=$((bad + 1))
         fi

@@ -13,10 +13,14 @@ use crate::load::describe;
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '300s'";
 
 fn connect(args: &Args) -> Result<Client, String> {
+    connect_with(args, args.all("set").iter().map(String::as_str))
+}
+
+fn connect_with<'a>(args: &Args, settings: impl IntoIterator<Item = &'a str>) -> Result<Client, String> {
     let mut client = Client::connect(args.required("conn")?, NoTls).map_err(|e| describe(&e))?;
     client.batch_execute(STATEMENT_TIMEOUT).map_err(|e| describe(&e))?;
-    for setting in args.all("set") {
-        let (name, value) = setting.split_once('=').ok_or_else(|| format!("--set: \"{setting}\" has no ="))?;
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or_else(|| format!("\"{setting}\" is no setting: it has no ="))?;
         client.batch_execute(&format!("SET {name} = '{}'", value.replace('\'', "''"))).map_err(|e| format!("{setting}: {}", describe(&e)))?;
     }
     Ok(client)
@@ -42,12 +46,29 @@ fn who_answered(client: &mut Client) -> String {
     found.unwrap_or_else(|| "-".into())
 }
 
-/// `weir-bench tpch-run`: per query one line `label, query, median seconds, who answered, rows`.
+/// One way to run the queries, with a session of its own.
+struct Way<'a> {
+    label: &'a str,
+    settings: Vec<&'a str>,
+    client: Client,
+}
+
+/// `weir-bench tpch-run`: per query and way one line `label, query, median seconds, who answered, rows`. The ways take turns within each
+/// query, so that whatever else the machine does meets all of them.
 pub fn tpch_run(args: &Args) -> Result<(), String> {
     let dir = Path::new(args.required("queries")?);
     let runs: usize = args.number("runs", 5)?;
-    let label = args.text("label").unwrap_or("postgres");
-    let mut client = connect(args)?;
+    let mut ways = Vec::new();
+    for way in args.all("way") {
+        let mut parts = way.split(',');
+        let label = parts.next().unwrap_or_default();
+        let settings: Vec<&str> = parts.collect();
+        ways.push(Way { label, client: connect_with(args, settings.iter().copied())?, settings });
+    }
+    if ways.is_empty() {
+        let settings: Vec<&str> = args.all("set").iter().map(String::as_str).collect();
+        ways.push(Way { label: args.text("label").unwrap_or("postgres"), client: connect(args)?, settings });
+    }
     let mut files: Vec<_> = std::fs::read_dir(dir)
         .map_err(|e| format!("{}: {e}", dir.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -57,35 +78,46 @@ pub fn tpch_run(args: &Args) -> Result<(), String> {
     for file in files {
         let sql = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        match time_query(&mut client, &sql, runs) {
-            Ok((seconds, rows)) => {
-                let who = who_answered(&mut client);
-                println!("{label}\t{name}\t{seconds:.6}\t{who}\t{rows}");
-            }
-            Err(message) => {
-                println!("{label}\t{name}\tnan\terror: {message}\t0");
-                if client.is_closed() {
-                    client = connect(args)?;
-                }
-            }
+        let outcomes = time_query(args, &mut ways, &sql, runs)?;
+        for (way, outcome) in ways.iter().zip(outcomes) {
+            println!("{}\t{name}\t{outcome}", way.label);
         }
     }
     Ok(())
 }
 
-fn time_query(client: &mut Client, sql: &str, runs: usize) -> Result<(f64, usize), String> {
-    let mut times = Vec::with_capacity(runs);
-    let mut rows = 0;
+/// For each way `median seconds, who answered, rows`.
+fn time_query(args: &Args, ways: &mut [Way], sql: &str, runs: usize) -> Result<Vec<String>, String> {
+    let mut outcomes: Vec<Result<(Vec<Duration>, usize), String>> = ways.iter().map(|_| Ok((Vec::with_capacity(runs), 0))).collect();
     // The first run warms the caches and is not counted.
     for run in 0..=runs {
-        let started = Instant::now();
-        let answer = client.simple_query(sql).map_err(|e| describe(&e))?;
-        if run > 0 {
-            times.push(started.elapsed());
+        for (way, outcome) in ways.iter_mut().zip(&mut outcomes) {
+            let Ok((times, rows)) = outcome else { continue };
+            let started = Instant::now();
+            match way.client.simple_query(sql) {
+                Ok(answer) => {
+                    if run > 0 {
+                        times.push(started.elapsed());
+                    }
+                    *rows = answer.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
+                }
+                Err(e) => *outcome = Err(describe(&e)),
+            }
         }
-        rows = answer.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
     }
-    Ok((quantile(&mut times, 0.5), rows))
+    let mut lines = Vec::new();
+    for (way, outcome) in ways.iter_mut().zip(outcomes) {
+        lines.push(match outcome {
+            Ok((mut times, rows)) => format!("{:.6}\t{}\t{rows}", quantile(&mut times, 0.5), who_answered(&mut way.client)),
+            Err(message) => {
+                if way.client.is_closed() {
+                    way.client = connect_with(args, way.settings.iter().copied())?;
+                }
+                format!("nan\terror: {message}\t0")
+            }
+        });
+    }
+    Ok(lines)
 }
 
 /// `weir-bench scan`: reads a whole result row by row without keeping it. `label, median seconds, rows, rows per second`.

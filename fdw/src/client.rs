@@ -6,17 +6,20 @@
 //! - A value that does not fit the declared type is an error that names column and value, never a truncation.
 
 mod build;
+mod conform;
 mod pool;
 
 pub use build::{Batches, Cell, schema};
+pub use conform::{Conform, json_rows};
 pub use pool::{Lease, Pool, Pooled};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use weir_plan::ir::RemoteColumn;
+use weir_plan::ir::{ColId, RemoteColumn};
 use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::types::PgType;
 use weir_plan::{Error, Kind, Result};
 
 /// Batches that wait for their reader.
@@ -68,6 +71,11 @@ impl Clients {
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
     }
+}
+
+/// The column of rows as JSON.
+pub fn json_column() -> RemoteColumn {
+    RemoteColumn { id: ColId(0), ty: PgType::TEXT, name: "row".into() }
 }
 
 /// An error of a remote server, with its name in the message.

@@ -212,8 +212,7 @@ pub async fn query(resources: &Resources, remote: Endpoint, sql: String, writer:
     let started = Instant::now();
     let mut batches = resources.clients.of(&remote.engine)?.query(&remote, sql, Wanted::Json).await?;
     let mut next = batches.recv().await.transpose()?;
-    let column = RemoteColumn { id: weir_plan::ir::ColId(0), ty: weir_plan::types::PgType::TEXT, name: "row".into() };
-    let (mut output, schema) = Output::start(&weir_fdw::client::schema(&[column])?)?;
+    let (mut output, schema) = Output::start(&weir_fdw::client::schema(&[weir_fdw::client::json_column()])?)?;
     writer.send(&FromEngine::Started { schema, columns: vec![(0, None)], snapshot_lsn: 0 }).await?;
     let mut rows = 0;
     while let Some(batch) = next {

@@ -44,7 +44,7 @@ pub struct Batches {
     bytes: usize,
 }
 
-enum Column {
+pub(super) enum Column {
     Bool(BooleanBuilder),
     Int16(Int16Builder),
     Int32(Int32Builder),
@@ -59,7 +59,8 @@ enum Column {
     Uuid(FixedSizeBinaryBuilder),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
+    /// Whether it has a time zone, too.
+    Timestamp(TimestampMicrosecondBuilder, bool),
 }
 
 #[derive(Clone, Copy)]
@@ -72,10 +73,10 @@ enum TextKind {
 }
 
 /// Why a value does not fit.
-type Unfit = &'static str;
+pub(super) type Unfit = &'static str;
 
 impl Column {
-    fn new(ty: &PgType) -> Option<Column> {
+    pub(super) fn new(ty: &PgType) -> Option<Column> {
         Some(match ty.base {
             oid::BOOL => Column::Bool(BooleanBuilder::new()),
             oid::INT2 => Column::Int16(Int16Builder::new()),
@@ -96,13 +97,13 @@ impl Column {
             oid::UUID => Column::Uuid(FixedSizeBinaryBuilder::new(16)),
             oid::DATE => Column::Date(Date32Builder::new()),
             oid::TIME => Column::Time(Time64MicrosecondBuilder::new()),
-            oid::TIMESTAMP => Column::Timestamp(TimestampMicrosecondBuilder::new()),
-            oid::TIMESTAMPTZ => Column::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            oid::TIMESTAMP => Column::Timestamp(TimestampMicrosecondBuilder::new(), false),
+            oid::TIMESTAMPTZ => Column::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"), true),
             _ => return None,
         })
     }
 
-    fn append(&mut self, cell: Cell) -> Result<(), Unfit> {
+    pub(super) fn append(&mut self, cell: Cell) -> Result<(), Unfit> {
         const RANGE: Unfit = "it is out of range";
         const KIND: Unfit = "it is of another type";
         match (self, cell) {
@@ -172,8 +173,8 @@ impl Column {
             (Column::Date(b), Cell::Timestamp(us)) if us.rem_euclid(86_400_000_000) == 0 => {
                 b.append_value(i32::try_from(us.div_euclid(86_400_000_000)).map_err(|_| RANGE)?);
             }
-            (Column::Timestamp(b), Cell::Timestamp(us)) => b.append_value(us),
-            (Column::Timestamp(b), Cell::Date(d)) => b.append_value(d.checked_mul(86_400_000_000).ok_or(RANGE)?),
+            (Column::Timestamp(b, _), Cell::Timestamp(us)) => b.append_value(us),
+            (Column::Timestamp(b, _), Cell::Date(d)) => b.append_value(d.checked_mul(86_400_000_000).ok_or(RANGE)?),
             (Column::Time(b), Cell::Time(us)) if (0..=86_400_000_000).contains(&us) => b.append_value(us),
             (Column::Time(_), Cell::Time(_)) => return Err(RANGE),
             _ => return Err(KIND),
@@ -181,7 +182,7 @@ impl Column {
         Ok(())
     }
 
-    fn append_null(&mut self) {
+    pub(super) fn append_null(&mut self) {
         match self {
             Column::Bool(b) => b.append_null(),
             Column::Int16(b) => b.append_null(),
@@ -200,11 +201,19 @@ impl Column {
             Column::Uuid(b) => b.append_null(),
             Column::Date(b) => b.append_null(),
             Column::Time(b) => b.append_null(),
-            Column::Timestamp(b) => b.append_null(),
+            Column::Timestamp(b, _) => b.append_null(),
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) {
+    pub(super) fn is_date(&self) -> bool {
+        matches!(self, Column::Date(_))
+    }
+
+    pub(super) fn has_time_zone(&self) -> bool {
+        matches!(self, Column::Timestamp(_, true))
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Vec<ArrayRef>) {
         let array: ArrayRef = match self {
             Column::Bool(b) => Arc::new(b.finish()),
             Column::Int16(b) => Arc::new(b.finish()),
@@ -223,7 +232,7 @@ impl Column {
             Column::Uuid(b) => Arc::new(b.finish()),
             Column::Date(b) => Arc::new(b.finish()),
             Column::Time(b) => Arc::new(b.finish()),
-            Column::Timestamp(b) => Arc::new(b.finish()),
+            Column::Timestamp(b, _) => Arc::new(b.finish()),
         };
         out.push(array);
     }
@@ -306,7 +315,7 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(out)
 }
 
-fn shown(cell: Cell) -> String {
+pub(super) fn shown(cell: Cell) -> String {
     let text = match cell {
         Cell::Null => "NULL".into(),
         Cell::Int(v) => v.to_string(),
@@ -380,7 +389,7 @@ impl Batches {
     }
 }
 
-fn unfit(server: &str, column: &str, value: &str, why: &str) -> Error {
+pub(super) fn unfit(server: &str, column: &str, value: &str, why: &str) -> Error {
     Error {
         sqlstate: "22000".into(),
         ..Error::new(Kind::Remote, format!("server \"{server}\": a value of column \"{column}\" does not fit its declared type"))

@@ -1,7 +1,7 @@
 //! The client: connections whose sessions are all alike, streamed results, KILL QUERY.
 
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -247,7 +247,7 @@ async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wanted, s
     let limit = options(endpoint).timeout("request_timeout_ms");
     let mut batches = match &wanted {
         Wanted::Columns(columns) => Batches::new(&endpoint.name, columns.clone())?,
-        Wanted::Json => Batches::new(&endpoint.name, vec![decode::json_column()])?,
+        Wanted::Json => Batches::new(&endpoint.name, vec![json_column()])?,
     };
     let mut result = in_time(endpoint, limit, conn.exec_iter(sql, ())).await?;
     let fields = result.columns().unwrap_or_else(|| Arc::from([]));

@@ -7,8 +7,6 @@ use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Row, Value};
 use serde_json::json;
 use weir_plan::Result;
-use weir_plan::ir::{ColId, RemoteColumn};
-use weir_plan::types::PgType;
 
 /// Adds a row; a batch if it is full.
 pub fn row(row: &Row, batches: &mut Batches) -> Result<Option<RecordBatch>> {
@@ -36,11 +34,6 @@ pub fn row(row: &Row, batches: &mut Batches) -> Result<Option<RecordBatch>> {
         }
     }
     batches.end_row()
-}
-
-/// The column of rows as JSON.
-pub fn json_column() -> RemoteColumn {
-    RemoteColumn { id: ColId(0), ty: PgType::TEXT, name: "row".into() }
 }
 
 /// Adds a row as a JSON object.

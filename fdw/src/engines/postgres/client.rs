@@ -1,7 +1,7 @@
 //! The client: connections whose sessions are all alike, streamed results, cancel requests.
 
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -265,7 +265,7 @@ async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, w
     let (columns, sql) = match &wanted {
         Wanted::Columns(columns) => (columns.clone(), sql.to_owned()),
         // Postgres itself makes the objects.
-        Wanted::Json => (vec![decode::json_column()], format!("SELECT pg_catalog.to_jsonb(q)::text FROM ({sql}) AS q")),
+        Wanted::Json => (vec![json_column()], format!("SELECT pg_catalog.to_jsonb(q)::text FROM ({sql}) AS q")),
     };
     let mut batches = Batches::new(&endpoint.name, columns)?;
     let statement = in_time(endpoint, limit, client.prepare(&sql)).await?;

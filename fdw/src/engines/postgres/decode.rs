@@ -6,8 +6,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 use tokio_postgres::types::{FromSql, Kind as TypeKind, Type};
 use tokio_postgres::{Column, Row};
-use weir_plan::ir::{ColId, RemoteColumn};
-use weir_plan::types::{PgType, oid};
+use weir_plan::types::oid;
 use weir_plan::{Error, Kind, Result};
 
 const EPOCH_DAYS: i64 = 10_957;
@@ -42,11 +41,6 @@ impl<'a> FromSql<'a> for Raw<'a> {
     fn accepts(_: &Type) -> bool {
         true
     }
-}
-
-/// The column of rows as JSON.
-pub fn json_column() -> RemoteColumn {
-    RemoteColumn { id: ColId(0), ty: PgType::TEXT, name: "row".into() }
 }
 
 /// How each column is read.
