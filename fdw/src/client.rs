@@ -8,17 +8,20 @@
 mod build;
 mod conform;
 mod pool;
+mod session;
 
 pub use build::{Batches, Cell, schema};
 pub use conform::{Conform, json_rows};
 pub use pool::{Lease, Pool, Pooled};
+pub(crate) use session::spelled;
+pub use session::{Direct, Session, named, write_as_sql};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use weir_plan::ir::{ColId, RemoteColumn};
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Endpoint, Isolation, WriteTarget};
 use weir_plan::types::PgType;
 use weir_plan::{Error, Kind, Result};
 
@@ -50,6 +53,24 @@ pub trait Client: Send + Sync {
 
     /// The tables of a schema.
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>>;
+
+    /// Writes rows at once: what `target` says becomes of them. For engines without transactions; the number of rows changed. An engine with a
+    /// better way to take rows than SQL has its own for `Change::Insert`.
+    async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
+        let (writer, rows) = spelled(endpoint, target, rows)?;
+        let mut changed = 0;
+        for (sql, meant) in writer.statements(&rows)? {
+            let n = self.execute(endpoint, &sql).await.map_err(|e| named(endpoint, e))?;
+            writer.check(meant, n)?;
+            changed += n;
+        }
+        Ok(changed)
+    }
+
+    /// Begins a transaction, for engines whose descriptor says that they have them.
+    async fn begin(&self, endpoint: &Endpoint, _isolation: Isolation) -> Result<Box<dyn Session>> {
+        Err(Error::refused(format!("server \"{}\" has no transactions", endpoint.name)))
+    }
 }
 
 /// The clients of all engines, with their connections. One for each process.
@@ -69,6 +90,19 @@ impl Clients {
             "mysql" => Ok(Arc::clone(&self.mysql) as Arc<dyn Client>),
             "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
+        }
+    }
+
+    /// Where the statements of one local transaction go.
+    ///
+    /// # Errors
+    /// An engine that cannot be written to, or a server that cannot be reached.
+    pub async fn session(&self, endpoint: &Endpoint, isolation: Isolation) -> Result<Box<dyn Session>> {
+        let client = self.of(&endpoint.engine)?;
+        match crate::registry::by_name(&endpoint.engine) {
+            Some(engine) if engine.can.transactions => client.begin(endpoint, isolation).await,
+            Some(engine) if engine.can.write => Ok(Box::new(Direct::new(client, endpoint.clone()))),
+            _ => Err(Error::refused(format!("server \"{}\" cannot be written to", endpoint.name))),
         }
     }
 }

@@ -102,11 +102,26 @@ impl OptionDef {
 pub struct Capabilities {
     /// Takes parts of queries, not only whole tables.
     pub push: bool,
+    /// Takes rows (INSERT, COPY FROM).
     pub write: bool,
+    /// Changes and deletes rows that are named by their key.
+    pub update: bool,
+    /// Empties a table.
+    pub truncate: bool,
+    /// What one local transaction writes is one transaction there; else every batch takes effect at once, and stays.
+    pub transactions: bool,
+    /// Gives back rows as they were stored (RETURNING).
+    pub returning: bool,
     /// A running statement can be stopped there.
     pub cancel: bool,
     /// Knows how many rows a table has.
     pub count: bool,
+}
+
+impl Capabilities {
+    /// For `..Capabilities::NONE` in a descriptor.
+    pub const NONE: Capabilities =
+        Capabilities { push: false, write: false, update: false, truncate: false, transactions: false, returning: false, cancel: false, count: false };
 }
 
 /// A remote engine.
@@ -169,7 +184,8 @@ impl Engine {
             })
             .collect();
         json!({"name": self.name, "wrapper": self.wrapper, "title": self.title, "format": self.format, "options": options,
-               "push": self.can.push, "write": self.can.write, "cancel": self.can.cancel, "count": self.can.count})
+               "push": self.can.push, "write": self.can.write, "update": self.can.update, "truncate": self.can.truncate,
+               "transactions": self.can.transactions, "returning": self.can.returning, "cancel": self.can.cancel, "count": self.can.count})
     }
 }
 

@@ -17,5 +17,6 @@ pub mod push;
 pub mod registry;
 mod sink;
 mod sql;
+pub mod write;
 
 pub use sql::{ForeignTable, Tables, statement, text};

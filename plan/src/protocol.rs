@@ -11,12 +11,14 @@
 //! - Frames are at most [`MAX_FRAME_BYTES`] long; a longer one ends the connection.
 
 use crate::error::{Error, Result};
+use crate::ir::RemoteColumn;
 use crate::ir::{Scalar, ServerRef};
 use crate::manifest::{Lsn, ManifestChange, MirrorDef, PgSnapshot};
+use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
@@ -68,6 +70,19 @@ pub enum ToEngine {
     RemoteQuery {
         remote: Box<Endpoint>,
         sql: String,
+    },
+    /// Work on a remote server in the transaction that belongs to this connection and that server, which is begun if it is not open. What is
+    /// open when the connection closes is rolled back. Answer: `Done`, for a query after `Started` and `Batch`….
+    Transact {
+        remote: Box<Endpoint>,
+        isolation: Isolation,
+        /// What happens to savepoints before the work.
+        points: Vec<Point>,
+        work: Work,
+    },
+    /// Commits every transaction of this connection, of each after these points. Answer: `Done` or an error, after which some may be committed.
+    TransactCommit {
+        points: Vec<(Endpoint, Vec<Point>)>,
     },
     /// A copy worker announces its snapshot, taken at `lsn` (WAL insert position right after). Answer: [`FromEngine::CopyGo`].
     CopyBegin {
@@ -146,6 +161,69 @@ impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("server", &self.server).field("name", &self.name).field("engine", &self.engine).finish_non_exhaustive()
     }
+}
+
+/// What a remote transaction sees of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Isolation {
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+/// A savepoint of a remote transaction, by the nesting level of the local subtransaction for which it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Point {
+    Set(u32),
+    Release(u32),
+    /// What was done since is undone, and the savepoint is gone.
+    RollBack(u32),
+}
+
+/// What is done in a remote transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Work {
+    /// A statement, as it is.
+    Execute { sql: String },
+    /// A query; it sees what the transaction has written.
+    Query { sql: String, columns: Vec<RemoteColumn> },
+    /// Rows to be written: one record batch (a whole IPC stream) with the physical columns of `target.columns`.
+    Write {
+        target: Box<WriteTarget>,
+        #[serde(with = "crate::bytes")]
+        ipc: Vec<u8>,
+    },
+}
+
+/// What becomes of the rows of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// `skip_conflicts`: ON CONFLICT DO NOTHING.
+    Insert { skip_conflicts: bool },
+    /// The row with the old key, which the last columns have, gets the values of those before.
+    Update,
+    /// All columns are the key.
+    Delete,
+}
+
+/// The table that rows are written to, as the catalogs have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WriteTarget {
+    pub change: Change,
+    /// Schema and name of the foreign table, and its options, which may name another.
+    pub schema: String,
+    pub name: String,
+    pub options: Vec<(String, String)>,
+    pub columns: Vec<WriteColumn>,
+    /// How many of them, at the end, are the key.
+    pub keys: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WriteColumn {
+    /// The remote name.
+    pub name: String,
+    pub ty: PgType,
 }
 
 /// A table of a remote server.

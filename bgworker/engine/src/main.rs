@@ -18,6 +18,7 @@ mod query;
 mod remote;
 mod resources;
 mod serve;
+mod transact;
 
 use mimalloc::MiMalloc;
 use std::path::PathBuf;

@@ -6,6 +6,7 @@
 
 use crate::query;
 use crate::resources::Resources;
+use crate::transact::Transactions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +133,7 @@ impl Connection {
         }
         self.writer.send(&FromEngine::HelloOk { version: VERSION, pid: std::process::id().cast_signed() }).await?;
         let mut copying: Option<CopyIn> = None;
+        let mut transactions = Transactions::default();
         while let Some(message) = self.receive().await? {
             let answer = match message {
                 ToEngine::Hello { .. } => Err(Error::internal("second Hello")),
@@ -142,6 +144,15 @@ impl Connection {
                 ToEngine::RemoteCatalog { remote, schema } => self.remote(crate::remote::catalog(&self.resources.clone(), &remote, &schema)).await,
                 ToEngine::RemoteExecute { remote, sql } => self.remote(crate::remote::execute(&self.resources.clone(), &remote, &sql)).await,
                 ToEngine::RemoteQuery { remote, sql } => self.remote_query(*remote, sql).await,
+                ToEngine::Transact { remote, isolation, points, work } => {
+                    let resources = Arc::clone(&self.resources);
+                    tokio::select! {
+                        result = transactions.work(&resources, *remote, isolation, points, work, &mut self.writer) => result.map(Some),
+                        _ = self.reader.read(&mut self.buffer) => Err(Error::new(Kind::Cancelled, "the backend went away")),
+                    }
+                }
+                // Whether the backend waits or not: what it asked to commit is committed.
+                ToEngine::TransactCommit { points } => transactions.commit(points).await.map(Some),
                 ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
                     copying = Some(CopyIn { relid, generation, writing: None });
                     self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|retry| Some(FromEngine::CopyGo { retry }))

@@ -107,6 +107,42 @@ pub trait Dialect: Sync {
     /// Whether the client returns values of this type exactly.
     fn returns(&self, ty: &PgType) -> bool;
 
+    /// A literal of a value that is to be stored, in any column that can hold it.
+    ///
+    /// # Errors
+    /// A value that the engine cannot hold.
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        self.literal(value, ty)
+    }
+
+    /// That a column of the key has this value, and no other that the engine takes for equal.
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        Ok(format!("{column} = {}", self.value(value, ty)?))
+    }
+
+    /// What ends an INSERT that passes over rows whose key is there; `None`: it cannot be said.
+    fn skip_conflicts(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What ends a query whose rows are to be locked until the end of the transaction; `share`: against changes only.
+    fn lock(&self, _share: bool) -> Option<&'static str> {
+        None
+    }
+
+    /// A condition that holds for this share of the rows, by chance.
+    fn by_chance(&self, _share: f64) -> Option<String> {
+        None
+    }
+
+    /// Statements that empty these tables.
+    fn truncate(&self, tables: &[String], restart_identity: bool, cascade: bool) -> Result<Vec<String>> {
+        if restart_identity || cascade {
+            return Err("TRUNCATE with RESTART IDENTITY or CASCADE".into());
+        }
+        Ok(tables.iter().map(|t| format!("TRUNCATE TABLE {t}")).collect())
+    }
+
     /// `LIMIT n OFFSET m`
     fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
         let mut sql = String::new();

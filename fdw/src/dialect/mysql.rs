@@ -30,6 +30,11 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+fn uuid(bytes: &[u8; 16]) -> String {
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    [0..8, 8..12, 12..16, 16..20, 20..32].into_iter().filter_map(|part| hex.get(part)).collect::<Vec<_>>().join("-")
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02X}")).collect()
 }
@@ -128,6 +133,46 @@ impl Dialect for MySql {
             }
             _ => return Err("a constant of this type".into()),
         })
+    }
+
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        Ok(match value {
+            Scalar::Float4(v) if v.is_finite() => format!("{:e}", f64::from(*v)),
+            Scalar::Uuid(u) => format!("'{}'", uuid(u)),
+            // A TIMESTAMP there ends in 2038 or 2106, which the server checks; a literal without a zone is in the session's, UTC.
+            other => self.literal(other, ty)?,
+        })
+    }
+
+    /// The comparison by bytes tells apart what the column's collation does not; the plain one before it can use an index.
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        let literal = self.value(value, ty)?;
+        Ok(match value {
+            Scalar::Text(text) if ty.base != oid::BPCHAR => {
+                let plain = if text.is_ascii() { format!("{column} = {literal} AND ") } else { String::new() };
+                format!("{plain}CAST(CONVERT({column} USING utf8mb4) AS BINARY) = X'{}'", hex(text.as_bytes()))
+            }
+            // Blanks at the end are no part of such a value on either side.
+            Scalar::Text(text) => format!("CAST(RTRIM(CONVERT({column} USING utf8mb4)) AS BINARY) = X'{}'", hex(text.as_bytes())),
+            Scalar::Float4(_) | Scalar::Float8(_) => return Err("a key of floating point numbers".into()),
+            _ => format!("{column} = {literal}"),
+        })
+    }
+
+    fn lock(&self, share: bool) -> Option<&'static str> {
+        Some(if share { " LOCK IN SHARE MODE" } else { " FOR UPDATE" })
+    }
+
+    fn by_chance(&self, share: f64) -> Option<String> {
+        Some(format!("RAND() < {share:e}"))
+    }
+
+    /// TRUNCATE there commits what the transaction has done, and cannot be rolled back.
+    fn truncate(&self, tables: &[String], restart_identity: bool, cascade: bool) -> Result<Vec<String>> {
+        if restart_identity || cascade {
+            return Err("TRUNCATE with RESTART IDENTITY or CASCADE".into());
+        }
+        Ok(tables.iter().map(|t| format!("DELETE FROM {t}")).collect())
     }
 
     fn decimal_limits(&self) -> (u32, u32) {

@@ -68,6 +68,46 @@ fn float(v: f64) -> String {
     }
 }
 
+/// A value as the input functions read it; `None` is NULL.
+///
+/// # Errors
+/// A value that has no text here.
+pub fn stored(value: &Scalar, ty: &PgType) -> Result<Option<String>> {
+    Ok(Some(match value {
+        Scalar::Null => return Ok(None),
+        Scalar::Bool(b) => (if *b { "t" } else { "f" }).into(),
+        Scalar::Int2(v) => v.to_string(),
+        Scalar::Int4(v) => v.to_string(),
+        Scalar::Int8(v) => v.to_string(),
+        Scalar::Float4(v) if v.is_finite() => format!("{v:e}"),
+        Scalar::Float4(v) => float(f64::from(*v)),
+        Scalar::Float8(v) => float(*v),
+        Scalar::Numeric(text) | Scalar::Text(text) => text.clone(),
+        Scalar::Bytes(b) => format!("\\x{}", b.iter().map(|b| format!("{b:02x}")).collect::<String>()),
+        Scalar::Uuid(u) => u.iter().map(|b| format!("{b:02x}")).collect(),
+        Scalar::Date(i32::MAX) | Scalar::Timestamp(i64::MAX) => "infinity".into(),
+        Scalar::Date(i32::MIN) | Scalar::Timestamp(i64::MIN) => "-infinity".into(),
+        Scalar::Date(d) => {
+            let (day, era) = with_era(i64::from(*d));
+            format!("{day}{era}")
+        }
+        Scalar::Time(us) => clock(*us),
+        Scalar::Timestamp(us) => {
+            let zone = if ty.base == oid::TIMESTAMPTZ { "+00" } else { "" };
+            let (day, era) = with_era(us.div_euclid(86_400_000_000));
+            format!("{day} {}{zone}{era}", clock(us.rem_euclid(86_400_000_000)))
+        }
+        Scalar::Interval { months, days, micros } => format!("{months} mons {days} days {micros} microseconds"),
+        Scalar::Array(_) => return Err("an array".into()),
+    }))
+}
+
+/// A day as text, and what follows it if it is before the year 1.
+fn with_era(day: i64) -> (String, &'static str) {
+    let (y, m, d) = civil(day);
+    if y < 1 { (format!("{:04}-{m:02}-{d:02}", 1 - y), " BC") } else { (format!("{y:04}-{m:02}-{d:02}"), "") }
+}
+
 fn in_c(term: &Term) -> String {
     if term.ty.is_collatable() { format!("({} COLLATE \"C\")", term.sql) } else { term.sql.clone() }
 }
@@ -110,6 +150,29 @@ impl Dialect for Postgres {
             _ => return Err("a constant of this type".into()),
         };
         Ok(format!("{}::{name}", quoted(&text)))
+    }
+
+    /// Without a type: the column's own input function reads it.
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        Ok(stored(value, ty)?.map_or_else(|| "NULL".into(), |text| quoted(&text)))
+    }
+
+    fn skip_conflicts(&self) -> Option<&'static str> {
+        Some(" ON CONFLICT DO NOTHING")
+    }
+
+    fn lock(&self, share: bool) -> Option<&'static str> {
+        Some(if share { " FOR SHARE" } else { " FOR UPDATE" })
+    }
+
+    fn by_chance(&self, share: f64) -> Option<String> {
+        Some(format!("pg_catalog.random() < {share:e}"))
+    }
+
+    fn truncate(&self, tables: &[String], restart_identity: bool, cascade: bool) -> Result<Vec<String>> {
+        let identity = if restart_identity { "RESTART" } else { "CONTINUE" };
+        let behaviour = if cascade { "CASCADE" } else { "RESTRICT" };
+        Ok(vec![format!("TRUNCATE {} {identity} IDENTITY {behaviour}", tables.join(", "))])
     }
 
     fn decimal_limits(&self) -> (u32, u32) {

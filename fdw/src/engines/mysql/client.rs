@@ -1,7 +1,8 @@
 //! The client: connections whose sessions are all alike, streamed results, KILL QUERY.
 
+use super::session::MySqlSession;
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, json_column};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -10,13 +11,13 @@ use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Endpoint, Isolation};
 use weir_plan::{Error, Kind, Result};
 
 /// What the dialect relies on.
 const SESSION: &[&str] = &[
     "SET NAMES utf8mb4",
-    "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION autocommit = 1",
     // Who reads slowly (a cursor) must not be cut off.
@@ -32,9 +33,9 @@ pub struct MySqlClient {
 }
 
 /// An open connection.
-pub struct Connection(Conn);
+pub struct Connection(pub Conn);
 
-fn options(endpoint: &Endpoint) -> Options<'_> {
+pub fn options(endpoint: &Endpoint) -> Options<'_> {
     Options { engine: &ENGINE, given: &endpoint.options }
 }
 
@@ -63,6 +64,8 @@ fn opts(endpoint: &Endpoint) -> Opts {
         .prefer_socket(false)
         .stmt_cache_size(0)
         .tcp_nodelay(true)
+        // As Postgres counts: a row that an UPDATE leaves as it was is an updated row.
+        .client_found_rows(true)
         .ssl_opts(ssl)
         .init(SESSION.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
         .into()
@@ -116,7 +119,16 @@ pub fn statement_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
             let (sqlstate, hint) = match s.code {
                 1146 => ("HV00R", Some("Check the options \"database\" and \"table_name\" of the foreign table, or import it again.")),
                 1054 => ("HV005", Some("The remote table has changed: import it again, or set the option \"column_name\".")),
-                1142 | 1143 | 1227 => ("42501", Some("The remote user lacks a privilege.")),
+                1142 | 1143 | 1227 | 1044 => ("42501", Some("The remote user lacks a privilege.")),
+                1062 | 1586 => ("23505", None),
+                1048 | 1364 => ("23502", None),
+                1451 | 1452 | 1216 | 1217 => ("23503", None),
+                3819 | 4025 => ("23514", None),
+                1406 => ("22001", None),
+                1264 | 1690 => ("22003", None),
+                1292 => ("22007", None),
+                1265 | 1366 => ("22000", None),
+                1290 | 1792 => ("25006", Some("The remote server takes no changes.")),
                 1317 | 1969 | 3024 => ("57014", None),
                 1205 => ("55P03", None),
                 1213 => ("40P01", None),
@@ -138,7 +150,7 @@ fn too_late(endpoint: &Endpoint) -> Error {
 }
 
 /// Waits for an answer as long as the server's options say.
-async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, mysql_async::Error>>) -> Result<T> {
+pub async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, mysql_async::Error>>) -> Result<T> {
     let answer = match limit {
         None => answer.await,
         Some(limit) => tokio::time::timeout(limit, answer).await.map_err(|_| too_late(endpoint))?,
@@ -184,6 +196,11 @@ impl Client for MySqlClient {
             ..Error::new(Kind::BadOption, format!("server \"{}\" has no database \"{schema}\"", endpoint.name))
         })
     }
+
+    async fn begin(&self, endpoint: &Endpoint, isolation: Isolation) -> Result<Box<dyn Session>> {
+        let lease = self.pool.lease(endpoint).await?;
+        Ok(Box::new(MySqlSession::begin(lease, isolation).await?))
+    }
 }
 
 /// Kills the statement of a connection unless told otherwise.
@@ -209,7 +226,7 @@ impl Drop for KillOnDrop {
     }
 }
 
-async fn kill(endpoint: &Endpoint, id: u32) {
+pub async fn kill(endpoint: &Endpoint, id: u32) {
     let killing = async {
         let mut conn = Conn::new(opts(endpoint)).await?;
         conn.query_drop(format!("KILL QUERY {id}")).await?;
@@ -243,7 +260,7 @@ async fn produce(mut lease: Lease<Connection>, sql: String, wanted: Wanted, send
     }
 }
 
-async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+pub async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
     let limit = options(endpoint).timeout("request_timeout_ms");
     let mut batches = match &wanted {
         Wanted::Columns(columns) => Batches::new(&endpoint.name, columns.clone())?,

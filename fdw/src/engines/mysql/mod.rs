@@ -6,6 +6,8 @@ mod catalog;
 pub mod client;
 #[cfg(feature = "clients")]
 mod decode;
+#[cfg(feature = "clients")]
+mod session;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::mysql::MySql;
@@ -18,7 +20,7 @@ pub static ENGINE: Engine = Engine {
     title: "MySQL and MariaDB",
     dialect: &MySql,
     format: "binary protocol",
-    can: Capabilities { push: true, write: false, cancel: true, count: true },
+    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: true, returning: false, cancel: true, count: true },
     schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),

@@ -1,7 +1,8 @@
 //! The client: connections whose sessions are all alike, streamed results, cancel requests.
 
+use super::session::PostgresSession;
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, json_column};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use futures::StreamExt;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::{CancelToken, Config, NoTls};
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Endpoint, Isolation};
 use weir_plan::{Error, Kind, Result};
 
 /// What the dialect relies on.
@@ -27,7 +28,7 @@ pub struct PostgresClient {
 
 /// An open connection, and the task that drives it.
 pub struct Connection {
-    client: tokio_postgres::Client,
+    pub client: tokio_postgres::Client,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -37,7 +38,7 @@ impl Drop for Connection {
     }
 }
 
-fn options(endpoint: &Endpoint) -> Options<'_> {
+pub fn options(endpoint: &Endpoint) -> Options<'_> {
     Options { engine: &ENGINE, given: &endpoint.options }
 }
 
@@ -163,7 +164,7 @@ fn statement_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
 }
 
 /// Waits for an answer as long as the server's options say.
-async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+pub async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
     let answer = match limit {
         None => answer.await,
         Some(limit) => tokio::time::timeout(limit, answer)
@@ -174,11 +175,11 @@ async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: impl F
 }
 
 /// Cancels the statement of a connection unless told otherwise.
-struct CancelOnDrop(Option<(CancelToken, String)>);
+struct CancelOnDrop(Option<(CancelToken, Endpoint)>);
 
 impl CancelOnDrop {
     fn new(lease: &Lease<Connection>) -> CancelOnDrop {
-        CancelOnDrop(Some((lease.connection.client.cancel_token(), lease.endpoint().name.clone())))
+        CancelOnDrop(Some((lease.connection.client.cancel_token(), lease.endpoint().clone())))
     }
 
     fn disarm(mut self) {
@@ -188,13 +189,14 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let (Some((token, name)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { cancel(&token, &name).await });
+        if let (Some((token, endpoint)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { cancel(&token, &endpoint).await });
         }
     }
 }
 
-async fn cancel(token: &CancelToken, server: &str) {
+pub async fn cancel(token: &CancelToken, endpoint: &Endpoint) {
+    let server = &endpoint.name;
     match tokio::time::timeout(SHORT, token.cancel_query(NoTls)).await {
         Ok(Ok(())) => {}
         Ok(Err(e)) => tracing::warn!("server \"{server}\": could not cancel a query: {e}"),
@@ -238,6 +240,11 @@ impl Client for PostgresClient {
             ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema \"{schema}\"", endpoint.name))
         })
     }
+
+    async fn begin(&self, endpoint: &Endpoint, isolation: Isolation) -> Result<Box<dyn Session>> {
+        let lease = self.pool.lease(endpoint).await?;
+        Ok(Box::new(PostgresSession::begin(lease, isolation).await?))
+    }
 }
 
 /// Runs a query and sends what it returns until nobody listens any more.
@@ -254,13 +261,13 @@ async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: 
         Some(Err(e)) => {
             let ended = e.kind == Kind::Query;
             let _ = sender.send(Err(e)).await;
-            if ended { lease.give_back() } else { cancel(&token, &endpoint.name).await }
+            if ended { lease.give_back() } else { cancel(&token, &endpoint).await }
         }
-        None => cancel(&token, &endpoint.name).await,
+        None => cancel(&token, &endpoint).await,
     }
 }
 
-async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+pub async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
     let limit = options(endpoint).timeout("request_timeout_ms");
     let (columns, sql) = match &wanted {
         Wanted::Columns(columns) => (columns.clone(), sql.to_owned()),

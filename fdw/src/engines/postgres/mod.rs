@@ -5,7 +5,11 @@ mod catalog;
 #[cfg(feature = "clients")]
 pub mod client;
 #[cfg(feature = "clients")]
+mod copy;
+#[cfg(feature = "clients")]
 mod decode;
+#[cfg(feature = "clients")]
+mod session;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::postgres::Postgres;
@@ -18,7 +22,7 @@ pub static ENGINE: Engine = Engine {
     title: "Postgres",
     dialect: &Postgres,
     format: "binary protocol",
-    can: Capabilities { push: true, write: false, cancel: true, count: true },
+    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: true, returning: true, cancel: true, count: true },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
