@@ -64,7 +64,7 @@ pub(super) enum Column {
 }
 
 #[derive(Clone, Copy)]
-enum TextKind {
+pub(super) enum TextKind {
     /// With at most so many characters.
     Varying(Option<usize>),
     /// Held without trailing blanks.
