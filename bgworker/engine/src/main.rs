@@ -7,7 +7,9 @@
 //!   or a commit.
 #![deny(unsafe_code)]
 
+mod constants;
 mod control;
+mod filters;
 mod mirror;
 mod output;
 mod physical;

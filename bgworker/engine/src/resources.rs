@@ -1,6 +1,8 @@
 //! What all queries share: memory, spill space, the query runtime, the queue, and the mirrors.
 
+use crate::constants::ForgetConstants;
 use crate::control::Wishes;
+use crate::filters::CarefulFilters;
 use crate::mirror::Mirrors;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
@@ -8,6 +10,7 @@ use crate::projections::FencedProjections;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::collections::HashMap;
@@ -195,8 +198,10 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / pool::SMALL_PART / 2);
     // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
     // turns sorts into top-k, stays.
-    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing).collect();
-    SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_physical_optimizer_rules(rules).build()
+    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing);
+    let rules = std::iter::once(Arc::new(ForgetConstants) as _).chain(rules).collect();
+    let logical = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).collect();
+    SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_optimizer_rules(logical).with_physical_optimizer_rules(rules).build()
 }
 
 #[cfg(test)]

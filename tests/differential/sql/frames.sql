@@ -75,3 +75,8 @@ SELECT id, dense_rank() OVER (ORDER BY 'x'::text DESC), row_number() OVER (ORDER
 SELECT id, rank() OVER (PARTITION BY t ORDER BY 1 + 1), count(*) OVER (ORDER BY 'a'::text, id ROWS 2 PRECEDING), sum(k) OVER (ORDER BY NULL::int GROUPS BETWEEN CURRENT ROW AND 1 FOLLOWING), sum(k) OVER (ORDER BY id DESC) FROM f;
 SELECT id, count(*) OVER (ORDER BY 7 RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING), percent_rank() OVER (ORDER BY 'x'::text), rank() OVER (ORDER BY id) FROM f;
 SELECT id, cume_dist() OVER (ORDER BY 'x'::text), row_number() OVER (PARTITION BY k ORDER BY id), last_value(k) OVER (ORDER BY 'x'::text, id) FROM none;
+-- Constants that become equal parts of one aggregate.
+SELECT id, sum(interval '01:30:00') OVER (PARTITION BY g ORDER BY id RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM (SELECT i AS id, i % 3 AS g FROM generate_series(1, 9) i) x;
+SELECT g, h, grouping(g, h), sum(interval '01:30:00'), avg(interval '-2 days'), count(*) FROM (SELECT i % 2 AS g, i % 3 AS h FROM generate_series(1, 9) i) x GROUP BY CUBE (g, h);
+SELECT count(*), sum(x.a) FROM generate_series(1, 0) x (a);
+SELECT y.b, x.a FROM generate_series(1, 0) x (a) RIGHT JOIN (VALUES (1), (2)) y (b) ON x.a = y.b;

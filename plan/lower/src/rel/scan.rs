@@ -9,7 +9,7 @@ use datafusion::common::{Column, Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr as DfExpr, LogicalPlan, LogicalPlanBuilder, Union, lit};
 use std::sync::Arc;
-use weir_plan::ir::{ColId, Expr, Named, Rel, Remote, Scan};
+use weir_plan::ir::{ColId, Expr, Named, Rel, Remote, Scalar, Scan};
 use weir_plan::types::{NumericForm, PgType, arrow_type, oid, scale_column};
 
 impl Lowerer<'_> {
@@ -105,7 +105,12 @@ impl Lowerer<'_> {
     }
 
     pub(super) fn values(&mut self, columns: &[(ColId, PgType)], rows: &[Vec<Expr>], domain: Option<&Domain>) -> Result<Node> {
-        if rows.iter().any(|r| r.len() != columns.len()) || rows.is_empty() {
+        if rows.is_empty() {
+            // A function that returns nothing.
+            let nulls = columns.iter().map(|(_, ty)| Expr::Const { value: Scalar::Null, ty: *ty }).collect();
+            return self.values(columns, &[nulls], domain)?.map_plan(|p| p.filter(lit(false)));
+        }
+        if rows.iter().any(|r| r.len() != columns.len()) {
             return Err(refused("VALUES with rows of different lengths"));
         }
         let one_row = rows.len() == 1;

@@ -12,12 +12,14 @@ use crate::func::time::interval::{lerp, span};
 use crate::func::time::kernel::{Interval, Span, binary, unary};
 use crate::udf;
 use crate::value::{Call, Value};
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int64Type, IntervalMonthDayNano, IntervalUnit, i256};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int64Type, IntervalMonthDayNano, IntervalUnit, Schema, i256};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
-use datafusion::logical_expr::{AggregateUDF, Expr, cast};
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::{AggregateUDF, ColumnarValue, Expr, cast};
+use datafusion::physical_expr::create_physical_expr;
 use std::sync::Arc;
 use weir_plan::ir::Collation;
 use weir_plan::types::PgType;
@@ -84,6 +86,22 @@ pub(super) fn max(args: &AggArgs<'_>) -> Result<AggLowered> {
     extreme(args, max_udaf)
 }
 
+/// A constant as a literal. Parts of an aggregate that come to be the same only while DataFusion simplifies them become one, which
+/// neither a window nor grouping sets survive.
+fn computed(field: Expr) -> Result<Expr> {
+    let Expr::ScalarFunction(call) = &field else { return Ok(field) };
+    if !call.args.iter().all(|a| matches!(a, Expr::Literal(..))) {
+        return Ok(field);
+    }
+    let props = ExecutionProps::new();
+    let physical = create_physical_expr(&field, &DFSchema::empty(), &props)?;
+    let one = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &RecordBatchOptions::new().with_row_count(Some(1)))?;
+    match physical.evaluate(&one)? {
+        ColumnarValue::Scalar(value) => Ok(Expr::Literal(value, None)),
+        ColumnarValue::Array(values) => Ok(Expr::Literal(ScalarValue::try_from_array(&values, 0)?, None)),
+    }
+}
+
 /// The sums of months, days and microseconds, and of their absolute values: while those fit, no order of adding overflows.
 fn totals(args: &AggArgs<'_>) -> Result<Vec<AggPart>> {
     let value = arg(args)?;
@@ -103,7 +121,7 @@ fn totals(args: &AggArgs<'_>) -> Result<Vec<AggPart>> {
                 Ok(if absolute { v.checked_abs().ok_or_else(|| refused("an interval at the end of the range"))? } else { v })
             });
             let field = udf::call("pg_interval_field", format!("{name} {absolute}"), DataType::Int64, vec![value.expr.clone()], kernel);
-            parts.push(part(sum_udaf(&TOTAL), field, false));
+            parts.push(part(sum_udaf(&TOTAL), computed(field)?, false));
         }
     }
     Ok(parts)
