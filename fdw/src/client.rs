@@ -7,6 +7,7 @@
 
 mod build;
 mod conform;
+pub mod http;
 mod pool;
 mod session;
 
@@ -76,6 +77,7 @@ pub trait Client: Send + Sync {
 /// The clients of all engines, with their connections. One for each process.
 #[derive(Default)]
 pub struct Clients {
+    clickhouse: Arc<crate::engines::clickhouse::client::ClickHouseClient>,
     mysql: Arc<crate::engines::mysql::client::MySqlClient>,
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
 }
@@ -87,6 +89,7 @@ impl Clients {
     /// An engine that this build does not have.
     pub fn of(&self, engine: &str) -> Result<Arc<dyn Client>> {
         match engine {
+            "clickhouse" => Ok(Arc::clone(&self.clickhouse) as Arc<dyn Client>),
             "mysql" => Ok(Arc::clone(&self.mysql) as Arc<dyn Client>),
             "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),

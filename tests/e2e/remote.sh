@@ -8,6 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/pg.sh
 # shellcheck source=tests/e2e/mariadb.sh
 . tests/e2e/mariadb.sh
+# shellcheck source=tests/e2e/clickhouse.sh
+. tests/e2e/clickhouse.sh
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
@@ -42,16 +44,18 @@ cleanup() {
     pg_stop $cluster
     counterpart pg_stop counterpart
     mariadb_stop
+    clickhouse_stop
+    http_stranger_stop
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-same_answers() { # label, schema, file with one query a line
-    local label=$1 schema=$2 sql local_rows taken scanned explained wholly=0 total=0 fallbacks=0
+same_answers() { # label, schema, file with one query a line, schema of the same tables here
+    local label=$1 schema=$2 here=${4:-local} sql local_rows taken scanned explained wholly=0 total=0 fallbacks=0
     while IFS= read -r sql; do
         [ -n "$sql" ] || continue
         total=$((total + 1))
-        local_rows=$(answer local off "$sql")
+        local_rows=$(answer "$here" off "$sql")
         taken=$(answer "$schema" force "$sql")
         scanned=$(answer "$schema" off "$sql")
         if [ "$local_rows" != "$taken" ]; then
@@ -150,8 +154,9 @@ test_postgres() {
 }
 
 # SQL that is sent as it is.
-as_it_is() { # label, server
-    expect "$1: weir.execute" '^2$' "$(failing "SELECT weir.execute('$2', 'CREATE TABLE shop.made (a int, b varchar(5))'); SELECT weir.execute('$2', 'INSERT INTO shop.made VALUES (1, ''x''), (2, NULL)')" | tail -n 1)"
+as_it_is() { # label, server, statement that makes a table
+    local made=${3:-CREATE TABLE shop.made (a int, b varchar(5))}
+    expect "$1: weir.execute" '^2$' "$(failing "SELECT weir.execute('$2', '$made'); SELECT weir.execute('$2', 'INSERT INTO shop.made VALUES (1, ''x''), (2, NULL)')" | tail -n 1)"
     expect "$1: weir.query" '^\{"a": 1, "b": "x"\}\|\{"a": 2, "b": null\}$' "$(failing "SELECT string_agg(q::text, '|' ORDER BY q ->> 'a') FROM weir.query('$2', 'SELECT a, b FROM shop.made') q")"
     expect "$1: weir.query of nonsense" 'ERROR:  [0-9A-Z]*: server "'"$2" "$(failing "SELECT * FROM weir.query('$2', 'SELEKT')")"
 }
@@ -230,6 +235,6 @@ query "SELECT weir.sync()" >/dev/null
 "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
 
 engines=("$@")
-if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres); fi
+if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse); fi
 for engine in "${engines[@]}"; do "test_$engine"; done
 echo "remote test done"

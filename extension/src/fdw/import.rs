@@ -6,6 +6,7 @@ use crate::error;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::CString;
+use weir_fdw::descriptor::Engine;
 use weir_plan::ir::ServerRef;
 use weir_plan::protocol::{CatalogTable, FromEngine, ToEngine};
 use weir_plan::{Error, Result};
@@ -39,7 +40,6 @@ unsafe fn commands(stmt: *mut pg_sys::ImportForeignSchemaStmt, server: pg_sys::O
     // SAFETY: the current user imports.
     let remote = endpoint(ServerRef { server: server.to_u32(), user: 0 }, unsafe { pg_sys::GetUserId() })?;
     let engine = weir_fdw::registry::by_name(&remote.engine).ok_or_else(|| Error::internal("an unknown engine"))?;
-    let schema_option = engine.schema_option;
     let mut client = Client::take().inspect_err(|_| crate::worker::ensure_started())?;
     let tables = match client.ask(&ToEngine::RemoteCatalog { remote: Box::new(remote), schema: schema.clone() })? {
         FromEngine::Catalog(tables) => tables,
@@ -56,7 +56,7 @@ unsafe fn commands(stmt: *mut pg_sys::ImportForeignSchemaStmt, server: pg_sys::O
     {
         pgrx::notice!("server \"{server_name}\" has no table \"{missing}\" in \"{schema}\"");
     }
-    Ok(tables.iter().filter(|t| wanted(t)).filter_map(|t| command(t, schema_option, &schema, &local, &server_name)).collect())
+    Ok(tables.iter().filter(|t| wanted(t)).filter_map(|t| command(t, engine, &schema, &local, &server_name)).collect())
 }
 
 fn ident(name: &str) -> String {
@@ -69,7 +69,7 @@ fn literal(text: &str) -> String {
 }
 
 /// The statement for one table; `None` if nothing of it can be imported.
-fn command(table: &CatalogTable, schema_option: &str, schema: &str, local: &str, server: &str) -> Option<String> {
+fn command(table: &CatalogTable, engine: &Engine, schema: &str, local: &str, server: &str) -> Option<String> {
     let mut columns = Vec::new();
     for c in &table.columns {
         let Some(ty) = &c.pg_type else {
@@ -83,6 +83,9 @@ fn command(table: &CatalogTable, schema_option: &str, schema: &str, local: &str,
         if table.key.contains(&c.name) {
             options.push("key 'true'".to_owned());
         }
+        if engine.dialect.keeps_type(&c.remote_type) {
+            options.push(format!("remote_type {}", literal(&c.remote_type)));
+        }
         let options = if options.is_empty() { String::new() } else { format!(" OPTIONS ({})", options.join(", ")) };
         columns.push(format!("{} {ty}{options}{}", ident(&c.name), if c.not_null { " NOT NULL" } else { "" }));
     }
@@ -91,7 +94,7 @@ fn command(table: &CatalogTable, schema_option: &str, schema: &str, local: &str,
         return None;
     }
     // The option that names the schema is called as the engine calls it.
-    let mut options = vec![format!("{schema_option} {}", literal(schema)), format!("table_name {}", literal(&table.name))];
+    let mut options = vec![format!("{} {}", engine.schema_option, literal(schema)), format!("table_name {}", literal(&table.name))];
     if let Some(rows) = table.rows {
         options.push(format!("rows '{rows}'"));
     }

@@ -3,6 +3,8 @@
 //! Invariant: a spelling answers exactly as Postgres does for every value that the types can hold, or it is refused with a reason.
 //! What has the same meaning everywhere (AND, CASE, IS NULL) is written by `sql`, not here.
 
+pub mod clickhouse;
+mod float;
 pub mod mysql;
 pub mod postgres;
 
@@ -36,6 +38,12 @@ pub struct Term {
 }
 
 impl Term {
+    /// A column of a remote table, with what its declared type says of its values.
+    pub fn column(sql: String, ty: PgType) -> Term {
+        let digits = ty.numeric_precision_scale().and_then(|(p, s)| Some((u32::try_from(p).ok()?, u32::try_from(s).ok()?)));
+        Term { sql, ty, form: Form::Column, digits, chars: ty.char_length() }
+    }
+
     pub fn computed(sql: String, ty: PgType) -> Term {
         Term { sql, ty, form: Form::Computed, digits: None, chars: ty.char_length() }
     }
@@ -63,6 +71,21 @@ pub trait Dialect: Sync {
     /// The name of the remote table of a foreign table.
     fn table(&self, server: &Options, table: &[(String, String)], local_schema: &str, local_name: &str) -> Result<String>;
 
+    /// A column of a remote table, by its name and its foreign table's options for it.
+    fn column(&self, sql: String, ty: PgType, _options: &[(String, String)]) -> Term {
+        Term::column(sql, ty)
+    }
+
+    /// Whether an imported column of this remote type is to have the option `remote_type`, for [`Dialect::column`].
+    fn keeps_type(&self, _remote_type: &str) -> bool {
+        false
+    }
+
+    /// The expression as it is returned.
+    fn output(&self, term: &Term) -> String {
+        term.sql.clone()
+    }
+
     /// A literal of this type.
     ///
     /// # Errors
@@ -75,6 +98,51 @@ pub trait Dialect: Sync {
     /// It is Postgres: numerics have the same scales there, and FULL JOIN is joined.
     fn native(&self) -> bool {
         false
+    }
+
+    /// The operands of arithmetic whose result has so many digits, in forms for which the engine computes it exactly.
+    fn operands(&self, left: &Term, right: &Term, _digits: (u32, u32)) -> Result<(String, String)> {
+        Ok((left.sql.clone(), right.sql.clone()))
+    }
+
+    fn negated(&self, term: &Term) -> Result<String> {
+        Ok(format!("(-{})", term.sql))
+    }
+
+    /// A join may stand in parentheses, as a side of another.
+    fn nests_joins(&self) -> bool {
+        true
+    }
+
+    /// Whether it has outer joins with conditions like this: with or without an equality between columns of both sides.
+    fn outer_join(&self, _has_equality: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// A correlated scalar subquery is an outer join there: NULL where it finds no row, and no error where it finds several.
+    fn scalar_by_join(&self) -> bool {
+        false
+    }
+
+    /// `left = ANY (items)` if `any`, else `left <> ALL (items)`.
+    fn in_list(&self, any: bool, class: Class, left: &Term, items: &[Term]) -> Result<String> {
+        let items = items.iter().map(|item| self.comparable(class, item)).collect::<Result<Vec<_>>>()?;
+        Ok(format!("({} {}IN ({}))", self.comparable(class, left)?, if any { "" } else { "NOT " }, items.join(", ")))
+    }
+
+    /// `left = ANY (subquery)` if `any`, else `left <> ALL (subquery)`, over rows if there are several; both sides are comparable.
+    /// `render` gives the subquery with a select list.
+    fn in_subquery(
+        &self,
+        any: bool,
+        _classes: &[Class],
+        left: &[String],
+        _correlated: bool,
+        list: &[String],
+        render: &dyn Fn(&[String]) -> Result<String>,
+    ) -> Result<String> {
+        let left = if let [one] = left { one.clone() } else { format!("({})", left.join(", ")) };
+        Ok(format!("({left} {}IN ({}))", if any { "" } else { "NOT " }, render(list)?))
     }
 
     /// A call of this very function, where that can be said; `None` leaves it to the meaning.

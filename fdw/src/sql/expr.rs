@@ -2,8 +2,8 @@
 
 use super::{Builder, Select};
 use crate::dialect::{Dialect, Form, Result, Term};
-use crate::meaning::{self, Arith, Class, Cmp, Meaning};
-use weir_plan::ir::{BoolTest, Collation, Expr, Rel, Scalar, SubqueryComparison};
+use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
+use weir_plan::ir::{BoolTest, ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::{PgType, oid};
 
 /// A statement longer than this is not sent.
@@ -117,16 +117,11 @@ impl Builder<'_> {
             Expr::InList { func, any, left, list, collation } => {
                 let class = membership(*func, *any, *collation)?;
                 let left = self.expr(select, left)?;
-                let mut items = Vec::new();
-                for item in list {
-                    let item = self.expr(select, item)?;
-                    items.push(dialect.comparable(class, &item)?);
-                }
+                let items = list.iter().map(|item| self.expr(select, item)).collect::<Result<Vec<_>>>()?;
                 if items.is_empty() {
                     return Err("an empty list".into());
                 }
-                let not = if *any { "" } else { "NOT " };
-                bool_term(format!("({} {not}IN ({}))", dialect.comparable(class, &left)?, items.join(", ")))
+                bool_term(dialect.in_list(*any, class, &left, &items)?)
             }
             Expr::Relabel { arg, ty } => {
                 let term = self.expr(select, arg)?;
@@ -149,6 +144,9 @@ impl Builder<'_> {
                 let term = inner.get(*column).cloned().ok_or("a column that is lost")?;
                 if inner.distinct && inner.columns.len() > 1 {
                     return Err("DISTINCT in a subquery".into());
+                }
+                if inner.correlated && dialect.scalar_by_join() && !is_null_of_nothing(rel, *column) {
+                    return Err("a correlated subquery that need not have just one row, or is not NULL of nothing".into());
                 }
                 let sql = format!("({})", self.render(&inner, std::slice::from_ref(&term.sql))?);
                 Term { sql, ty: *ty, form: Form::Computed, digits: term.digits, chars: term.chars }
@@ -190,7 +188,8 @@ impl Builder<'_> {
             }
             (Meaning::NumericArith(op), [l, r]) => numeric(dialect, op, l, r, ty),
             (Meaning::NumericNegate, [a]) => {
-                Ok(Term::computed(format!("(-{})", a.sql), ty).with_digits(Some(a.digits.ok_or("a numeric without a declared scale")?)))
+                let digits = a.digits.ok_or("a numeric without a declared scale")?;
+                Ok(Term::computed(dialect.negated(a)?, ty).with_digits(Some(digits)))
             }
             (Meaning::Compare(..) | Meaning::NumericArith(_) | Meaning::NumericNegate, _) => Err("an operator with other than its operands".into()),
             (other, terms) => dialect.call(other, terms, ty),
@@ -217,20 +216,47 @@ impl Builder<'_> {
         if inner.distinct || inner.limit.is_some() || inner.offset.is_some() {
             inner = self.wrap(inner)?;
         }
-        let (mut left, mut list) = (Vec::new(), Vec::new());
+        let (mut left, mut list, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         for c in comparisons {
             let class = membership(c.func, any, c.collation)?;
             let l = self.expr(select, &c.left)?;
             left.push(dialect.comparable(class, &l)?);
             let term = inner.get(c.column).ok_or("a column that is lost")?;
             list.push(dialect.comparable(class, term)?);
+            classes.push(class);
         }
         if comparisons.len() != 1 && !any {
             return Err("ALL over rows".into());
         }
-        let sql = self.render(&inner, &list)?;
-        let left = if left.len() == 1 { left.remove(0) } else { format!("({})", left.join(", ")) };
-        Ok(Term::computed(format!("({left} {}IN ({sql}))", if any { "" } else { "NOT " }), PgType::BOOL))
+        let sql = dialect.in_subquery(any, &classes, &left, inner.correlated, &list, &|list| self.render(&inner, list))?;
+        Ok(Term::computed(sql, PgType::BOOL))
+    }
+}
+
+/// Whether a subquery has one row whatever it finds, in which this column is NULL if it finds nothing: aggregates, and what is NULL of NULL.
+fn is_null_of_nothing(rel: &Rel, column: ColId) -> bool {
+    match rel {
+        Rel::Project { input, exprs } => exprs.iter().find(|e| e.id == column).is_some_and(|e| strict_over(&e.expr, input)),
+        Rel::Aggregate(a) if a.groups.is_empty() && a.grouping_sets.is_none() => a.calls.iter().any(|call| {
+            let of = meaning::aggregate(call.expr.func);
+            call.id == column && of.is_some_and(|m| !matches!(m, AggMeaning::Count | AggMeaning::CountStar))
+        }),
+        _ => false,
+    }
+}
+
+/// A column that is NULL of nothing, through functions that are NULL of NULL.
+fn strict_over(e: &Expr, input: &Rel) -> bool {
+    match e {
+        Expr::Column { id, .. } => is_null_of_nothing(input, *id),
+        Expr::Relabel { arg, .. } => strict_over(arg, input),
+        // All functions with a meaning are strict.
+        Expr::Call { func, args, .. } => {
+            meaning::scalar(*func).is_some()
+                && args.iter().all(|a| matches!(a, Expr::Const { .. } | Expr::Param { .. }) || strict_over(a, input))
+                && args.iter().any(|a| strict_over(a, input))
+        }
+        _ => false,
     }
 }
 
@@ -269,7 +295,8 @@ fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType) -> 
     if digits.0 > precision || digits.1 > scale {
         return Err("arithmetic of more digits than its decimals have".into());
     }
-    Ok(Term::computed(format!("({} {sign} {})", l.sql, r.sql), ty).with_digits(Some(digits)))
+    let (l, r) = dialect.operands(l, r, digits)?;
+    Ok(Term::computed(format!("({l} {sign} {r})"), ty).with_digits(Some(digits)))
 }
 
 /// The value of CASE or COALESCE: numerics of different scales would get one there.

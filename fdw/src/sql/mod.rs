@@ -100,7 +100,7 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
             return Err("a result of an unknown type".into());
         }
         columns.push(RemoteColumn { id: *id, ty: term.ty, name: plain_name(&term.sql) });
-        list.push(term.sql.clone());
+        list.push(dialect.output(term));
     }
     if list.is_empty() {
         list.push("1".into());
@@ -150,9 +150,7 @@ impl Builder<'_> {
         for c in &scan.columns {
             let (local, own) = table.columns.get(&c.attnum).ok_or("a column that is gone")?;
             let remote = own.iter().find(|(o, _)| o == "column_name").map_or(local.as_str(), |(_, v)| v);
-            let digits = c.ty.numeric_precision_scale().and_then(|(p, s)| Some((u32::try_from(p).ok()?, u32::try_from(s).ok()?)));
-            let sql = format!("{alias}.{}", dialect.ident(remote)?);
-            columns.push((c.id, Term { sql, ty: c.ty, form: Form::Column, digits, chars: c.ty.char_length() }));
+            columns.push((c.id, dialect.column(format!("{alias}.{}", dialect.ident(remote)?), c.ty, own)));
         }
         Ok(Select { from: format!("{name} AS {alias}"), columns, ..Select::default() })
     }

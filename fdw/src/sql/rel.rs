@@ -2,9 +2,10 @@
 
 use super::{Builder, Select};
 use crate::dialect::{Form, Result, Term};
-use crate::meaning::{self, AggMeaning};
-use weir_plan::ir::{AggCall, Aggregate, Expr, Join, JoinKind, Rel, Scalar, SortKey};
+use crate::meaning::{self, AggMeaning, Cmp, Meaning};
+use weir_plan::ir::{AggCall, Aggregate, ColId, Expr, Join, JoinKind, Rel, Scalar, SortKey};
 use weir_plan::types::oid;
+use weir_plan::walk::{each_part_mut, output_columns};
 
 impl Builder<'_> {
     pub(super) fn rel(&mut self, rel: &Rel) -> Result<Select> {
@@ -93,7 +94,11 @@ impl Builder<'_> {
             JoinKind::Semi | JoinKind::Anti => return self.semi(join),
         };
         let left = self.side(&join.left, left_nullable)?;
-        let right = self.side(&join.right, right_nullable)?;
+        let mut right = self.side(&join.right, right_nullable)?;
+        if right.from.contains(" JOIN ") && !self.dialect()?.nests_joins() {
+            right = self.wrap(right)?;
+        }
+        let nests = self.dialect()?.nests_joins();
         let mut both =
             Select { columns: [left.columns.clone(), right.columns.clone()].concat(), correlated: left.correlated || right.correlated, ..Select::default() };
         let mut on = Vec::new();
@@ -107,6 +112,9 @@ impl Builder<'_> {
         };
         if let Some(condition) = &join.on {
             on.push(self.expr(&mut both, condition)?.sql);
+        }
+        if join.kind != JoinKind::Inner {
+            self.dialect()?.outer_join(has_equality(join))?;
         }
         // A nullable side's own filter belongs to the join's condition.
         for (side, nullable) in [(&left, left_nullable), (&right, right_nullable)] {
@@ -123,8 +131,8 @@ impl Builder<'_> {
             on.push("(1 = 1)".into());
         }
         let condition = if on.is_empty() { String::new() } else { format!(" ON {}", on.join(" AND ")) };
-        let right_from = if right.from.contains(" JOIN ") { format!("({})", right.from) } else { right.from };
-        let left_from = if left_nullable && left.from.contains(" JOIN ") { format!("({})", left.from) } else { left.from };
+        let right_from = if nests && right.from.contains(" JOIN ") { format!("({})", right.from) } else { right.from };
+        let left_from = if nests && left_nullable && left.from.contains(" JOIN ") { format!("({})", left.from) } else { left.from };
         both.from = format!("{left_from} {word} {right_from}{condition}");
         Ok(both)
     }
@@ -224,6 +232,37 @@ impl Builder<'_> {
         select.order = order;
         Ok(select)
     }
+}
+
+/// Whether a join's condition has an equality between an expression of its left side and one of its right side.
+fn has_equality(join: &Join) -> bool {
+    let side = |e: &Expr| {
+        let (mut used, mut left, mut right) = (Vec::new(), Vec::new(), Vec::new());
+        columns_of(&mut e.clone(), &mut used);
+        output_columns(&join.left, &mut left);
+        output_columns(&join.right, &mut right);
+        let all = |of: &[ColId]| !used.is_empty() && used.iter().all(|c| of.contains(c));
+        (all(&left), all(&right))
+    };
+    let equality = |e: &Expr| match e {
+        Expr::Call { func, args, .. } if matches!(meaning::scalar(*func), Some(Meaning::Compare(Cmp::Eq, _))) => match args.as_slice() {
+            [a, b] => matches!((side(a), side(b)), ((true, _), (_, true)) | ((_, true), (true, _))),
+            _ => false,
+        },
+        _ => false,
+    };
+    match &join.on {
+        Some(Expr::And(conjuncts)) => conjuncts.iter().any(equality),
+        Some(e) => equality(e),
+        None => false,
+    }
+}
+
+fn columns_of(e: &mut Expr, out: &mut Vec<ColId>) {
+    if let Expr::Column { id, .. } = e {
+        out.push(*id);
+    }
+    each_part_mut(e, &mut |p| columns_of(p, out));
 }
 
 /// A constant LIMIT or OFFSET.

@@ -1,0 +1,201 @@
+//! A result's bytes as they arrive: record batches out of them, and the exception that may stand in their midst.
+//!
+//! A server that fails after it began to answer writes, where the next bytes of the result would be, `\r\n__exception__\r\n`, the tag that it
+//! announced in a header, the message, and breaks off. A server without such tags writes the bare message.
+//!
+//! Invariants:
+//! - No byte that may belong to an exception is taken for data: the last bytes are held back until it is known what follows them.
+//! - A result that does not end with the end-of-stream mark is an error, wherever it was cut off.
+
+use super::error;
+use crate::client::http::not_understood;
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use weir_plan::protocol::Endpoint;
+use weir_plan::{Error, Result};
+
+/// An exception's message is at most 16 KiB long, and stands at the end.
+const EXCEPTION_BYTES: usize = 20 << 10;
+/// One record batch may not be larger: a block of the server's is, but for absurd rows, far smaller.
+const BATCH_BYTES: usize = 512 << 20;
+const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
+/// Finds the exception in a body that arrives in pieces.
+pub struct Watch {
+    marker: Option<Vec<u8>>,
+    /// Bytes not yet passed on.
+    held: Vec<u8>,
+    /// What was passed on last, for the exception of a server without tags.
+    tail: Vec<u8>,
+    exception: Option<Vec<u8>>,
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|w| w == needle)
+}
+
+impl Watch {
+    pub fn new(tag: Option<&str>) -> Watch {
+        let marker = tag.filter(|t| !t.is_empty()).map(|t| format!("__exception__\r\n{t}").into_bytes());
+        Watch { marker, held: Vec::new(), tail: Vec::new(), exception: None }
+    }
+
+    /// Takes what arrived; what of it (and of before) is surely data.
+    pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+        if let Some(exception) = &mut self.exception {
+            let room = EXCEPTION_BYTES.saturating_sub(exception.len()).min(chunk.len());
+            exception.extend_from_slice(chunk.get(..room).unwrap_or_default());
+            return Vec::new();
+        }
+        let mut bytes = std::mem::take(&mut self.held);
+        let before = bytes.len();
+        bytes.extend_from_slice(chunk);
+        if let Some(marker) = &self.marker {
+            // It begins with what was held back, or within the last bytes: after it, only the message comes.
+            let first = bytes.get(..(before + marker.len()).min(bytes.len())).unwrap_or_default();
+            let start = bytes.len().saturating_sub(EXCEPTION_BYTES);
+            let last = bytes.get(start..).unwrap_or_default();
+            if let Some(at) = find(first, marker).or_else(|| find(last, marker).map(|at| at + start)) {
+                self.exception = Some(bytes.split_off(at));
+            } else {
+                self.held = bytes.split_off(bytes.len().saturating_sub(marker.len()));
+            }
+        }
+        self.remember(&bytes);
+        bytes
+    }
+
+    /// The rest, when nothing more comes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let bytes = std::mem::take(&mut self.held);
+        self.remember(&bytes);
+        bytes
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(EXCEPTION_BYTES)..).unwrap_or_default());
+        let surplus = self.tail.len().saturating_sub(EXCEPTION_BYTES);
+        self.tail.drain(..surplus);
+    }
+
+    /// An exception has begun.
+    pub fn has_exception(&self) -> bool {
+        self.exception.is_some()
+    }
+
+    /// The exception of a body that has ended, or has broken off.
+    pub fn exception(&self, endpoint: &Endpoint) -> Option<Error> {
+        match &self.exception {
+            Some(text) => Some(
+                error::of_text(endpoint, &String::from_utf8_lossy(text))
+                    .unwrap_or_else(|| not_understood(endpoint, "It broke off with an exception without a message.")),
+            ),
+            None => {
+                let at = self.tail.windows(6).rposition(|w| w == b"Code: ")?;
+                let text = String::from_utf8_lossy(self.tail.get(at..)?).into_owned();
+                if text.contains("DB::Exception") { error::of_text(endpoint, &text) } else { None }
+            }
+        }
+    }
+}
+
+/// Record batches out of the bytes of an Arrow stream.
+pub struct Decoder {
+    inner: StreamDecoder,
+    /// Bytes since the last batch.
+    waiting: usize,
+    end: Vec<u8>,
+}
+
+impl Decoder {
+    pub fn new() -> Decoder {
+        Decoder { inner: StreamDecoder::new(), waiting: 0, end: Vec::new() }
+    }
+
+    /// Takes bytes; gives the batches that are complete.
+    pub fn push(&mut self, endpoint: &Endpoint, bytes: Vec<u8>) -> Result<Vec<RecordBatch>> {
+        self.waiting += bytes.len();
+        self.end.extend_from_slice(bytes.get(bytes.len().saturating_sub(END_OF_STREAM.len())..).unwrap_or_default());
+        let surplus = self.end.len().saturating_sub(END_OF_STREAM.len());
+        self.end.drain(..surplus);
+        let mut buffer = Buffer::from_vec(bytes);
+        let mut batches = Vec::new();
+        while !buffer.is_empty() {
+            match self.inner.decode(&mut buffer) {
+                Ok(Some(batch)) => {
+                    self.waiting = buffer.len();
+                    batches.push(batch);
+                }
+                Ok(None) => {}
+                Err(e) => return Err(not_understood(endpoint, format!("The result is no Arrow stream: {e}"))),
+            }
+        }
+        if self.waiting > BATCH_BYTES {
+            return Err(not_understood(endpoint, format!("A single batch of the result is larger than {BATCH_BYTES} bytes.")));
+        }
+        Ok(batches)
+    }
+
+    /// # Errors
+    /// The stream has not come to its end.
+    pub fn finish(&mut self, endpoint: &Endpoint) -> Result<()> {
+        match self.inner.finish() {
+            Ok(()) if self.end == END_OF_STREAM => Ok(()),
+            _ => Err(not_understood(endpoint, "The result ended too early.")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plan::ir::ServerRef;
+
+    fn endpoint() -> Endpoint {
+        Endpoint { server: ServerRef { server: 1, user: 1 }, name: "ch".into(), engine: "clickhouse".into(), options: Vec::new(), trusted: false }
+    }
+
+    #[test]
+    fn an_exception_is_found_however_it_is_cut() {
+        let text = b"data data\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 395. DB::Exception: no. (X) (version 1)\n9 abcdefghijklmnop\r\n__exception__\r\n";
+        for cut in 1..text.len() {
+            let mut watch = Watch::new(Some("abcdefghijklmnop"));
+            let mut data = watch.push(&text[..cut]);
+            data.extend(watch.push(&text[cut..]));
+            data.extend(watch.rest());
+            assert_eq!(data, b"data data\r\n", "cut at {cut}");
+            let e = watch.exception(&endpoint()).expect("an exception");
+            assert!(e.message.contains("no. (X)"), "{e:?}");
+        }
+    }
+
+    #[test]
+    fn data_pass_whole() {
+        let mut watch = Watch::new(Some("abcdefghijklmnop"));
+        let text: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
+        let mut data = Vec::new();
+        for chunk in text.chunks(777) {
+            data.extend(watch.push(chunk));
+        }
+        data.extend(watch.rest());
+        assert_eq!(data, text);
+        assert!(watch.exception(&endpoint()).is_none());
+    }
+
+    #[test]
+    fn a_bare_exception_at_the_end_is_found() {
+        let mut watch = Watch::new(None);
+        watch.push(b"1234Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)");
+        assert_eq!(watch.exception(&endpoint()).map(|e| e.sqlstate), Some("53200".into()));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_off_is_no_result() {
+        assert!(Decoder::new().finish(&endpoint()).is_err());
+        let mut decoder = Decoder::new();
+        assert!(
+            decoder.push(&endpoint(), b"<html>not an arrow stream at all, but long enough</html>".to_vec()).is_err() || decoder.finish(&endpoint()).is_err()
+        );
+    }
+}

@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# A private ClickHouse, and what is tested with it. Sourced by tests/e2e/remote.sh: test_clickhouse, clickhouse_stop.
+#
+# Invariant: as in scripts/pg.sh, nothing here touches a server that it did not create.
+
+ch_home=${WEIR_CLICKHOUSE:-$HOME/.cache/pg_weir/clickhouse}
+ch_dir=$WEIR_WORK/clickhouse
+ch_port=$((WEIR_PORT + 3))
+ch_version=26.7.3-stable.1
+ch_digest=36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8d15bf5
+
+# The server's library, from the npm package of chDB.
+clickhouse_install() {
+    local library=$ch_home/libchdb.so work
+    if [ -f "$library" ]; then return 0; fi
+    [ "$(uname -m)" = x86_64 ] && command -v npm >/dev/null && command -v python3 >/dev/null || return 1
+    mkdir -p "$ch_home"
+    work=$(mktemp -d "$ch_home/fetch.XXXXXX")
+    (cd "$work" && npm pack --silent "@chdb/lib-linux-x64-gnu@$ch_version" >/dev/null && tar xzf ./*.tgz package/libchdb.so) &&
+        echo "$ch_digest  $work/package/libchdb.so" | sha256sum --check --status && mv -f "$work/package/libchdb.so" "$library"
+    rm -rf "$work"
+    [ -f "$library" ]
+}
+
+clickhouse_start() {
+    clickhouse_stop
+    rm -rf "$ch_dir"
+    mkdir -p "$ch_dir"
+    python3 tests/e2e/clickhouse_server.py "$ch_home/libchdb.so" "$ch_port" "$ch_dir" >"$ch_dir/log" 2>&1 &
+    echo $! >"$ch_dir/pid"
+    for _ in $(seq 100); do
+        if [ "$(clickhouse_sql "SELECT 1" 2>/dev/null)" = 1 ]; then return 0; fi
+        sleep 0.2
+    done
+    tail -n 20 "$ch_dir/log" >&2
+    return 1
+}
+
+clickhouse_stop() {
+    local pid
+    pid=$(cat "$ch_dir/pid" 2>/dev/null || true)
+    [ -n "$pid" ] || return 0
+    rm -f "$ch_dir/pid"
+    kill "$pid" 2>/dev/null || return 0
+    for _ in $(seq 50); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -9 "$pid" 2>/dev/null || true
+}
+
+# clickhouse_sql SQL: as the user default; rows separated by tabs. SQL "-": standard input, statement by statement of one line.
+clickhouse_sql() {
+    local line
+    if [ "$1" != - ]; then
+        curl -sS --fail-with-body "http://127.0.0.1:$ch_port/?session_timezone=UTC" --data-binary "$1"
+        return
+    fi
+    while IFS= read -r line; do
+        [ -n "$line" ] || continue
+        curl -sS --fail-with-body "http://127.0.0.1:$ch_port/?session_timezone=UTC" --data-binary "$line" || return 1
+    done
+}
+
+# The rows of data.sql within what a Date32 can hold; the local tables get the same ones.
+clickhouse_dates() { sed -e "s/'0001-01-01'/'1900-01-01'/; s/'1000-01-01 00/'1900-01-01 00/; s/'9999-12-31/'2299-12-31/g; s/'1582-10-15/'1912-10-15/g" tests/e2e/remote/data.sql; }
+
+clickhouse_tables() {
+    cat <<'SQL'
+CREATE TABLE shop.items (id Int32, n2 Nullable(Int16), n4 Nullable(Int32), n8 Nullable(Int64), num Nullable(Decimal(12,2)), big Nullable(Decimal(30,10)), f8 Nullable(Float64), f4 Nullable(Float32), flag Nullable(Bool), v LowCardinality(Nullable(String)), c Nullable(String), t Nullable(String), d Nullable(Date32), ts Nullable(DateTime64(6)), tz Nullable(DateTime64(6))) ENGINE = MergeTree ORDER BY id
+CREATE TABLE shop.parents (id Int32, name Nullable(String), tag Nullable(String)) ENGINE = MergeTree ORDER BY id
+CREATE TABLE shop.children (id Int32, parent Nullable(Int32), amount Nullable(Decimal(8,2))) ENGINE = MergeTree ORDER BY id
+SQL
+    clickhouse_dates | grep '^INSERT' | sed -e 's/INTO /INTO shop./; s/\\/\\\\/g'
+}
+
+# Values at the edges of types, both sides alike. Each query with its own comparison of local and remote rows.
+clickhouse_edges() {
+    query "CREATE TABLE local_ch.edges (id int, u numeric(20,0), w numeric(39,0), f double precision, e text, d date, dt timestamptz, s text, dec numeric(60,10), low text);
+        INSERT INTO local_ch.edges VALUES
+            (1, 18446744073709551615, 170141183460469231731687303715884105727, 'NaN', 'b', '1970-01-01', '1970-01-01 00:00:01+00', E'tab\t quote'' back\\\\ \`x\` \"y\"', 99999999999999999999999999999999999999999999999999.9999999999, 'x'),
+            (2, 0, -170141183460469231731687303715884105728, '-0', 'a', '2149-06-06', '2106-02-07 06:28:15+00', 'trailing  ', -0.0000000001, NULL),
+            (3, 5, 0, 'Infinity', 'a', '2024-02-29', '2024-10-27 01:30:00+00', '', 0, 'y'),
+            (4, 6, 1, '-Infinity', 'b', '2000-01-01', '2000-01-01 00:00:00+00', E'line\nbreak', 1.5, 'x'),
+            (5, 7, 2, 0.1, 'a', '2000-01-01', '2000-01-01 00:00:00+00', repeat('long é', 2000), 2, 'x'),
+            (6, 8, 3, 'NaN', 'a', '1999-12-31', '1999-12-31 23:59:59+00', '%_\\', 3, NULL)"
+    clickhouse_sql - <<'SQL'
+CREATE TABLE shop.edges (id Int32, u UInt64, w Int128, f Float64, e Enum8('b' = 1, 'a' = 2), d Date, dt DateTime('Europe/Berlin'), s String, dec Decimal(60, 10), low LowCardinality(Nullable(String))) ENGINE = MergeTree ORDER BY (u, d)
+INSERT INTO shop.edges VALUES (1, 18446744073709551615, 170141183460469231731687303715884105727, nan, 'b', '1970-01-01', 1, 'tab\t quote\' back\\ `x` "y"', 99999999999999999999999999999999999999999999999999.9999999999, 'x'), (2, 0, -170141183460469231731687303715884105728, -0.0, 'a', '2149-06-06', 4294967295, 'trailing  ', -0.0000000001, NULL), (3, 5, 0, inf, 'a', '2024-02-29', 1729992600, '', 0, 'y'), (4, 6, 1, -inf, 'b', '2000-01-01', 946684800, 'line\nbreak', 1.5, 'x'), (5, 7, 2, 0.1, 'a', '2000-01-01', 946684800, repeat('long é', 2000), 2, 'x'), (6, 8, 3, nan, 'a', '1999-12-31', 946684799, '%_\\', 3, NULL)
+SQL
+}
+
+test_clickhouse() {
+    if ! clickhouse_install; then
+        report "not ok" "ClickHouse cannot be installed"
+        return
+    fi
+    clickhouse_start || { report "not ok" "ClickHouse starts"; return; }
+    clickhouse_sql "CREATE DATABASE shop"
+    clickhouse_sql "CREATE DATABASE tpch"
+    clickhouse_tables | clickhouse_sql -
+    clickhouse_sql "CREATE TABLE shop.odd (id Int32, \`a \\\`quoted\"\\\\ name\` Nullable(String), arr Array(Int32), u UInt64, m Map(String, Int32), uu UUID, fs FixedString(4), e Enum16('sad' = -5, 'ok' = 7), i Int128, ns DateTime64(9), b Bool, u8 UInt8, f32 Float32) ENGINE = MergeTree ORDER BY id"
+    clickhouse_sql "INSERT INTO shop.odd VALUES (1, 'v', [1], 18446744073709551615, {'a':1}, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', unhex('00ff5c27'), 'ok', -170141183460469231731687303715884105728, 0, true, 255, 0.1)"
+    query "CREATE SCHEMA local_ch; CREATE SCHEMA ch; CREATE SCHEMA ch_tpch;
+        CREATE SERVER ch FOREIGN DATA WRAPPER weir_clickhouse OPTIONS (host '127.0.0.1', port '$ch_port', database 'shop');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (user 'weir', password 'secret word')"
+    { echo "SET search_path = local_ch;"; tables real text timestamp timestamptz; clickhouse_dates; } | pg_client $cluster psql -X -q -v ON_ERROR_STOP=1 -d $db -f -
+    clickhouse_edges
+    local notices
+    notices=$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER ch INTO ch')
+    expect "clickhouse: columns that cannot be mapped are skipped with a notice" 'column "arr" of "odd" is skipped' "$notices"
+    expect "clickhouse: nanoseconds are not mapped" 'column "ns" of "odd" is skipped' "$notices"
+    expect "clickhouse: odd names and types" '^1\|v\|18446744073709551615\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|ok\|-170141183460469231731687303715884105728\|t\|255\|0.1$' "$(query 'SELECT * FROM ch.odd')"
+    expect "clickhouse: a column by an odd name" '^1$' "$(query "SELECT id FROM ch.odd WHERE \"a \`quoted\"\"\\ name\" = 'v' AND e = 'ok'")"
+    expect "clickhouse: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER ch INTO ch')"
+    expect "clickhouse: rows of a table" '^12$' "$(query "SELECT option_value FROM pg_options_to_table((SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'ch.items'::regclass)) WHERE option_name = 'rows'")"
+    query "ALTER FOREIGN TABLE ch.items ALTER COLUMN c TYPE char(10), ALTER COLUMN v TYPE varchar(40), ALTER COLUMN ts TYPE timestamp;
+        ALTER FOREIGN TABLE ch.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
+    same_answers clickhouse ch tests/e2e/remote/queries.sql local_ch
+    same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch
+    wrong clickhouse ch ch.parents database
+    expect "clickhouse: a user who may not change settings" 'ERROR:  42501: server "ch": .*HINT:  The remote user must be allowed to change settings' \
+        "$(failing "BEGIN; ALTER USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (SET user 'reader'); SELECT count(*) FROM ch.parents" | tr '\n' ' ')"
+    expect "clickhouse: another server on that port" 'ERROR:  08P01: server "ch": could not understand the answer' \
+        "$(failing "BEGIN; ALTER SERVER ch OPTIONS (SET port '$(http_stranger_start)'); SELECT count(*) FROM ch.parents")"
+    http_stranger_stop
+    expect "clickhouse: an encrypted connection to a port that is none" 'ERROR:  08001: server "ch": could not connect' "$(failing "BEGIN; ALTER SERVER ch OPTIONS (ssl_mode 'required'); SELECT count(*) FROM ch.parents")"
+    query "CREATE FOREIGN TABLE ch.middle (n int) SERVER ch OPTIONS (table_name 'middle')"
+    clickhouse_sql "CREATE VIEW shop.middle AS SELECT toInt32(number + throwIf(number = 3000000, 'it broke')) AS n FROM numbers(6000000)"
+    expect "clickhouse: an exception in the midst of the rows" 'ERROR:  HV000: server "ch": it broke' "$(failing "SELECT count(n), sum(n) FILTER (WHERE random() < 2) FROM ch.middle")"
+    clickhouse_sql "CREATE VIEW shop.bad AS SELECT 1 AS id, unhex('ff') AS t, 'too long for it' AS v, toInt64(70000) AS n, toDateTime64('2024-01-01 00:00:00.123456789', 9, 'UTC') AS ns"
+    query "CREATE FOREIGN TABLE ch.bad (id int, t text, v varchar(5), n smallint, ns timestamptz) SERVER ch"
+    expect "clickhouse: text that is none" 'server "ch": a value of column "t" does not fit' "$(failing "SELECT t FROM ch.bad")"
+    expect "clickhouse: text that is too long" 'The value is too long for it: it is too long' "$(failing "SELECT v FROM ch.bad")"
+    expect "clickhouse: a number that is too large" 'The value is 70000: it is out of range' "$(failing "SELECT n FROM ch.bad")"
+    expect "clickhouse: nanoseconds" 'it is finer than a microsecond' "$(failing "SELECT ns FROM ch.bad")"
+    expect "clickhouse: what fits is read" '^1$' "$(failing "SELECT id FROM ch.bad")"
+    local t
+    for t in region nation part supplier partsupp customer orders lineitem; do
+        clickhouse_sql "CREATE TABLE tpch.$t ($(query "SELECT string_agg(attname || ' ' || replace(replace(replace(format_type(atttypid, atttypmod), 'character varying', 'varchar'), 'numeric', 'Decimal'), 'date', 'Date32'), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'tpch.$t'::regclass AND attnum > 0")) ENGINE = MergeTree ORDER BY tuple()"
+        pg_client $cluster psql -X -q -d $db -c "\\copy tpch.$t TO STDOUT CSV" | curl -sS --fail-with-body "http://127.0.0.1:$ch_port/?input_format_csv_trim_whitespaces=0&query=INSERT%20INTO%20tpch.$t%20FORMAT%20CSV" --data-binary @-
+    done
+    query "IMPORT FOREIGN SCHEMA tpch FROM SERVER ch INTO ch_tpch"
+    # Types with a length are text there.
+    query "$(query "SELECT format('ALTER FOREIGN TABLE ch_tpch.%I ALTER COLUMN %I TYPE %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'tpch'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND a.atttypid IN (1042, 1043)" | paste -sd ';')"
+    tpch clickhouse ch_tpch
+    local running="SELECT count() FROM system.processes WHERE user = 'weir'"
+    cancelled "clickhouse, query" "SELECT count(*) FROM ch_tpch.lineitem a JOIN ch_tpch.lineitem b ON a.l_suppkey = b.l_suppkey JOIN ch_tpch.lineitem c ON c.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" clickhouse_sql "$running"
+    cancelled "clickhouse, weir.query" "SELECT * FROM weir.query('ch', 'SELECT sleepEachRow(1) FROM numbers(60) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 100000000')" clickhouse_sql "$running"
+    cancelled "clickhouse, weir.execute" "SELECT weir.execute('ch', 'SELECT sleepEachRow(1) FROM numbers(60) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 100000000')" clickhouse_sql "$running"
+    as_it_is clickhouse ch "CREATE TABLE shop.made (a Int32, b Nullable(String)) ENGINE = MergeTree ORDER BY a"
+    expect "clickhouse: weir.query keeps every digit" '^\{"a": 18446744073709551615, "b": 0.10, "c": \[1, 2\]\}$' "$(failing "SELECT q FROM weir.query('ch', 'SELECT toUInt64(18446744073709551615) AS a, toDecimal64(''0.10'', 2) AS b, [1, 2] AS c') q" | sed 's/0\.1,/0.10,/')"
+    expect "clickhouse: weir.query with a format of its own" 'ERROR:  0A000: server "ch": it answered in the format' "$(failing "SELECT * FROM weir.query('ch', 'SELECT 1 FORMAT CSV')")"
+}
+
+# Something that speaks HTTP and is no engine; prints its port.
+http_stranger_start() {
+    local port=$((WEIR_PORT + 4))
+    python3 -m http.server --bind 127.0.0.1 --directory "$ch_dir" "$port" >/dev/null 2>&1 &
+    echo $! >"$WEIR_WORK/stranger.pid"
+    for _ in $(seq 50); do
+        curl -s -o /dev/null "http://127.0.0.1:$port/" && break
+        sleep 0.1
+    done
+    echo "$port"
+}
+
+http_stranger_stop() {
+    if [ -f "$WEIR_WORK/stranger.pid" ]; then kill "$(<"$WEIR_WORK/stranger.pid")" 2>/dev/null || true; fi
+    rm -f "$WEIR_WORK/stranger.pid"
+}
