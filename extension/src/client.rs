@@ -118,6 +118,11 @@ impl Client {
     }
 }
 
+/// Whether a connection is between requests after this error of one.
+pub fn survives(e: &Error) -> bool {
+    !matches!(e.kind, Kind::Unreachable | Kind::Internal | Kind::Cancelled)
+}
+
 /// An answer that does not belong to the request.
 pub fn unexpected(message: &FromEngine) -> Error {
     Error::internal(format!("unexpected answer of the engine: {:?}", std::mem::discriminant(message)))

@@ -13,7 +13,7 @@ mod session;
 
 pub use build::{Batches, Cell, schema};
 pub use conform::{Conform, json_rows};
-pub use pool::{Lease, Pool, Pooled};
+pub use pool::{Lease, Pool, Pooled, connecting};
 pub(crate) use session::spelled;
 pub use session::{Direct, Session, named, write_as_sql};
 

@@ -183,6 +183,8 @@ pub enum Point {
 /// What is done in a remote transaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Work {
+    /// Begins the transaction, if it is not open.
+    Open,
     /// A statement, as it is.
     Execute { sql: String },
     /// A query; it sees what the transaction has written.

@@ -10,6 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/mariadb.sh
 # shellcheck source=tests/e2e/clickhouse.sh
 . tests/e2e/clickhouse.sh
+# shellcheck source=tests/e2e/write.sh
+. tests/e2e/write.sh
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
@@ -139,6 +141,7 @@ test_postgres() {
     cancelled "postgres, weir.query" "SELECT * FROM weir.query('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     cancelled "postgres, weir.execute" "SELECT weir.execute('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     as_it_is postgres pg
+    write_postgres
     query "CREATE ROLE somebody LOGIN; GRANT USAGE ON FOREIGN SERVER pg TO somebody; GRANT USAGE ON SCHEMA pg TO somebody; GRANT SELECT ON ALL TABLES IN SCHEMA pg TO somebody;
         CREATE USER MAPPING FOR somebody SERVER pg OPTIONS (user 'postgres', password 'any')"
     expect "postgres: a server that asks for no password lets nobody in who is no superuser" 'ERROR:  28000: server "pg": the remote server did not ask for the password' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg.parents")"
@@ -215,6 +218,7 @@ test_mariadb() {
     cancelled "mariadb, weir.query" "SELECT * FROM weir.query('shop', 'SELECT SLEEP(60)')" mariadb_sql "$running"
     cancelled "mariadb, weir.execute" "SELECT weir.execute('shop', 'DO SLEEP(60)')" mariadb_sql "$running"
     as_it_is mariadb shop
+    write_mariadb
     mariadb_sql "CREATE TABLE bad (id int, d date, v varchar(20)); SET sql_mode=''; INSERT INTO bad VALUES (1, '0000-00-00', 'x'), (2, '2024-01-01', 'too long for it')" shop
     query "CREATE FOREIGN TABLE bad (id int, d date, v varchar(5)) SERVER shop"
     expect "mariadb: a date that is none" 'ERROR:  22000: server "shop": a value of column "d" does not fit' "$(failing "SELECT id, d FROM bad")"

@@ -91,6 +91,7 @@ async fn on_session(session: &mut dyn Session, points: Vec<Point>, work: Work, w
         session.point(point).await?;
     }
     match work {
+        Work::Open => Ok(done(0)),
         Work::Execute { sql } => session.execute(&sql).await.map(done),
         Work::Query { sql, columns } => query(session, sql, columns, writer).await,
         Work::Write { target, ipc } => session.write(&target, &arrow_ipc::from_bytes(ipc)?).await.map(done),

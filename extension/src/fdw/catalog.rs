@@ -110,6 +110,12 @@ pub unsafe fn attribute(tupdesc: pg_sys::TupleDesc, i: usize) -> *const pg_sys::
     }
 }
 
+/// The options of a server.
+pub fn server_options(server: ServerRef) -> Vec<(String, String)> {
+    // SAFETY: a catalog look-up in a transaction.
+    unsafe { pairs((*pg_sys::GetForeignServer(server.server.into())).options) }
+}
+
 type Found = HashMap<(u32, u32), Option<Rc<ForeignTable>>>;
 
 /// The foreign tables of a plan, each looked up once.

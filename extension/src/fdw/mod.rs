@@ -5,11 +5,18 @@
 //! - Secrets are read from the catalogs when execution starts and go into one message to the engine; no plan, log or view has them.
 //! - Options are checked against the engine's descriptor in the validator, and nowhere else.
 
+mod analyze;
+mod buffer;
 pub mod catalog;
 mod import;
+mod modify;
 mod options;
 mod paths;
+mod reader;
 mod scan;
+mod target;
+pub mod transaction;
+mod truncate;
 
 pub use options::{engines, validator};
 
@@ -31,6 +38,19 @@ pub fn handler(_: &Arguments) -> Option<pg_sys::Datum> {
         (*routine).EndForeignScan = Some(scan::end);
         (*routine).ExplainForeignScan = Some(scan::explain);
         (*routine).ImportForeignSchema = Some(import::import);
+        (*routine).IsForeignRelUpdatable = Some(target::updatable);
+        (*routine).AddForeignUpdateTargets = Some(target::add_row_identity);
+        (*routine).PlanForeignModify = Some(target::plan);
+        (*routine).BeginForeignModify = Some(modify::begin);
+        (*routine).ExecForeignInsert = Some(modify::insert);
+        (*routine).ExecForeignUpdate = Some(modify::update);
+        (*routine).ExecForeignDelete = Some(modify::delete);
+        (*routine).EndForeignModify = Some(modify::end);
+        (*routine).BeginForeignInsert = Some(modify::begin_insert);
+        (*routine).EndForeignInsert = Some(modify::end);
+        (*routine).ExplainForeignModify = Some(modify::explain);
+        (*routine).ExecForeignTruncate = Some(truncate::truncate);
+        (*routine).AnalyzeForeignTable = Some(analyze::analyze);
         Some(pg_sys::Datum::from(routine))
     }
 }

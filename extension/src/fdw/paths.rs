@@ -1,6 +1,7 @@
 //! Planning a foreign scan: which filters the remote takes, and the statement.
 
 use super::catalog::{self, Tables};
+use super::reader::Statement;
 use super::scan::Private;
 use crate::error;
 use crate::planner::{self, bytes_node};
@@ -8,8 +9,9 @@ use crate::translate;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::BTreeSet;
+use weir_fdw::descriptor::Engine;
 use weir_plan::Error;
-use weir_plan::ir::{Rel, ServerRef};
+use weir_plan::ir::{Rel, ServerRef, SqlPart};
 use weir_plan::types::oid;
 
 /// Rows of a table of which nobody said how many it has.
@@ -25,7 +27,8 @@ pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *m
         let table = pg_sys::GetForeignTable(relid);
         let options = catalog::pairs((*table).options);
         let told = options.iter().find(|(n, _)| n == "rows").and_then(|(_, v)| v.parse::<f64>().ok());
-        if (*rel).tuples <= 0.0 || told.is_some() {
+        // What ANALYZE found is newer than what the import was told.
+        if (*rel).tuples <= 0.0 {
             (*rel).tuples = told.unwrap_or(ASSUMED_ROWS);
         }
         pg_sys::set_baserel_size_estimates(root, rel);
@@ -151,19 +154,23 @@ unsafe fn make_plan(
             sqlstate: "HV004".into(),
             ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid))))
         })?;
-        let Rel::Remote(statement) = &plan.root else { return Err(Error::internal("the statement was lost")) };
+        let mut plan = plan;
+        let Rel::Remote(statement) = &mut plan.root else { return Err(Error::internal("the statement was lost")) };
         let engine = tables.get(&translate::scan_of(relid, server)).and_then(|t| weir_fdw::registry::by_name(t.engine));
         let engine = engine.ok_or_else(|| Error::internal("the foreign table has no engine"))?;
-        let private = Private {
+        let lock = lock(root, rti, engine, &statement.name)?;
+        if let Some(lock) = lock {
+            statement.sql.push(SqlPart::Text(lock.into()));
+        }
+        let (server_name, sql) = (statement.name.clone(), weir_fdw::text(&statement.sql, None, engine.dialect).map_err(Error::internal)?);
+        let statement = Statement {
             server,
-            server_name: statement.name.clone(),
-            sql: weir_fdw::text(&statement.sql, None, engine.dialect).map_err(Error::internal)?,
-            kept,
+            relids: vec![relid.to_u32()],
             output: plan.output.iter().map(|(_, ty)| *ty).collect(),
-            attnums,
-            params: plan.params.clone(),
+            locks: lock.is_some(),
             plan: plan.encode()?,
         };
+        let private = Private { statement, server_name, sql, kept, attnums, params: plan.params.clone() };
         let (mut exprs, mut recheck, mut list) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
         for p in params {
             exprs = pg_sys::lappend(exprs, p.cast());
@@ -173,6 +180,31 @@ unsafe fn make_plan(
         }
         list = pg_sys::lappend(list, bytes_node(&private.encode()?).cast());
         Ok(pg_sys::make_foreignscan(tlist, local, rti, exprs, list, std::ptr::null_mut(), recheck, outer_plan))
+    }
+}
+
+/// What ends the statement if its rows are to be locked: those that the query changes, and those it asks to lock.
+unsafe fn lock(root: *mut pg_sys::PlannerInfo, rti: u32, engine: &Engine, server: &str) -> Result<Option<&'static str>, Error> {
+    use pg_sys::LockClauseStrength::*;
+    // SAFETY: the planner's own lists.
+    let (changed, strength) = unsafe {
+        let changes = matches!((*(*root).parse).commandType, pg_sys::CmdType::CMD_UPDATE | pg_sys::CmdType::CMD_DELETE);
+        let changed = changes && pg_sys::bms_is_member(i32::try_from(rti).unwrap_or(0), (*root).all_result_relids);
+        let mark = row_mark((*root).rowMarks, rti);
+        (changed, if mark.is_null() { LCS_NONE } else { (*mark).strength })
+    };
+    if changed {
+        // An engine without locks changes rows by their key, whatever has become of them.
+        return Ok(engine.dialect.lock(false).filter(|_| engine.can.transactions));
+    }
+    let share = match strength {
+        LCS_NONE => return Ok(None),
+        LCS_FORKEYSHARE | LCS_FORSHARE => true,
+        _ => false,
+    };
+    match engine.dialect.lock(share).filter(|_| engine.can.transactions) {
+        Some(lock) => Ok(Some(lock)),
+        None => Err(Error::refused(format!("rows of server \"{server}\" cannot be locked: its engine has no row locks"))),
     }
 }
 
@@ -203,7 +235,7 @@ unsafe fn used_columns(rel: *mut pg_sys::RelOptInfo, rti: u32, relid: pg_sys::Oi
     columns
 }
 
-unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
+pub unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
     // SAFETY: the relation is locked by the query.
     unsafe {
         let rel = pg_sys::RelationIdGetRelation(relid);
@@ -212,5 +244,14 @@ unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
         let columns = all.filter(|a| !(**a).attisdropped).map(|a| (*a).attnum).collect();
         pg_sys::RelationClose(rel);
         columns
+    }
+}
+
+unsafe fn row_mark(marks: *mut pg_sys::List, rti: u32) -> *mut pg_sys::PlanRowMark {
+    // SAFETY: a list of row marks, or null.
+    unsafe {
+        let n = if marks.is_null() { 0 } else { (*marks).length };
+        let mut all = (0..n).map(|i| pg_sys::list_nth(marks, i).cast::<pg_sys::PlanRowMark>());
+        all.find(|m| (**m).rti == rti).unwrap_or(std::ptr::null_mut())
     }
 }

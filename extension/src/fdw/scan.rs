@@ -1,32 +1,27 @@
 //! Executing a foreign scan: the shims of the callbacks, and what they do.
 
-use super::catalog;
+use super::reader::{Reader, Statement};
 use crate::error;
-use crate::scan::{Run, evaluate, text};
+use crate::scan::{evaluate, text};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
-use weir_plan::ir::ServerRef;
-use weir_plan::protocol::{Freshness, ToEngine};
 use weir_plan::types::PgType;
-use weir_plan::{Error, Kind, Result};
+use weir_plan::{Error, Result};
 
 /// What a plan node carries, as bytes in `fdw_private`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Private {
-    pub server: ServerRef,
+    pub statement: Statement,
     pub server_name: String,
     /// For EXPLAIN.
     pub sql: String,
     /// What is not done there, and why.
     pub kept: Vec<String>,
-    pub output: Vec<PgType>,
     /// The attribute of each output column.
     pub attnums: Vec<i16>,
     pub params: Vec<PgType>,
-    /// The encoded `weir_plan::ir::Plan`.
-    pub plan: Vec<u8>,
 }
 
 impl Private {
@@ -49,7 +44,7 @@ struct State {
     params: *mut pg_sys::List,
     /// The role whose user mapping is taken.
     user: pg_sys::Oid,
-    run: Option<Run>,
+    reader: Option<Reader>,
     started: bool,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
@@ -67,11 +62,11 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::ForeignScanState, _efla
         let scan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
         let estate = (*node).ss.ps.state;
         let private = Private::of(scan).unwrap_or_else(|e| error::raise(&e));
-        let columns = private.output.len();
+        let columns = private.statement.output.len();
         let made = State {
             params: pg_sys::ExecInitExprList((*scan).fdw_exprs, node.cast()),
             user: pg_sys::GetUserId(),
-            run: None,
+            reader: None,
             started: false,
             values: vec![pg_sys::Datum::null(); columns],
             nulls: vec![true; columns],
@@ -92,10 +87,10 @@ pub unsafe extern "C-unwind" fn iterate(node: *mut pg_sys::ForeignScanState) -> 
         let Some(s) = state(node) else { return slot };
         if !s.started {
             s.started = true;
-            s.run = Some(start(s, node).unwrap_or_else(|e| error::raise(&e)));
+            s.reader = Some(start(s, node).unwrap_or_else(|e| error::raise(&e)));
         }
-        let Some(run) = s.run.as_mut() else { return slot };
-        match run.next_row(s.values.as_mut_ptr(), s.nulls.as_mut_ptr()) {
+        let Some(reader) = s.reader.as_mut() else { return slot };
+        match reader.next_row(s.values.as_mut_ptr(), s.nulls.as_mut_ptr()) {
             Ok(true) => {}
             Ok(false) => return slot,
             Err(e) => error::raise(&e),
@@ -115,34 +110,24 @@ pub unsafe extern "C-unwind" fn iterate(node: *mut pg_sys::ForeignScanState) -> 
     }
 }
 
-unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Run> {
+unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Reader> {
     // SAFETY: begun before.
-    let (params, context) = unsafe { (evaluate(s.params, &s.private.params, (*node).ss.ps.ps_ExprContext)?, (*(*node).ss.ps.state).es_query_cxt) };
-    let request = ToEngine::Execute {
-        plan: s.private.plan.clone(),
-        params,
-        freshness: Freshness::Any,
-        freshness_timeout_ms: 0,
-        query_id: 0,
-        remotes: vec![catalog::endpoint(s.private.server, s.user)?],
-    };
-    Run::open(&request, &s.private.output, context).map_err(|e| {
-        if e.kind == Kind::Unreachable {
-            crate::worker::ensure_started();
-            return Error {
-                hint: Some("Foreign tables are read through the engine of the background worker; see the server's log if it does not come up.".into()),
-                ..e
-            };
-        }
-        e
-    })
+    unsafe {
+        let params = evaluate(s.params, &s.private.params, (*node).ss.ps.ps_ExprContext)?;
+        Reader::open(&s.private.statement, params, s.user, (*node).ss.ps.state)
+    }
 }
 
 #[pg_guard]
 pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::ForeignScanState) {
     // SAFETY: begun before.
     if let Some(s) = unsafe { state(node) } {
-        s.run = None;
+        // SAFETY: as above. Parameters that are set anew show in the list of what has changed.
+        let same = unsafe { (*node).ss.ps.chgParam.is_null() };
+        if same && s.reader.as_mut().is_some_and(Reader::rewind) {
+            return;
+        }
+        close(s);
         s.started = false;
     }
 }
@@ -151,8 +136,14 @@ pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::ForeignScanState) {
 pub unsafe extern "C-unwind" fn end(node: *mut pg_sys::ForeignScanState) {
     // SAFETY: begun before, unless begin itself failed.
     if let Some(s) = unsafe { state(node) } {
-        // Closes the connection if the answer was not read to its end, which cancels the statement.
-        s.run = None;
+        close(s);
+    }
+}
+
+/// Closes the connection if the answer was not read to its end, which cancels the statement.
+fn close(s: &mut State) {
+    if let Some(reader) = s.reader.take() {
+        reader.close();
     }
 }
 

@@ -14,7 +14,7 @@ pub mod relations;
 mod route;
 mod wrap;
 
-pub use route::{bytes_node, current_session, transaction_forbids};
+pub use route::{bytes_node, current_session, remote_forbids, transaction_forbids};
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 

@@ -117,6 +117,9 @@ unsafe fn take_over(
     {
         return Err(reason);
     }
+    if let Some(reason) = foreign.iter().find_map(|r| fdw::catalog::server_of(*r).and_then(|s| remote_forbids(s.to_u32()))) {
+        return Err(reason);
+    }
     // SAFETY: a finished plan has a plan tree.
     let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
     if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
@@ -189,6 +192,11 @@ fn prepare(plan: &[u8]) -> Result<(), String> {
             Err(e.detail.map_or(e.message.clone(), |d| format!("{}: {d}", e.message)))
         }
     }
+}
+
+/// Why a remote server must be read by foreign scans, in the transaction that is open there, if so. Checked again when a plan starts.
+pub fn remote_forbids(server: u32) -> Option<String> {
+    fdw::transaction::is_open_for_anybody(server).then(|| "the transaction has written to a remote server of the query, or locked rows there".into())
 }
 
 /// Why the current transaction must not read from mirrors, if so. Checked again when a plan starts.

@@ -1,7 +1,7 @@
 //! One execution of a routed query: the request, its answer, and the batch being read.
 
 use super::Private;
-use crate::client::{Client, unexpected};
+use crate::client::{self, Client, unexpected};
 use crate::datum::{self, Column, Output};
 use crate::planner;
 use crate::settings;
@@ -17,6 +17,8 @@ use weir_plan::{Error, Result};
 /// A running query.
 pub struct Run {
     client: Option<Client>,
+    /// The client does not go back to the idle place: it belongs to a transaction.
+    kept: bool,
     decoder: Decoder,
     outputs: Vec<Output>,
     columns: Vec<Column>,
@@ -60,15 +62,25 @@ impl Run {
     /// Anything that went wrong.
     pub fn open(request: &ToEngine, output: &[PgType], parent: pg_sys::MemoryContext) -> Result<Run> {
         let mut client = Client::take()?;
-        let (schema, columns, snapshot_lsn) = match client.ask(request) {
-            Ok(FromEngine::Started { schema, columns, snapshot_lsn }) => (schema, columns, snapshot_lsn),
-            Ok(other) => return Err(unexpected(&other)),
+        match client.ask(request) {
+            Ok(answer) => Run::answered(client, answer, output, parent),
             Err(e) => {
-                if !matches!(e.kind, weir_plan::Kind::Unreachable | weir_plan::Kind::Internal | weir_plan::Kind::Cancelled) {
+                if client::survives(&e) {
                     client.give_back();
                 }
-                return Err(e);
+                Err(e)
             }
+        }
+    }
+
+    /// Reads the rows of a request whose first answer has come.
+    ///
+    /// # Errors
+    /// An answer that is not of rows.
+    pub fn answered(client: Client, answer: FromEngine, output: &[PgType], parent: pg_sys::MemoryContext) -> Result<Run> {
+        let (schema, columns, snapshot_lsn) = match answer {
+            FromEngine::Started { schema, columns, snapshot_lsn } => (schema, columns, snapshot_lsn),
+            other => return Err(unexpected(&other)),
         };
         if columns.len() != output.len() {
             return Err(Error::internal("the engine returned another number of columns"));
@@ -85,7 +97,18 @@ impl Run {
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
             )
         };
-        Ok(Run { client: Some(client), decoder: Decoder::start(schema)?, outputs, columns: Vec::new(), rows: 0, next: 0, context, snapshot_lsn, metrics: None })
+        Ok(Run {
+            client: Some(client),
+            kept: false,
+            decoder: Decoder::start(schema)?,
+            outputs,
+            columns: Vec::new(),
+            rows: 0,
+            next: 0,
+            context,
+            snapshot_lsn,
+            metrics: None,
+        })
     }
 
     /// Puts the next row into the slot's arrays; `false` at the end.
@@ -112,6 +135,33 @@ impl Run {
         Ok(true)
     }
 
+    /// Reads all rows; then the client is the caller's again.
+    ///
+    /// # Errors
+    /// Anything that went wrong before the end, with the client if it can still be used.
+    ///
+    /// # Safety
+    /// As for [`Run::next_row`].
+    pub unsafe fn drain(
+        mut self,
+        values: *mut pg_sys::Datum,
+        nulls: *mut bool,
+        mut each: impl FnMut(),
+    ) -> std::result::Result<Client, (Error, Option<Client>)> {
+        self.kept = true;
+        loop {
+            // SAFETY: as promised by the caller.
+            match unsafe { self.next_row(values, nulls) } {
+                Ok(true) => each(),
+                Ok(false) => return self.client.take().ok_or_else(|| (Error::internal("the connection to the engine was lost"), None)),
+                Err(e) => {
+                    let client = self.client.take().filter(|_| client::survives(&e));
+                    return Err((e, client));
+                }
+            }
+        }
+    }
+
     /// Reads the next batch; `false` at the end.
     fn fetch(&mut self) -> Result<bool> {
         let Some(client) = self.client.as_mut() else { return Ok(false) };
@@ -127,7 +177,9 @@ impl Run {
             }
             FromEngine::Done { metrics } => {
                 self.metrics = Some(metrics);
-                if let Some(client) = self.client.take() {
+                if !self.kept
+                    && let Some(client) = self.client.take()
+                {
                     client.give_back();
                 }
                 Ok(false)
@@ -144,6 +196,9 @@ fn planner_forbids(private: &Private) -> Option<String> {
     }
     if planner::current_session() != private.session {
         return Some("a setting changed since the query was planned".into());
+    }
+    if let Some(reason) = private.remotes.iter().find_map(|part| planner::remote_forbids(part.server.server)) {
+        return Some(reason);
     }
     if private.mirrors { planner::transaction_forbids() } else { None }
 }

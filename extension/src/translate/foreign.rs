@@ -7,6 +7,7 @@ use pg_sys::{Node, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
 use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, Source};
+use weir_plan::types::PgType;
 
 /// A scan of a foreign table without columns.
 pub fn scan_of(relid: pg_sys::Oid, server: ServerRef) -> Scan {
@@ -39,12 +40,23 @@ pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     Ok(Rel::Scan(Scan { name, columns, ..scan_of(relid, server) }))
 }
 
-unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, attno: i16) -> Result<ScanColumn> {
+/// The type of a column of a foreign table.
+///
+/// # Errors
+/// The type is not in the type map.
+///
+/// # Safety
+/// In a transaction; the relation is locked.
+pub unsafe fn column_type(relid: pg_sys::Oid, attno: i16) -> Result<PgType> {
     let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
     pg_sys::get_atttypetypmodcoll(relid, attno, &mut type_oid, &mut typmod, &mut collation);
-    let ty = types::pg_type(type_oid, typmod).map_err(|_| {
+    types::pg_type(type_oid, typmod).map_err(|_| {
         format!("column \"{}\" has type {}", tree::string(pg_sys::get_attname(relid, attno, true)), types::type_name_with_typmod(type_oid, typmod))
-    })?;
+    })
+}
+
+unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, attno: i16) -> Result<ScanColumn> {
+    let ty = column_type(relid, attno)?;
     // What is declared here binds nobody there.
     Ok(ScanColumn { id: cx.new_col(), attnum: attno, ty, not_null: false })
 }

@@ -15,17 +15,38 @@ use weir_plan::protocol::Endpoint;
 /// A connection idle for longer is closed.
 const IDLE: Duration = Duration::from_secs(300);
 /// One idle for longer is asked whether it lives before it is used.
-const TRUSTED: Duration = Duration::from_secs(5);
+const TRUSTED: Duration = Duration::from_millis(500);
+/// Pauses between attempts to connect.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// A kind of connection.
 #[async_trait]
 pub trait Pooled: Send + Sized + 'static {
     async fn connect(endpoint: &Endpoint) -> Result<Self>;
+    /// Whether it has not been closed, as far as can be told without asking.
+    fn seems_open(&self) -> bool {
+        true
+    }
     /// Whether it still answers.
     async fn is_alive(&mut self) -> bool;
     fn max_connections(endpoint: &Endpoint) -> usize;
     /// How long to wait for a free place.
     fn patience(endpoint: &Endpoint) -> Duration;
+}
+
+/// Connects, again after a pause where nothing can have been done yet: the connection was refused, or reset before the server said anything.
+pub async fn connecting<T, E, F: Future<Output = Result<T, E>>>(
+    mut attempt: impl FnMut() -> F,
+    io_error: impl Fn(&E) -> Option<std::io::ErrorKind>,
+) -> Result<T, E> {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    for pause in PAUSES {
+        match attempt().await {
+            Err(e) if matches!(io_error(&e), Some(ConnectionRefused | ConnectionReset | ConnectionAborted)) => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+    }
+    attempt().await
 }
 
 struct Site<C> {
@@ -80,7 +101,7 @@ impl<C: Pooled> Pool<C> {
         loop {
             let idle = lock(&self.sites).get_mut(endpoint).and_then(|s| s.idle.pop());
             let Some((mut connection, since)) = idle else { break };
-            if since.elapsed() < TRUSTED || connection.is_alive().await {
+            if connection.seems_open() && (since.elapsed() < TRUSTED || connection.is_alive().await) {
                 return Ok(self.leased(connection, endpoint, place));
             }
         }

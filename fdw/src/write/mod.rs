@@ -54,6 +54,18 @@ impl<'a> Writer<'a> {
         self.columns.join(", ")
     }
 
+    /// The statement for one row with `?` for its values, for EXPLAIN.
+    pub fn shown(&self) -> String {
+        let (table, first) = (&self.table, self.columns.len().saturating_sub(self.target.keys));
+        let places = |columns: &[String], between: &str| columns.iter().map(|c| format!("{c} = ?")).collect::<Vec<_>>().join(between);
+        let (set, key) = self.columns.split_at(first);
+        match self.target.change {
+            Change::Insert { .. } => format!("INSERT INTO {table} ({}) VALUES ({})", self.column_list(), vec!["?"; self.columns.len()].join(", ")),
+            Change::Update => format!("UPDATE {table} SET {} WHERE {}", places(set, ", "), places(key, " AND ")),
+            Change::Delete => format!("DELETE FROM {table} WHERE {}", places(key, " AND ")),
+        }
+    }
+
     fn unfit(&self, i: usize, why: &str) -> Error {
         let column = self.target.columns.get(i).map_or("?", |c| c.name.as_str());
         Error { sqlstate: "22000".into(), ..Error::new(Kind::Query, format!("server \"{}\": a value of column \"{column}\" cannot be written", self.server)) }

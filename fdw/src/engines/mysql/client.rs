@@ -2,7 +2,7 @@
 
 use super::session::MySqlSession;
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_column};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -74,9 +74,9 @@ fn opts(endpoint: &Endpoint) -> Opts {
 #[async_trait]
 impl Pooled for Connection {
     async fn connect(endpoint: &Endpoint) -> Result<Connection> {
-        let connecting = Conn::new(opts(endpoint));
+        let connected = connecting(|| Conn::new(opts(endpoint)), io_error);
         let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400));
-        match tokio::time::timeout(limit, connecting).await {
+        match tokio::time::timeout(limit, connected).await {
             Ok(Ok(conn)) => Ok(Connection(conn)),
             Ok(Err(e)) => Err(connect_error(endpoint, &e)),
             Err(_) => Err(failed(endpoint, "08001", "could not connect within the time limit")
@@ -94,6 +94,13 @@ impl Pooled for Connection {
 
     fn patience(endpoint: &Endpoint) -> Duration {
         options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400))
+    }
+}
+
+fn io_error(e: &mysql_async::Error) -> Option<std::io::ErrorKind> {
+    match e {
+        mysql_async::Error::Io(mysql_async::IoError::Io(e)) => Some(e.kind()),
+        _ => None,
     }
 }
 

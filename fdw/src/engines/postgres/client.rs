@@ -1,15 +1,16 @@
 //! The client: connections whose sessions are all alike, streamed results, cancel requests.
 
 use super::session::PostgresSession;
+use super::tls::{self, Tls};
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_column};
+use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_postgres::{CancelToken, Config, NoTls};
+use tokio_postgres::{CancelToken, Config};
 use weir_plan::protocol::{CatalogTable, Endpoint, Isolation};
 use weir_plan::{Error, Kind, Result};
 
@@ -26,9 +27,13 @@ pub struct PostgresClient {
     pool: Pool<Connection>,
 }
 
+type Connected = (tokio_postgres::Client, tokio_postgres::Connection<tokio_postgres::Socket, tls::Stream<tokio_postgres::Socket>>);
+
 /// An open connection, and the task that drives it.
 pub struct Connection {
     pub client: tokio_postgres::Client,
+    /// For requests to cancel, which are connections of their own.
+    pub tls: Tls,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -53,6 +58,7 @@ fn config(endpoint: &Endpoint) -> Config {
         config.password(password);
     }
     config.application_name("pg_weir");
+    config.ssl_mode(tls::mode(endpoint));
     if let Some(limit) = o.timeout("connect_timeout_ms") {
         config.connect_timeout(limit);
     }
@@ -61,14 +67,14 @@ fn config(endpoint: &Endpoint) -> Config {
 
 /// Someone who is no superuser must not get in through the rights of the server's operating system user or address: the remote has to ask for
 /// the password. Whether it does shows when it is given a wrong one.
-async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
+async fn asks_for_password(endpoint: &Endpoint, tls: &Tls, limit: Duration) -> Result<()> {
     if options(endpoint).text("password").is_none() {
         return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
             .with_hint("Roles that are not superusers must give the option \"password\" in their user mapping."));
     }
     let mut wrong = config(endpoint);
     wrong.password(format!("not the password {:?}", std::time::Instant::now()));
-    match tokio::time::timeout(limit, wrong.connect(NoTls)).await {
+    match tokio::time::timeout(limit, wrong.connect(tls.clone())).await {
         Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
             .with_hint("Roles that are not superusers may only use servers that authenticate by password.")),
         _ => Ok(()),
@@ -79,33 +85,38 @@ async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
 impl Pooled for Connection {
     async fn connect(endpoint: &Endpoint) -> Result<Connection> {
         let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(FOREVER);
+        let tls = Tls::new(endpoint).await?;
         if !endpoint.trusted {
-            asks_for_password(endpoint, limit).await?;
+            asks_for_password(endpoint, &tls, limit).await?;
         }
         let late = || {
             failed(endpoint, "08001", "could not connect within the time limit")
                 .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
         };
-        let connecting = async {
-            let (client, connection) = config(endpoint).connect(NoTls).await?;
+        let connected = async {
+            let (client, connection) = connecting(|| attempt(config(endpoint), tls.clone()), io_error).await?;
             let encoding = connection.parameter("server_encoding").map(str::to_owned);
             let driver = tokio::spawn(async move {
                 if let Err(e) = connection.await {
                     tracing::debug!("connection ended: {e}");
                 }
             });
-            let connection = Connection { client, driver };
+            let connection = Connection { client, tls: tls.clone(), driver };
             connection.client.batch_execute(SESSION).await?;
             Ok((connection, encoding))
         };
         let (connection, encoding) =
-            tokio::time::timeout(limit, connecting).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
+            tokio::time::timeout(limit, connected).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
         // COLLATE "C" there is the order of its encoding's bytes.
         match encoding.as_deref() {
             Some("UTF8") => Ok(connection),
             other => Err(failed(endpoint, "0A000", &format!("the remote database has encoding {}", other.unwrap_or("unknown")))
                 .with_hint("Only databases with encoding UTF8 can be reached.")),
         }
+    }
+
+    fn seems_open(&self) -> bool {
+        !self.client.is_closed()
     }
 
     async fn is_alive(&mut self) -> bool {
@@ -125,10 +136,20 @@ fn source(e: &tokio_postgres::Error) -> String {
     std::error::Error::source(e).map_or_else(|| e.to_string(), ToString::to_string)
 }
 
+async fn attempt(config: Config, tls: Tls) -> Result<Connected, tokio_postgres::Error> {
+    config.connect(tls).await
+}
+
+fn io_error(e: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
+    std::error::Error::source(e)?.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+}
+
 /// What an error before any statement means.
 fn connect_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
     let Some(db) = e.as_db_error() else {
-        return failed(endpoint, "08001", "could not connect").with_detail(source(e)).with_hint("Check the options \"host\" and \"port\" of the server.");
+        return failed(endpoint, "08001", "could not connect")
+            .with_detail(source(e))
+            .with_hint("Check the options \"host\", \"port\" and \"sslmode\" of the server.");
     };
     match db.code().code() {
         "28000" | "28P01" => Error { kind: Kind::Auth, ..failed(endpoint, "28000", db.message()) }.with_hint("Check the user mapping of the server."),
@@ -175,11 +196,11 @@ pub async fn in_time<T>(endpoint: &Endpoint, limit: Option<Duration>, answer: im
 }
 
 /// Cancels the statement of a connection unless told otherwise.
-struct CancelOnDrop(Option<(CancelToken, Endpoint)>);
+struct CancelOnDrop(Option<(CancelToken, Tls, Endpoint)>);
 
 impl CancelOnDrop {
     fn new(lease: &Lease<Connection>) -> CancelOnDrop {
-        CancelOnDrop(Some((lease.connection.client.cancel_token(), lease.endpoint().clone())))
+        CancelOnDrop(Some((lease.connection.client.cancel_token(), lease.connection.tls.clone(), lease.endpoint().clone())))
     }
 
     fn disarm(mut self) {
@@ -189,15 +210,15 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let (Some((token, endpoint)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { cancel(&token, &endpoint).await });
+        if let (Some((token, tls, endpoint)), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move { cancel(&token, tls, &endpoint).await });
         }
     }
 }
 
-pub async fn cancel(token: &CancelToken, endpoint: &Endpoint) {
+pub async fn cancel(token: &CancelToken, tls: Tls, endpoint: &Endpoint) {
     let server = &endpoint.name;
-    match tokio::time::timeout(SHORT, token.cancel_query(NoTls)).await {
+    match tokio::time::timeout(SHORT, token.cancel_query(tls)).await {
         Ok(Ok(())) => {}
         Ok(Err(e)) => tracing::warn!("server \"{server}\": could not cancel a query: {e}"),
         Err(_) => tracing::warn!("server \"{server}\": could not cancel a query in time"),
@@ -250,7 +271,7 @@ impl Client for PostgresClient {
 /// Runs a query and sends what it returns until nobody listens any more.
 async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) {
     let endpoint = lease.endpoint().clone();
-    let token = lease.connection.client.cancel_token();
+    let (token, tls) = (lease.connection.client.cancel_token(), lease.connection.tls.clone());
     let pumped = tokio::select! {
         biased;
         () = sender.closed() => None,
@@ -261,9 +282,9 @@ async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: 
         Some(Err(e)) => {
             let ended = e.kind == Kind::Query;
             let _ = sender.send(Err(e)).await;
-            if ended { lease.give_back() } else { cancel(&token, &endpoint).await }
+            if ended { lease.give_back() } else { cancel(&token, tls, &endpoint).await }
         }
-        None => cancel(&token, &endpoint).await,
+        None => cancel(&token, tls, &endpoint).await,
     }
 }
 

@@ -10,6 +10,8 @@ mod copy;
 mod decode;
 #[cfg(feature = "clients")]
 mod session;
+#[cfg(feature = "clients")]
+mod tls;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::postgres::Postgres;
@@ -28,6 +30,14 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("5432"),
         OptionDef::new(Scope::Server, "dbname", OptionType::Text, "Database.").required(),
+        OptionDef::new(
+            Scope::Server,
+            "sslmode",
+            OptionType::Choice(&["disable", "prefer", "require", "verify-ca", "verify-full"]),
+            "Whether the connection is encrypted, and what is checked.",
+        )
+        .default("prefer"),
+        OptionDef::new(Scope::Server, "sslrootcert", OptionType::Text, "File with the certificates that are trusted (PEM).").superuser(),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),

@@ -142,7 +142,7 @@ impl Session for PostgresSession {
     async fn rollback(mut self: Box<Self>) {
         if self.busy {
             let token = self.lease.connection.client.cancel_token();
-            cancel(&token, self.lease.endpoint()).await;
+            cancel(&token, self.lease.connection.tls.clone(), self.lease.endpoint()).await;
         } else if matches!(tokio::time::timeout(SHORT, self.execute("ROLLBACK")).await, Ok(Ok(_))) {
             self.lease.give_back();
         }
