@@ -186,6 +186,14 @@ CREATE FUNCTION weir.clickhouse_validator(text[], oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
 CREATE FOREIGN DATA WRAPPER weir_clickhouse HANDLER weir.fdw_handler VALIDATOR weir.clickhouse_validator;
 
+CREATE FUNCTION weir.flightsql_validator(text[], oid) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
+CREATE FOREIGN DATA WRAPPER weir_flightsql HANDLER weir.fdw_handler VALIDATOR weir.flightsql_validator;
+
+CREATE FUNCTION weir.adbc_validator(text[], oid) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
+CREATE FOREIGN DATA WRAPPER weir_adbc HANDLER weir.fdw_handler VALIDATOR weir.adbc_validator;
+
 CREATE FUNCTION weir.query(server name, sql text) RETURNS SETOF jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_query';
 COMMENT ON FUNCTION weir.query(name, text) IS 'runs a query on a remote server as it is; each row as jsonb';

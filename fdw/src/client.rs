@@ -5,14 +5,16 @@
 //! - A connection that did not end its work in order is closed, never used again.
 //! - A value that does not fit the declared type is an error that names column and value, never a truncation.
 
+mod arrow_catalog;
 mod build;
 mod conform;
 pub mod http;
 mod pool;
 mod session;
 
+pub use arrow_catalog::{catalog_queries, catalog_table, text_column, text_values};
 pub use build::{Batches, Cell, schema};
-pub use conform::{Conform, json_rows};
+pub use conform::{Conform, conformed, json_rows};
 pub use pool::{Lease, Pool, Pooled, connecting};
 pub(crate) use session::spelled;
 pub use session::{Direct, Session, named, write_as_sql};
@@ -80,6 +82,8 @@ pub struct Clients {
     clickhouse: Arc<crate::engines::clickhouse::client::ClickHouseClient>,
     mysql: Arc<crate::engines::mysql::client::MySqlClient>,
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
+    flightsql: Arc<crate::engines::flightsql::client::FlightSqlClient>,
+    adbc: Arc<crate::engines::adbc::client::AdbcClient>,
 }
 
 impl Clients {
@@ -92,6 +96,8 @@ impl Clients {
             "clickhouse" => Ok(Arc::clone(&self.clickhouse) as Arc<dyn Client>),
             "mysql" => Ok(Arc::clone(&self.mysql) as Arc<dyn Client>),
             "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
+            "flightsql" => Ok(Arc::clone(&self.flightsql) as Arc<dyn Client>),
+            "adbc" => Ok(Arc::clone(&self.adbc) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
     }

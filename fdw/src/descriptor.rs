@@ -28,8 +28,13 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionType {
     Text,
+    /// A URI, which must not have a password in it.
+    Uri,
     Bool,
-    Int { min: i64, max: i64 },
+    Int {
+        min: i64,
+        max: i64,
+    },
     Choice(&'static [&'static str]),
 }
 
@@ -37,6 +42,7 @@ impl OptionType {
     fn describe(self) -> String {
         match self {
             OptionType::Text => "text".into(),
+            OptionType::Uri => "a URI without a password (which belongs to the user mapping)".into(),
             OptionType::Bool => "boolean".into(),
             OptionType::Int { min, max } => format!("integer from {min} to {max}"),
             OptionType::Choice(of) => format!("one of {}", of.join(", ")),
@@ -46,11 +52,24 @@ impl OptionType {
     fn accepts(self, value: &str) -> bool {
         match self {
             OptionType::Text => !value.is_empty(),
+            OptionType::Uri => !value.is_empty() && !has_password(value),
             OptionType::Bool => parse_bool(value).is_some(),
             OptionType::Int { min, max } => value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v)),
             OptionType::Choice(of) => of.contains(&value),
         }
     }
+}
+
+/// Whether a URI has a password: after the user's name, or as a parameter. `{password}` stands for that of the user mapping.
+fn has_password(uri: &str) -> bool {
+    let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
+    let parameter = uri.split(['?', '&', ';', ' ']).skip(1).filter_map(|p| p.split_once('=')).find(|(name, _)| {
+        let name = name.trim().to_ascii_lowercase();
+        ["password", "pwd", "token", "secret"].iter().any(|word| name.contains(word))
+    });
+    [user, parameter].into_iter().flatten().any(|(_, secret)| !secret.is_empty() && secret != "{password}")
 }
 
 fn parse_bool(value: &str) -> Option<bool> {
@@ -64,6 +83,7 @@ fn parse_bool(value: &str) -> Option<bool> {
 /// One option.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionDef {
+    /// One that ends with `.*` stands for all options that begin so.
     pub name: &'static str,
     pub scope: Scope,
     pub ty: OptionType,
@@ -78,6 +98,13 @@ pub struct OptionDef {
 impl OptionDef {
     pub const fn new(scope: Scope, name: &'static str, ty: OptionType, help: &'static str) -> OptionDef {
         OptionDef { name, scope, ty, required: false, secret: false, superuser: false, default: None, help }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(start) => name.len() > start.len() && name.starts_with(start),
+            None => self.name == name,
+        }
     }
 
     pub const fn required(self) -> OptionDef {
@@ -146,8 +173,8 @@ impl Engine {
     pub fn validate(&self, scope: Scope, given: &[(String, String)], superuser: bool) -> Result<()> {
         let valid = || self.options.iter().filter(move |o| o.scope == scope);
         for (name, value) in given {
-            let Some(option) = valid().find(|o| o.name == name) else {
-                let elsewhere = self.options.iter().find(|o| o.name == name);
+            let Some(option) = valid().find(|o| o.is_called(name)) else {
+                let elsewhere = self.options.iter().find(|o| o.is_called(name));
                 let names: Vec<&str> = valid().map(|o| o.name).collect();
                 let hint = match (elsewhere, names.is_empty()) {
                     (Some(o), _) => format!("It is an option of a {}.", o.scope.noun()),
@@ -171,6 +198,11 @@ impl Engine {
                 .with_hint(format!("{} Valid options: {}.", missing.help, valid().map(|o| o.name).collect::<Vec<_>>().join(", "))));
         }
         Ok(())
+    }
+
+    /// The dialect of a server with these options: what its option "dialect" says, if the engine has one.
+    pub fn dialect_of(&'static self, given: &[(String, String)]) -> &'static dyn Dialect {
+        Options { engine: self, given }.text("dialect").and_then(crate::dialect::by_name).unwrap_or(self.dialect)
     }
 
     /// The descriptor as `weir.engines` shows it.
@@ -200,6 +232,11 @@ impl<'a> Options<'a> {
     pub fn text(&self, name: &str) -> Option<&'a str> {
         let given = self.given.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         given.or_else(|| self.engine.options.iter().find(|o| o.name == name).and_then(|o| o.default))
+    }
+
+    /// All options that begin so, without that beginning.
+    pub fn starting(&self, start: &str) -> Vec<(&'a str, &'a str)> {
+        self.given.iter().filter_map(|(n, v)| n.strip_prefix(start).map(|rest| (rest, v.as_str()))).collect()
     }
 
     pub fn int(&self, name: &str) -> Option<i64> {
@@ -237,6 +274,26 @@ mod tests {
         assert_eq!(bad(Scope::Server, &[("host", "h"), ("ssl_ca", "/x")]).sqlstate, "42501");
         assert!(bad(Scope::Server, &[]).message.contains("missing"));
         mysql.validate(Scope::Server, &given(&[("host", "h"), ("port", "3306"), ("ssl_mode", "required")]), false).expect("valid");
+    }
+
+    #[test]
+    fn a_uri_has_no_password() {
+        for bad in ["postgresql://u:p@h/db", "x://h?password=p", "x://h?a=b&api_token=p", "jdbc:x://h;Pwd=p"] {
+            assert!(super::has_password(bad), "{bad}");
+        }
+        for good in ["postgresql://{user}:{password}@h/db", "postgresql://u@h:5432/db", "file:/tmp/x?mode=ro", "/tmp/x.db", "grpc://h:1"] {
+            assert!(!super::has_password(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn free_options_are_those_of_the_driver() {
+        let adbc = by_name("adbc").expect("registered");
+        let server = |name: &str, superuser| adbc.validate(Scope::Server, &given(&[("driver", "/x.so"), (name, "v")]), superuser);
+        server("adbc.snowflake.sql.account", true).expect("free");
+        assert_eq!(server("adbc.snowflake.sql.account", false).expect_err("names a file").sqlstate, "42501");
+        assert_eq!(server("adbc.", true).expect_err("no name").sqlstate, "HV00D");
+        assert_eq!(server("snowflake.sql.account", true).expect_err("not free").sqlstate, "HV00D");
     }
 
     #[test]

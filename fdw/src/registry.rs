@@ -4,7 +4,8 @@ use crate::descriptor::Engine;
 use crate::engines;
 
 /// A new engine is one line here, and one `CREATE FOREIGN DATA WRAPPER` in the install script.
-pub static ENGINES: &[&Engine] = &[&engines::mysql::ENGINE, &engines::postgres::ENGINE, &engines::clickhouse::ENGINE];
+pub static ENGINES: &[&Engine] =
+    &[&engines::mysql::ENGINE, &engines::postgres::ENGINE, &engines::clickhouse::ENGINE, &engines::flightsql::ENGINE, &engines::adbc::ENGINE];
 
 /// The engine of a foreign data wrapper.
 pub fn by_wrapper(wrapper: &str) -> Option<&'static Engine> {

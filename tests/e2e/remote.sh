@@ -12,6 +12,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/clickhouse.sh
 # shellcheck source=tests/e2e/write.sh
 . tests/e2e/write.sh
+# shellcheck source=tests/e2e/flightsql.sh
+. tests/e2e/flightsql.sh
+# shellcheck source=tests/e2e/adbc.sh
+. tests/e2e/adbc.sh
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
@@ -48,6 +52,9 @@ cleanup() {
     mariadb_stop
     clickhouse_stop
     http_stranger_stop
+    flight_stop own
+    flight_stop roapi
+    flight_stop sail
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -71,7 +78,7 @@ same_answers() { # label, schema, file with one query a line, schema of the same
         fi
         explained=$(pg_client $cluster psql -X -q -A -t -v ON_ERROR_STOP=1 -d $db -c "SET search_path = $schema, public; SET weir.route = force" -c "$sql" \
             -c "SELECT 'fell back: ' || message FROM weir.last_route() WHERE fallback" -c "EXPLAIN $sql" 2>/dev/null || true)
-        case $explained in *'fell back: '*) fallbacks=$((fallbacks + 1)) ;; esac
+        case $explained in *'fell back: '*) fallbacks=$((fallbacks + 1)) && echo "# $sql" && grep 'fell back: ' <<<"$explained" | sed 's/^/#   /' ;; esac
         if [ "$(grep -c 'Remote SQL' <<<"$explained" || true)" = 1 ]; then wholly=$((wholly + 1)); fi
     done <"$3"
     echo "# $label: $wholly of $total queries ask the remote once"
@@ -116,15 +123,22 @@ counterpart_port=$((WEIR_PORT + 2))
 counterpart() { (WEIR_PORT=$counterpart_port && WEIR_PLAIN=1 && "$@"); }
 counterpart_query() { counterpart pg_query counterpart shop "$1"; }
 
-test_postgres() {
+# Started once, for whoever needs it.
+counterpart_start() {
+    [ -z "${counterpart_is_up:-}" ] || return 0
     counterpart pg_init counterpart "fsync = off" "listen_addresses = '127.0.0.1'" "autovacuum = off" "jit = off"
     echo "host all weir 127.0.0.1/32 scram-sha-256" | as_pg tee "$WEIR_WORK/counterpart/hba" >/dev/null
     as_pg sh -c "cat '$WEIR_WORK/counterpart/data/pg_hba.conf' >>'$WEIR_WORK/counterpart/hba' && cp '$WEIR_WORK/counterpart/hba' '$WEIR_WORK/counterpart/data/pg_hba.conf'"
-    counterpart pg_start counterpart || { report "not ok" "the second Postgres starts"; return; }
+    counterpart pg_start counterpart || { report "not ok" "the second Postgres starts"; return 1; }
     counterpart pg_query counterpart postgres "CREATE ROLE weir SUPERUSER LOGIN PASSWORD 'secret word'" >/dev/null
     counterpart pg_query counterpart postgres "CREATE DATABASE shop TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" >/dev/null
     { echo "CREATE SCHEMA shop; SET search_path = shop;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } |
         counterpart pg_client counterpart psql -X -q -v ON_ERROR_STOP=1 -d shop -f -
+    counterpart_is_up=1
+}
+
+test_postgres() {
+    counterpart_start || return
     counterpart_query "CREATE TYPE shop.mood AS ENUM ('sad', 'ok'); CREATE TABLE shop.odd (id int PRIMARY KEY, \"a 'quoted\"\" name\" varchar(10), m shop.mood, p point, j jsonb, u uuid, n numeric);
         INSERT INTO shop.odd VALUES (1, 'v', 'ok', '(1,2)', '{\"a\": [1, null]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 1.50)"
     query "CREATE SERVER pg FOREIGN DATA WRAPPER weir_postgres OPTIONS (host '127.0.0.1', port '$counterpart_port', dbname 'shop');
@@ -239,6 +253,6 @@ query "SELECT weir.sync()" >/dev/null
 "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
 
 engines=("$@")
-if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse); fi
+if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse flight roapi sail adbc); fi
 for engine in "${engines[@]}"; do "test_$engine"; done
 echo "remote test done"

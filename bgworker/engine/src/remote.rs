@@ -56,7 +56,7 @@ impl TableSource for Sources<'_> {
             Some(endpoint) => {
                 let engine = weir_fdw::registry::by_name(&endpoint.engine)
                     .ok_or_else(|| external(Error::internal(format!("there is no engine \"{}\"", endpoint.engine))))?;
-                let sql = weir_fdw::text(&remote.sql, Some(params.unwrap_or_default()), engine.dialect)
+                let sql = weir_fdw::text(&remote.sql, Some(params.unwrap_or_default()), engine.dialect_of(&endpoint.options))
                     .map_err(|why| external(Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name))))?;
                 (sql, Some(Arc::new(endpoint)))
             }

@@ -138,7 +138,7 @@ pub fn remote_of(plan: &[u8]) -> Result<(Remote, Vec<usize>)> {
 unsafe fn keep(statement: &Statement, server: ServerRef, params: &[Scalar], context: pg_sys::MemoryContext) -> Result<Kept> {
     let (remote, places) = remote_of(&statement.plan)?;
     let engine = catalog::engine_of_server(server.server.into()).ok_or_else(|| Error::internal("a server of no engine"))?;
-    let sql = weir_fdw::text(&remote.sql, Some(params), engine.dialect)
+    let sql = weir_fdw::text(&remote.sql, Some(params), engine.dialect_of(&catalog::server_options(server)))
         .map_err(|why| Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name)))?;
     // A statement without columns says 1 for each row.
     let columns = if remote.columns.is_empty() { vec![column("one", PgType::INT4)] } else { remote.columns };

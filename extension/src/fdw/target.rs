@@ -300,7 +300,8 @@ pub fn remote_names(relid: pg_sys::Oid) -> Result<(ServerRef, &'static Engine, S
     let table = foreign_table(relid, 0).ok_or_else(|| Error::internal("a foreign table of no engine"))?;
     let engine = weir_fdw::registry::by_name(table.engine).ok_or_else(|| Error::internal("an unknown engine"))?;
     let options = Options { engine, given: &table.server_options };
-    let name = engine.dialect.table(&options, &table.table_options, &table.schema, &table.name).map_err(|why| refused(&table, &why))?;
+    let name =
+        engine.dialect_of(&table.server_options).table(&options, &table.table_options, &table.schema, &table.name).map_err(|why| refused(&table, &why))?;
     Ok((table.server, engine, table.server_name.clone(), name))
 }
 

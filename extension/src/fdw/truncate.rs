@@ -33,7 +33,7 @@ fn run(relids: &[pg_sys::Oid], cascade: bool, restart: bool) -> Result<()> {
     }
     let Some((server, engine, server_name)) = site else { return Ok(()) };
     let refused = |why| Error::refused(format!("server \"{server_name}\" does not allow {why}"));
-    let statements = engine.dialect.truncate(&tables, restart, cascade).map_err(refused)?;
+    let statements = engine.dialect_of(&super::catalog::server_options(server)).truncate(&tables, restart, cascade).map_err(refused)?;
     // SAFETY: asks who runs this, and marks the command as one that writes.
     let (user, command) = unsafe { (pg_sys::GetUserId(), pg_sys::GetCurrentCommandId(true)) };
     let server = transaction::resolved(server, user);

@@ -5,7 +5,7 @@
 //! - A time zone is neither assumed nor dropped: a `timestamp` does not become a `timestamp with time zone`, nor the other way round.
 
 use super::build::{Cell, Column, Unfit, schema, shown, unfit};
-use super::{failed, json_column};
+use super::{BATCH_ROWS, Wanted, failed, json_column};
 use arrow::array::*;
 use arrow::compute::{CastOptions, cast_with_options, max, min};
 use arrow::datatypes::*;
@@ -68,6 +68,26 @@ pub fn json_rows(endpoint: &Endpoint, batch: &RecordBatch) -> Result<RecordBatch
     let text = String::from_utf8(writer.into_inner()).map_err(|_| Error::internal("JSON that is not text"))?;
     let rows = StringViewArray::from_iter_values(text.lines());
     RecordBatch::try_new(schema(&[json_column()])?, vec![Arc::new(rows)]).map_err(|e| Error::internal(format!("could not build a batch: {e}")))
+}
+
+/// A batch as batches of at most [`BATCH_ROWS`] of what is wanted.
+///
+/// # Errors
+/// As for [`Conform`] and [`json_rows`].
+pub fn conformed(endpoint: &Endpoint, wanted: &Wanted, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+    let conform = match wanted {
+        Wanted::Columns(columns) if !columns.is_empty() => Some(Conform::new(endpoint, columns, &batch.schema())?),
+        _ => None,
+    };
+    let pieces = (0..batch.num_rows()).step_by(BATCH_ROWS).map(|start| batch.slice(start, BATCH_ROWS.min(batch.num_rows() - start)));
+    pieces
+        .map(|rows| match (wanted, &conform) {
+            (_, Some(conform)) => conform.batch(&rows),
+            (Wanted::Json, None) => json_rows(endpoint, &rows),
+            // Rows are only counted: the server was asked for a constant.
+            (Wanted::Columns(_), None) => rows.project(&[]).map_err(|e| Error::internal(e.to_string())),
+        })
+        .collect()
 }
 
 /// The value at fault, and what is wrong with it.

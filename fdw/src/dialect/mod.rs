@@ -5,6 +5,7 @@
 
 pub mod clickhouse;
 mod float;
+pub mod generic;
 pub mod mysql;
 pub mod postgres;
 
@@ -62,6 +63,22 @@ impl Term {
             _ => None,
         }
     }
+}
+
+/// What the option "dialect" can say, of an engine that does not speak one of its own.
+pub const NAMES: &[&str] = &["generic", "backtick", "datafusion", "spark", "sqlite", "postgres"];
+
+/// The dialect of a name in [`NAMES`].
+pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
+    Some(match name {
+        "generic" => &generic::GENERIC,
+        "backtick" => &generic::BACKTICK,
+        "datafusion" => &generic::DATAFUSION,
+        "spark" => &generic::SPARK,
+        "sqlite" => &generic::SQLITE,
+        "postgres" => &postgres::Postgres,
+        _ => return None,
+    })
 }
 
 pub trait Dialect: Sync {
@@ -143,6 +160,16 @@ pub trait Dialect: Sync {
     ) -> Result<String> {
         let left = if let [one] = left { one.clone() } else { format!("({})", left.join(", ")) };
         Ok(format!("({left} {}IN ({}))", if any { "" } else { "NOT " }, render(list)?))
+    }
+
+    /// Every text has a literal.
+    fn holds_any_text(&self) -> bool {
+        true
+    }
+
+    /// Subqueries in expressions, and semi joins as EXISTS, mean the same there.
+    fn subqueries(&self) -> bool {
+        true
     }
 
     /// A call of this very function, where that can be said; `None` leaves it to the meaning.

@@ -1,5 +1,7 @@
 //! One directory for each engine.
 
+pub mod adbc;
 pub mod clickhouse;
+pub mod flightsql;
 pub mod mysql;
 pub mod postgres;

@@ -65,6 +65,9 @@ impl Builder<'_> {
                 ) {
                     return Err("a parameter of this type".into());
                 }
+                if ty.is_text_like() && !dialect.holds_any_text() {
+                    return Err("a parameter of text, which may hold what has no literal there".into());
+                }
                 self.param(*index, *ty)
             }
             Expr::Call { func, args, ty, collation } => self.call(select, *func, args, *ty, *collation)?,
@@ -198,6 +201,9 @@ impl Builder<'_> {
 
     /// A subquery whose expressions may use the columns of `select`.
     fn subquery(&mut self, select: &mut Select, rel: &Rel) -> Result<Select> {
+        if !self.dialect()?.subqueries() {
+            return Err("a subquery".into());
+        }
         self.outer.push(select.columns.clone());
         let depth = self.outer.len();
         let inner = self.rel(rel);

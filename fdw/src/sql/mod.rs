@@ -9,7 +9,7 @@
 mod expr;
 mod rel;
 
-use crate::descriptor::{Engine, Options};
+use crate::descriptor::Options;
 use crate::dialect::{Dialect, Form, Result, Term};
 use std::collections::HashMap;
 use weir_plan::ir::{ColId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
@@ -74,7 +74,7 @@ struct Builder<'a> {
 }
 
 struct Site {
-    engine: &'static Engine,
+    dialect: &'static dyn Dialect,
     server: ServerRef,
     name: String,
 }
@@ -125,7 +125,7 @@ fn plain_name(sql: &str) -> String {
 
 impl Builder<'_> {
     fn dialect(&self) -> Result<&'static dyn Dialect> {
-        self.site.as_ref().map(|s| s.engine.dialect).ok_or_else(|| "a part without a remote table".into())
+        self.site.as_ref().map(|s| s.dialect).ok_or_else(|| "a part without a remote table".into())
     }
 
     fn alias(&mut self) -> Result<String> {
@@ -140,9 +140,9 @@ impl Builder<'_> {
         match &self.site {
             Some(site) if site.server != table.server => return Err(format!("tables of two servers, {} and {}", site.name, table.server_name)),
             Some(_) => {}
-            None => self.site = Some(Site { engine, server: table.server, name: table.server_name.clone() }),
+            None => self.site = Some(Site { dialect: engine.dialect_of(&table.server_options), server: table.server, name: table.server_name.clone() }),
         }
-        let dialect = engine.dialect;
+        let dialect = self.dialect()?;
         let options = Options { engine, given: &table.server_options };
         let name = dialect.table(&options, &table.table_options, &table.schema, &table.name)?;
         let alias = self.alias()?;

@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
     /// A name that the engine cannot have.
     pub fn new(engine: &'static Engine, server: &'a str, options: &[(String, String)], target: &'a WriteTarget) -> Result<Writer<'a>> {
         let refused = |why: String| Error::refused(format!("server \"{server}\" cannot be written to: {why}"));
-        let dialect = engine.dialect;
+        let dialect = engine.dialect_of(options);
         let table = dialect.table(&Options { engine, given: options }, &target.options, &target.schema, &target.name).map_err(refused)?;
         let columns = target.columns.iter().map(|c| dialect.ident(&c.name)).collect::<std::result::Result<_, _>>().map_err(refused)?;
         Ok(Writer { dialect, server, table, columns, target })

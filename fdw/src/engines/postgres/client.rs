@@ -15,7 +15,7 @@ use weir_plan::protocol::{CatalogTable, Endpoint, Isolation};
 use weir_plan::{Error, Kind, Result};
 
 /// What the dialect relies on.
-const SESSION: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; \
+pub const SESSION: &str = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1; \
                        SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off";
 
 /// Time to ask whether a connection lives, and to have a statement cancelled.
