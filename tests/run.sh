@@ -80,7 +80,7 @@ stage_unit() {
         package=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest/Cargo.toml" | head -n 1)
         # The clients of the remote engines are a feature, which only the engine asks for.
         local features=()
-        if [ "$package" = weir_fdw ]; then features=(--features clients); fi
+        if [ "$package" = weir_fdw ]; then features=(--features duckdb); fi
         echo "-- cargo test -p $package ${features[*]}"
         if ! LD_LIBRARY_PATH=${DUCKDB_LIB_DIR:-$HOME/.cache/pg_weir/duckdb} cargo test --release --locked --quiet -p "$package" "${features[@]}" >"$log" 2>&1; then
             grep -E '^(error|test .* FAILED|failures:|---- |thread )' -A 4 "$log" | tail -n 80 || tail -n 40 "$log"

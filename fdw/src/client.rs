@@ -84,6 +84,8 @@ pub struct Clients {
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
     flightsql: Arc<crate::engines::flightsql::client::FlightSqlClient>,
     adbc: Arc<crate::engines::adbc::client::AdbcClient>,
+    #[cfg(feature = "duckdb")]
+    duckdb: Arc<crate::engines::duckdb::client::DuckDbClient>,
 }
 
 impl Clients {
@@ -98,6 +100,11 @@ impl Clients {
             "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
             "flightsql" => Ok(Arc::clone(&self.flightsql) as Arc<dyn Client>),
             "adbc" => Ok(Arc::clone(&self.adbc) as Arc<dyn Client>),
+            #[cfg(feature = "duckdb")]
+            "duckdb" => Ok(Arc::clone(&self.duckdb) as Arc<dyn Client>),
+            #[cfg(not(feature = "duckdb"))]
+            "duckdb" => Err(Error { sqlstate: "0A000".into(), ..Error::new(Kind::Remote, "this build of weir-engine has no DuckDB") }
+                .with_hint("Build weir_engine with the feature \"duckdb\".")),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
     }

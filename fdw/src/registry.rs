@@ -5,7 +5,7 @@ use crate::engines;
 
 /// A new engine is one line here, and one `CREATE FOREIGN DATA WRAPPER` in the install script.
 pub static ENGINES: &[&Engine] =
-    &[&engines::mysql::ENGINE, &engines::postgres::ENGINE, &engines::clickhouse::ENGINE, &engines::flightsql::ENGINE, &engines::adbc::ENGINE];
+    &[&engines::mysql::ENGINE, &engines::postgres::ENGINE, &engines::clickhouse::ENGINE, &engines::flightsql::ENGINE, &engines::adbc::ENGINE, &engines::duckdb::ENGINE];
 
 /// The engine of a foreign data wrapper.
 pub fn by_wrapper(wrapper: &str) -> Option<&'static Engine> {

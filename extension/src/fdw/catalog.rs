@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 use weir_fdw::ForeignTable;
-use weir_fdw::descriptor::Engine;
+use weir_fdw::descriptor::{Engine, Scope};
 use weir_plan::ir::{Scan, ServerRef, Source};
 use weir_plan::protocol::Endpoint;
 use weir_plan::{Error, Kind, Result};
@@ -148,9 +148,12 @@ pub fn endpoint(of: ServerRef, current_user: pg_sys::Oid) -> Result<Endpoint> {
         let server = pg_sys::GetForeignServer(of.server.into());
         let name = string((*server).servername);
         let engine = engine_of((*server).fdwid).ok_or_else(|| Error::new(Kind::BadOption, format!("server \"{name}\" is not of a wrapper of pg_weir")))?;
-        let mapping = pg_sys::GetUserMapping(user, of.server.into());
         let mut options = pairs((*server).options);
-        options.extend(pairs((*mapping).options));
+        // An engine that knows no users needs no mapping: whoever may use the server, or the table, is let in.
+        if engine.options.iter().any(|o| o.scope == Scope::User) {
+            let mapping = pg_sys::GetUserMapping(user, of.server.into());
+            options.extend(pairs((*mapping).options));
+        }
         Ok(Endpoint { server: of, name, engine: engine.name.into(), options, trusted: pg_sys::superuser_arg(user) })
     }
 }

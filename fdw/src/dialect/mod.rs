@@ -4,13 +4,14 @@
 //! What has the same meaning everywhere (AND, CASE, IS NULL) is written by `sql`, not here.
 
 pub mod clickhouse;
+pub mod duckdb;
 mod float;
 pub mod generic;
 pub mod mysql;
 pub mod postgres;
 
 use crate::descriptor::Options;
-use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
+use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::{Collation, Scalar};
 use weir_plan::types::PgType;
 
@@ -103,6 +104,11 @@ pub trait Dialect: Sync {
         term.sql.clone()
     }
 
+    /// The reference in what [`Dialect::column`] made of it.
+    fn reference<'a>(&self, sql: &'a str) -> &'a str {
+        sql
+    }
+
     /// A literal of this type.
     ///
     /// # Errors
@@ -111,6 +117,22 @@ pub trait Dialect: Sync {
 
     /// The digits a decimal can have: in all, and after the point.
     fn decimal_limits(&self) -> (u32, u32);
+
+    /// Exact arithmetic of decimals, and the digits of its result, which cannot need more than `digits`. `folded`: below an aggregate, which
+    /// returns nothing if a step of it fails.
+    fn decimal(&self, op: Arith, l: &Term, r: &Term, digits: (u32, u32), _folded: bool) -> Result<(String, (u32, u32))> {
+        let (precision, scale) = self.decimal_limits();
+        if digits.0 > precision || digits.1 > scale {
+            return Err("arithmetic of more digits than its decimals have".into());
+        }
+        let sign = match op {
+            Arith::Add => "+",
+            Arith::Sub => "-",
+            Arith::Mul => "*",
+        };
+        let (l, r) = self.operands(l, r, digits)?;
+        Ok((format!("({l} {sign} {r})"), digits))
+    }
 
     /// It is Postgres: numerics have the same scales there, and FULL JOIN is joined.
     fn native(&self) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod adbc;
 pub mod clickhouse;
+pub mod duckdb;
 pub mod flightsql;
 pub mod mysql;
 pub mod postgres;

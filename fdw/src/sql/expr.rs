@@ -189,7 +189,7 @@ impl Builder<'_> {
                 check_collation(cmp, class, collation)?;
                 Ok(Term::computed(dialect.compare(cmp, class, l, r)?, PgType::BOOL))
             }
-            (Meaning::NumericArith(op), [l, r]) => numeric(dialect, op, l, r, ty),
+            (Meaning::NumericArith(op), [l, r]) => numeric(dialect, op, l, r, ty, self.folded),
             (Meaning::NumericNegate, [a]) => {
                 let digits = a.digits.ok_or("a numeric without a declared scale")?;
                 Ok(Term::computed(dialect.negated(a)?, ty).with_digits(Some(digits)))
@@ -288,21 +288,17 @@ fn check_collation(cmp: Cmp, class: Class, collation: Collation) -> Result<()> {
 }
 
 /// Exact arithmetic of decimals: only if every result fits the engine's.
-fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType) -> Result<Term> {
+fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType, folded: bool) -> Result<Term> {
     let ((lp, ls), (rp, rs)) = (l.digits.ok_or("a numeric without a declared scale")?, r.digits.ok_or("a numeric without a declared scale")?);
-    let (digits, sign) = match op {
-        Arith::Mul => ((lp + rp, ls + rs), "*"),
+    let digits = match op {
+        Arith::Mul => (lp + rp, ls + rs),
         Arith::Add | Arith::Sub => {
             let scale = ls.max(rs);
-            (((lp - ls.min(lp)).max(rp - rs.min(rp)) + 1 + scale, scale), if op == Arith::Add { "+" } else { "-" })
+            ((lp - ls.min(lp)).max(rp - rs.min(rp)) + 1 + scale, scale)
         }
     };
-    let (precision, scale) = dialect.decimal_limits();
-    if digits.0 > precision || digits.1 > scale {
-        return Err("arithmetic of more digits than its decimals have".into());
-    }
-    let (l, r) = dialect.operands(l, r, digits)?;
-    Ok(Term::computed(format!("({l} {sign} {r})"), ty).with_digits(Some(digits)))
+    let (sql, digits) = dialect.decimal(op, l, r, digits, folded)?;
+    Ok(Term::computed(sql, ty).with_digits(Some(digits)))
 }
 
 /// The value of CASE or COALESCE: numerics of different scales would get one there.

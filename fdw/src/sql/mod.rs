@@ -71,6 +71,8 @@ struct Builder<'a> {
     outer: Vec<Scope>,
     /// A subquery being built uses one of them.
     used_outer: bool,
+    /// Below an aggregate of the query itself.
+    folded: bool,
 }
 
 struct Site {
@@ -84,7 +86,7 @@ struct Site {
 /// # Errors
 /// Why the relation's server cannot answer it exactly.
 pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> {
-    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false };
+    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false };
     let select = builder.rel(rel)?;
     if select.correlated {
         return Err("a correlated part of a query on its own".into());
@@ -99,7 +101,7 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
         if weir_plan::types::arrow_type(&term.ty).is_none() {
             return Err("a result of an unknown type".into());
         }
-        columns.push(RemoteColumn { id: *id, ty: term.ty, name: plain_name(&term.sql) });
+        columns.push(RemoteColumn { id: *id, ty: term.ty, name: plain_name(dialect.reference(&term.sql)) });
         list.push(dialect.output(term));
     }
     if list.is_empty() {

@@ -184,7 +184,10 @@ impl Builder<'_> {
             columns.push((group.id, Term { sql: key, form, ..term }));
         }
         for call in &aggregate.calls {
-            columns.push((call.id, self.agg_call(&mut select, &call.expr)?));
+            let outside = std::mem::replace(&mut self.folded, true);
+            let term = self.agg_call(&mut select, &call.expr);
+            self.folded = outside;
+            columns.push((call.id, term?));
         }
         select.group = Some(keys);
         select.columns = columns;

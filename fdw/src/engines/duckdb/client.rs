@@ -1,0 +1,279 @@
+//! The client: statements on threads that may block, one connection each, results as Arrow, interrupts.
+
+use super::error;
+use super::instance::{IDLE, Instance, Instances};
+use super::raw;
+use crate::client::{BATCH_ROWS, Client, Conform, QUEUED_BATCHES, Receiver, Wanted, failed, json_rows};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{concat_batches, min};
+use arrow::datatypes::{DataType, Date32Type, Schema, TimeUnit, TimestampMicrosecondType};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::{Error, Kind, Result};
+
+/// An interrupt that comes before its statement begins is lost: it is said again and again until the statement has ended.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// A function that breaks a database of which everybody knows the name: it sets where all its statements are logged to.
+const BREAKS: &str = "enable_logging";
+
+#[derive(Default)]
+pub struct DuckDbClient {
+    instances: Arc<Instances>,
+}
+
+/// Stops a statement, unless that has ended before.
+struct Stop {
+    ended: Arc<AtomicBool>,
+    interrupt: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        let (ended, interrupt) = (Arc::clone(&self.ended), Arc::clone(&self.interrupt));
+        if ended.load(Ordering::Acquire) {
+            return;
+        }
+        interrupt();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                while !ended.load(Ordering::Acquire) {
+                    interrupt();
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
+        }
+    }
+}
+
+/// Set when a statement has ended, whatever its end.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Runs what may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(Error::internal(format!("a statement ended without an answer: {e}"))),
+    }
+}
+
+impl DuckDbClient {
+    /// The database of an endpoint, and a place in it.
+    async fn place(&self, endpoint: &Endpoint) -> Result<(Arc<Instance>, tokio::sync::OwnedSemaphorePermit)> {
+        let (instances, of) = (Arc::clone(&self.instances), endpoint.clone());
+        let instance = blocking(move || instances.get(&of)).await?;
+        let place = Arc::clone(&instance.places).acquire_owned().await.map_err(|_| failed(endpoint, "HV000", "the database is closed"))?;
+        let instances = Arc::clone(&self.instances);
+        tokio::spawn(async move {
+            tokio::time::sleep(IDLE + Duration::from_secs(1)).await;
+            // Closing writes what is in the log into the file.
+            let _ = tokio::task::spawn_blocking(move || instances.close_idle()).await;
+        });
+        Ok((instance, place))
+    }
+
+    /// What an error is, and what it means for the database.
+    fn judge(instances: &Instances, instance: &Arc<Instance>, endpoint: &Endpoint, message: &str) -> Error {
+        if error::is_fatal(message) {
+            instances.forget(instance);
+        }
+        error::statement(endpoint, message)
+    }
+}
+
+/// SQL that somebody sent as it is must not reach beyond the database.
+fn harmless(instance: &Instance, endpoint: &Endpoint, sql: &str) -> Result<()> {
+    if !instance.has_external_access() && sql.to_ascii_lowercase().contains(BREAKS) {
+        return instance.allows(endpoint, raw::Kind::Other);
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Client for DuckDbClient {
+    async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver> {
+        let (instance, place) = self.place(endpoint).await?;
+        let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+        let connection = instance.connect(endpoint)?;
+        let interrupt = connection.interrupt_handle();
+        let ended = Arc::new(AtomicBool::new(false));
+        let stop = Stop { ended: Arc::clone(&ended), interrupt: Arc::new(move || interrupt.interrupt()) };
+        let (instances, endpoint, to) = (Arc::clone(&self.instances), endpoint.clone(), sender.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let _held = (place, Ended(ended));
+            let pump = Pump { instances: &instances, instance: &instance, endpoint: &endpoint, connection: &connection, to: &to };
+            if let Err(e) = pump.run(&sql, wanted) {
+                let _ = to.blocking_send(Err(e));
+            }
+        });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sender.closed() => drop(stop),
+                ended = work => {
+                    if let Err(e) = ended {
+                        let _ = sender.send(Err(Error::internal(format!("a query ended without an answer: {e}")))).await;
+                    }
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
+        let (instance, place) = self.place(endpoint).await?;
+        harmless(&instance, endpoint, sql)?;
+        let session = instance.session(endpoint)?;
+        let interrupt = session.interrupt();
+        let ended = Arc::new(AtomicBool::new(false));
+        let _stop = Stop { ended: Arc::clone(&ended), interrupt: Arc::new(move || interrupt.interrupt()) };
+        let (instances, endpoint, sql) = (Arc::clone(&self.instances), endpoint.clone(), sql.to_owned());
+        blocking(move || {
+            let _held = (place, Ended(ended));
+            let wrong = |message: raw::Message| DuckDbClient::judge(&instances, &instance, &endpoint, &message);
+            let statements = session.statements(&sql).map_err(wrong)?;
+            let mut changed = 0;
+            for i in 0..statements.count() {
+                let statement = statements.prepare(i).map_err(wrong)?;
+                instance.allows(&endpoint, statement.kind())?;
+                changed += statement.execute().map_err(wrong)?;
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
+        let (instance, place) = self.place(endpoint).await?;
+        let (instances, endpoint, schema) = (Arc::clone(&self.instances), endpoint.clone(), schema.to_owned());
+        blocking(move || {
+            let _held = place;
+            let connection = instance.connect(&endpoint)?;
+            let tables = super::catalog::tables(&connection, &schema).map_err(|e| DuckDbClient::judge(&instances, &instance, &endpoint, &e.to_string()))?;
+            tables.ok_or_else(|| Error {
+                sqlstate: "HV00P".into(),
+                ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema \"{schema}\"", endpoint.name))
+            })
+        })
+        .await
+    }
+}
+
+/// One query.
+struct Pump<'a> {
+    instances: &'a Instances,
+    instance: &'a Arc<Instance>,
+    endpoint: &'a Endpoint,
+    connection: &'a duckdb::Connection,
+    to: &'a mpsc::Sender<Result<RecordBatch>>,
+}
+
+impl Pump<'_> {
+    fn wrong(&self, e: &duckdb::Error) -> Error {
+        DuckDbClient::judge(self.instances, self.instance, self.endpoint, &e.to_string())
+    }
+
+    /// Whether the text is one statement that only reads.
+    fn is_query(&self, sql: &str) -> Result<()> {
+        harmless(self.instance, self.endpoint, sql)?;
+        let wrong = |message: raw::Message| DuckDbClient::judge(self.instances, self.instance, self.endpoint, &message);
+        let session = self.instance.session(self.endpoint)?;
+        let statements = session.statements(sql).map_err(wrong)?;
+        if statements.count() != 1 {
+            return Err(failed(self.endpoint, "42601", "cannot run more than one statement as a query")
+                .with_hint("Use weir.execute for statements that return nothing."));
+        }
+        match statements.prepare(0).map_err(wrong)?.kind() {
+            raw::Kind::Change => {
+                Err(failed(self.endpoint, "42601", "the statement is not a query").with_hint("Use weir.execute for statements that return nothing."))
+            }
+            kind => self.instance.allows(self.endpoint, kind),
+        }
+    }
+
+    fn run(&self, sql: &str, wanted: Wanted) -> Result<()> {
+        let columns = match wanted {
+            Wanted::Columns(columns) => Some(columns),
+            Wanted::Json => {
+                self.is_query(sql)?;
+                None
+            }
+        };
+        let mut statement = self.connection.prepare(sql).map_err(|e| self.wrong(&e))?;
+        drop(statement.stream_arrow([]).map_err(|e| self.wrong(&e))?);
+        let schema = statement.schema();
+        let conform = match &columns {
+            Some(columns) if !columns.is_empty() => Some(Conform::new(self.endpoint, columns, &schema)?),
+            _ => None,
+        };
+        let mut queue = Vec::new();
+        let mut rows = 0;
+        while let Some(chunk) = statement.step().map_err(|e| self.wrong(&e))? {
+            let chunk = RecordBatch::from(chunk);
+            let batch = match (&columns, &conform) {
+                (Some(_), Some(conform)) => conform.batch(&infinities(chunk)?)?,
+                (Some(_), None) => without_columns(chunk.num_rows())?,
+                (None, _) => json_rows(self.endpoint, &chunk)?,
+            };
+            rows += batch.num_rows();
+            queue.push(batch);
+            if rows >= BATCH_ROWS {
+                rows = 0;
+                if !self.send(&mut queue)? {
+                    return Ok(());
+                }
+            }
+        }
+        self.send(&mut queue)?;
+        Ok(())
+    }
+
+    /// `false`: nobody listens any more.
+    fn send(&self, queue: &mut Vec<RecordBatch>) -> Result<bool> {
+        let Some(schema) = queue.first().map(RecordBatch::schema) else { return Ok(true) };
+        let batch = if schema.fields().is_empty() {
+            without_columns(queue.iter().map(RecordBatch::num_rows).sum())?
+        } else {
+            concat_batches(&schema, queue.iter()).map_err(|e| Error::internal(format!("could not join batches: {e}")))?
+        };
+        queue.clear();
+        Ok(self.to.blocking_send(Ok(batch)).is_ok())
+    }
+}
+
+fn without_columns(rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).map_err(|e| Error::internal(e.to_string()))
+}
+
+/// Minus infinity is the least value but one in DuckDB, the least here.
+fn infinities(batch: RecordBatch) -> Result<RecordBatch> {
+    let fixed = |column: &ArrayRef| -> Option<ArrayRef> {
+        match column.data_type() {
+            DataType::Date32 => {
+                let days = column.as_primitive::<Date32Type>();
+                (min(days)? == -i32::MAX).then(|| Arc::new(days.unary::<_, Date32Type>(|d| if d == -i32::MAX { i32::MIN } else { d })) as ArrayRef)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let times = column.as_primitive::<TimestampMicrosecondType>();
+                let lower = || times.unary::<_, TimestampMicrosecondType>(|t| if t == -i64::MAX { i64::MIN } else { t });
+                (min(times)? == -i64::MAX).then(|| Arc::new(lower().with_timezone_opt(zone.clone())) as ArrayRef)
+            }
+            _ => None,
+        }
+    };
+    if batch.columns().iter().all(|c| fixed(c).is_none()) {
+        return Ok(batch);
+    }
+    let columns = batch.columns().iter().map(|c| fixed(c).unwrap_or_else(|| Arc::clone(c))).collect();
+    RecordBatch::try_new(batch.schema(), columns).map_err(|e| Error::internal(e.to_string()))
+}

@@ -1,0 +1,91 @@
+//! What an error of DuckDB means: its kind is the first word of its message.
+
+use crate::client::failed;
+use weir_plan::protocol::Endpoint;
+use weir_plan::{Error, Kind};
+
+/// What `duckdb::dialect` has an expression raise that Postgres would fail on.
+pub const DIVISION_BY_ZERO: &str = "division by zero";
+
+/// The kind that DuckDB gave an error, and the rest of its message.
+fn parts(message: &str) -> (&str, &str) {
+    match message.split_once(" Error: ") {
+        Some((kind, rest)) if !kind.is_empty() && kind.len() < 40 && !kind.contains('\n') => (kind, rest),
+        _ => ("", message),
+    }
+}
+
+/// Whether the database is of no use any more and has to be opened anew.
+pub fn is_fatal(message: &str) -> bool {
+    matches!(parts(message).0, "FATAL" | "INTERNAL")
+}
+
+/// An error of a statement.
+pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
+    let (kind, text) = parts(message);
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if kind == "Invalid Input" && first == DIVISION_BY_ZERO {
+        return Error::query("22012", first);
+    }
+    // What overflows there overflows here.
+    let narrow = [("INT16", "smallint"), ("INT32", "integer"), ("INT64", "bigint")].into_iter().find(|(there, _)| first.split(' ').any(|w| w == *there));
+    if let ("Out of Range", Some((_, ours))) = (kind, narrow) {
+        return Error::query("22003", format!("{ours} out of range"));
+    }
+    let (sqlstate, of, hint) = match kind {
+        "Catalog" => ("HV00R", Kind::Query, Some("Check the options \"schema_name\" and \"table_name\" of the foreign table, or import it again.")),
+        "Binder" => ("HV005", Kind::Query, Some("The remote table has changed: import it again, or set the option \"column_name\".")),
+        "Parser" | "Syntax" => ("42601", Kind::Query, None),
+        "Out of Range" => ("22003", Kind::Query, None),
+        "Conversion" | "Mismatch Type" => ("22000", Kind::Query, None),
+        "Invalid Input" => ("22023", Kind::Query, None),
+        "Constraint" => ("23000", Kind::Remote, None),
+        "Dependency" => ("2BP01", Kind::Remote, None),
+        "TransactionContext" | "Transaction" => ("40001", Kind::Remote, Some("Another statement changed the same rows: try again.")),
+        "Not implemented" => ("0A000", Kind::Query, None),
+        "Permission" => (
+            "42501",
+            Kind::Remote,
+            Some("Files, extensions and settings can only be reached over a server with the option \"external_access\", which superusers set."),
+        ),
+        "Out of Memory" => (
+            "53200",
+            Kind::OutOfMemory,
+            Some("Raise the option \"memory_limit_mb\" of the server, or let it spill with \"temp_directory\" and \"temp_limit_mb\"."),
+        ),
+        "INTERRUPT" => ("57014", Kind::Remote, None),
+        "IO" => ("58030", Kind::Remote, None),
+        _ => ("HV000", Kind::Remote, None),
+    };
+    let mut error = Error { kind: of, ..failed(endpoint, sqlstate, first) };
+    error.detail = (!rest.trim().is_empty()).then(|| rest.trim().to_owned());
+    error.hint = hint.map(str::to_owned);
+    error
+}
+
+/// An error of opening the database.
+pub fn open(endpoint: &Endpoint, message: &str) -> Error {
+    let (kind, text) = parts(message);
+    let hint = match kind {
+        "Invalid Input" => "Check the options of the server.",
+        _ => "The file may be open in another process, of another format, or not accessible to the server's operating system user.",
+    };
+    failed(endpoint, "08001", "could not open the database").with_detail(text).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_plan::ir::ServerRef;
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let endpoint = Endpoint { server: ServerRef { server: 1, user: 0 }, name: "d".into(), engine: "duckdb".into(), options: vec![], trusted: false };
+        let e = statement(&endpoint, "Catalog Error: Table with name x does not exist!\nDid you mean \"y\"?");
+        assert_eq!((e.sqlstate.as_str(), e.message.as_str()), ("HV00R", "server \"d\": Table with name x does not exist!"));
+        assert_eq!(e.detail.as_deref(), Some("Did you mean \"y\"?"));
+        assert_eq!(statement(&endpoint, "Invalid Input Error: division by zero").sqlstate, "22012");
+        assert_eq!(statement(&endpoint, "what").sqlstate, "HV000");
+        assert!(is_fatal("FATAL Error: the database has been invalidated") && !is_fatal("IO Error: x"));
+    }
+}
