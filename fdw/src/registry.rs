@@ -14,7 +14,7 @@ pub fn by_wrapper(wrapper: &str) -> Option<&'static Engine> {
 
 /// The engine of this name.
 pub fn by_name(name: &str) -> Option<&'static Engine> {
-    ENGINES.iter().copied().find(|e| e.name == name)
+    ENGINES.iter().copied().chain([&engines::duckdb::MIRRORS]).find(|e| e.name == name)
 }
 
 /// All engines with their options, as `weir.engines` shows them.

@@ -13,7 +13,18 @@ use crate::meaning::{AggMeaning, Arith, Class, Meaning};
 use weir_plan::ir::{Collation, Scalar};
 use weir_plan::types::{PgType, oid};
 
-pub struct DuckDb;
+pub struct DuckDb {
+    /// Over mirrors, whose text is in the form of ours: bytes, and no trailing blanks where they do not count.
+    mirrors: bool,
+}
+
+impl DuckDb {
+    pub const OVER_FILES: DuckDb = DuckDb { mirrors: false };
+    pub const OVER_MIRRORS: DuckDb = DuckDb { mirrors: true };
+}
+
+/// The option under which a mirror has the call that reads it.
+pub const SCAN: &str = "scan";
 
 /// Digits of a DECIMAL at most.
 const MAX_DIGITS: u32 = 38;
@@ -72,9 +83,10 @@ fn float(v: f64) -> String {
     }
 }
 
-fn trimmed(term: &Term) -> String {
+fn trimmed(term: &Term, mirrors: bool) -> String {
     match &term.form {
         Form::Literal(_) => term.sql.clone(),
+        _ if mirrors => term.sql.clone(),
         _ => format!("rtrim({}, ' ')", term.sql),
     }
 }
@@ -89,6 +101,9 @@ impl Dialect for DuckDb {
 
     fn table(&self, server: &Options, table: &[(String, String)], _schema: &str, name: &str) -> Result<String> {
         let own = |n: &str| table.iter().find(|(o, _)| o == n).map(|(_, v)| v.as_str());
+        if let Some(call) = own(SCAN).filter(|_| self.mirrors) {
+            return Ok(call.to_owned());
+        }
         let schema = own("schema_name").or_else(|| server.text("schema")).unwrap_or("main");
         let path = format!("{}.{}", self.ident(schema)?, self.ident(own("table_name").unwrap_or(name))?);
         // The database is named after its file; where a schema has the same name, both have to be said.
@@ -99,7 +114,7 @@ impl Dialect for DuckDb {
 
     /// What is declared as text may be an enum there, which is ordered otherwise, or have a collation that ignores case.
     fn column(&self, sql: String, ty: PgType, _options: &[(String, String)]) -> Term {
-        Term::column(if ty.is_collatable() { format!("{BEFORE}{sql}{AFTER}") } else { sql }, ty)
+        Term::column(if ty.is_collatable() && !self.mirrors { format!("{BEFORE}{sql}{AFTER}") } else { sql }, ty)
     }
 
     fn reference<'a>(&self, sql: &'a str) -> &'a str {
@@ -169,12 +184,12 @@ impl Dialect for DuckDb {
     }
 
     fn function(&self, func: u32, args: &[Term], ty: PgType, collation: Collation) -> Option<Result<Term>> {
-        call::function(func, args, ty, collation)
+        call::function(self.mirrors, func, args, ty, collation)
     }
 
     fn comparable(&self, class: Class, term: &Term) -> Result<String> {
         Ok(match class {
-            Class::Bpchar => trimmed(term),
+            Class::Bpchar => trimmed(term, self.mirrors),
             Class::DateTimestamp => format!("CAST({} AS TIMESTAMP)", term.sql),
             Class::Bytes | Class::Time | Class::Uuid => return Err("a comparison of this type".into()),
             _ => term.sql.clone(),
@@ -182,7 +197,7 @@ impl Dialect for DuckDb {
     }
 
     fn call(&self, meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
-        call::meaning(meaning, args, ty)
+        call::meaning(self.mirrors, meaning, args, ty)
     }
 
     fn aggregate(&self, meaning: AggMeaning, arg: Option<&Term>, distinct: bool, ty: PgType) -> Result<Term> {
@@ -211,7 +226,7 @@ impl Dialect for DuckDb {
     fn key(&self, term: &Term) -> Result<String> {
         Ok(match term.ty.base {
             oid::NUMERIC if term.digits.is_none() && term.form != Form::Column => return Err("a key of numerics of different scales".into()),
-            oid::BPCHAR => trimmed(term),
+            oid::BPCHAR => trimmed(term, self.mirrors),
             _ if type_name(&term.ty).is_some() || term.ty.base == oid::NUMERIC => term.sql.clone(),
             _ => return Err("a key of this type".into()),
         })
@@ -243,12 +258,12 @@ mod tests {
 
     #[test]
     fn literals_cannot_be_left() {
-        let lit = |s: &str| DuckDb.literal(&Scalar::Text(s.into()), &PgType::TEXT);
+        let lit = |s: &str| DuckDb::OVER_FILES.literal(&Scalar::Text(s.into()), &PgType::TEXT);
         assert_eq!(lit("it's").as_deref(), Ok("'it''s'::VARCHAR"));
         assert_eq!(lit("\\' OR 1=1").as_deref(), Ok("'\\'' OR 1=1'::VARCHAR"));
-        assert_eq!(DuckDb.literal(&Scalar::Int2(-1), &PgType::INT2).as_deref(), Ok("(-1)::SMALLINT"));
-        assert_eq!(DuckDb.literal(&Scalar::Numeric("0.05".into()), &PgType::NUMERIC).as_deref(), Ok("'0.05'::DECIMAL(3, 2)"));
-        assert!(DuckDb.literal(&Scalar::Numeric("NaN".into()), &PgType::NUMERIC).is_err());
-        assert_eq!(DuckDb.literal(&Scalar::Bytes(vec![0, 39]), &PgType::new(oid::BYTEA)).as_deref(), Ok("'\\x00\\x27'::BLOB"));
+        assert_eq!(DuckDb::OVER_FILES.literal(&Scalar::Int2(-1), &PgType::INT2).as_deref(), Ok("(-1)::SMALLINT"));
+        assert_eq!(DuckDb::OVER_FILES.literal(&Scalar::Numeric("0.05".into()), &PgType::NUMERIC).as_deref(), Ok("'0.05'::DECIMAL(3, 2)"));
+        assert!(DuckDb::OVER_FILES.literal(&Scalar::Numeric("NaN".into()), &PgType::NUMERIC).is_err());
+        assert_eq!(DuckDb::OVER_FILES.literal(&Scalar::Bytes(vec![0, 39]), &PgType::new(oid::BYTEA)).as_deref(), Ok("'\\x00\\x27'::BLOB"));
     }
 }

@@ -37,14 +37,14 @@ fn constant_text(args: &[Term], i: usize) -> Result<&str> {
 }
 
 /// A call of this very function; `None` leaves it to its meaning.
-pub fn function(func: u32, args: &[Term], ty: PgType, collation: Collation) -> Option<Result<Term>> {
+pub fn function(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collation) -> Option<Result<Term>> {
     if meaning::scalar(func).is_some() {
         return None;
     }
-    Some(by_oid(func, args, ty, collation))
+    Some(by_oid(mirrors, func, args, ty, collation))
 }
 
-fn by_oid(func: u32, args: &[Term], ty: PgType, collation: Collation) -> Result<Term> {
+fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collation) -> Result<Term> {
     let sql = |i: usize| arg(args, i).map(|a| a.sql.as_str());
     let done = |sql: String| Ok(Term::computed(sql, ty));
     // By their names: what is written with an operator is moved to the other side of a comparison, where it does not overflow.
@@ -114,7 +114,7 @@ fn by_oid(func: u32, args: &[Term], ty: PgType, collation: Collation) -> Result<
             Ok(Term::computed(format!("({} || {})", sql(0)?, sql(1)?), ty).with_chars(chars))
         }
         1257 | 1317 | 1381 | 1369 => done(format!("CAST(length({}) AS INTEGER)", sql(0)?)),
-        1318 | 1372 | 1367 => done(format!("CAST(length({}) AS INTEGER)", trimmed(arg(args, 0)?))),
+        1318 | 1372 | 1367 => done(format!("CAST(length({}) AS INTEGER)", trimmed(arg(args, 0)?, mirrors))),
         1374 => done(format!("CAST(strlen({}) AS INTEGER)", sql(0)?)),
         870 => case(UPPER, LOWER),
         871 => case(LOWER, UPPER),
@@ -174,7 +174,7 @@ fn rounded(of: &Term, to: u32, ty: PgType) -> Result<Term> {
 }
 
 /// A call of a function that is neither a comparison nor arithmetic.
-pub fn meaning(meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
+pub fn meaning(mirrors: bool, meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
     Ok(match meaning {
         Meaning::WidenInt => Term::computed(cast(&arg(args, 0)?.sql, &ty)?, ty),
         Meaning::IntToNumeric => {
@@ -187,7 +187,7 @@ pub fn meaning(meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
             };
             if let Some(text) = constant {
                 let digits = super::digits_of(&text);
-                return Ok(Term::computed(super::DuckDb.literal(&Scalar::Numeric(text), &ty)?, ty).with_digits(digits));
+                return Ok(Term::computed(super::DuckDb::OVER_FILES.literal(&Scalar::Numeric(text), &ty)?, ty).with_digits(digits));
             }
             let digits = match of.ty.base {
                 oid::INT2 => (5, 0),
@@ -214,7 +214,7 @@ pub fn meaning(meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
                 }
             }
             let escape = if escaped { " ESCAPE '|'" } else { "" };
-            let pattern = super::DuckDb.literal(&Scalar::Text(ours), &PgType::TEXT)?;
+            let pattern = super::DuckDb::OVER_FILES.literal(&Scalar::Text(ours), &PgType::TEXT)?;
             Term::computed(format!("({} {}LIKE {pattern}{escape})", text.sql, if negated { "NOT " } else { "" }), ty)
         }
         Meaning::ExtractDate | Meaning::ExtractTimestamp => {
@@ -244,7 +244,7 @@ pub fn meaning(meaning: Meaning, args: &[Term], ty: PgType) -> Result<Term> {
             let (from, n) = if start < 1 { (1, (start + count - 1).max(0)) } else { (start, count) };
             Term::computed(format!("substring({}, {from}, {n})", arg(args, 0)?.sql), ty).with_chars(usize::try_from(n).ok())
         }
-        Meaning::BpcharToText => Term::computed(trimmed(arg(args, 0)?), ty).with_chars(arg(args, 0)?.chars),
+        Meaning::BpcharToText => Term::computed(trimmed(arg(args, 0)?, mirrors), ty).with_chars(arg(args, 0)?.chars),
         Meaning::DateToTimestamp => Term::computed(format!("CAST({} AS TIMESTAMP)", arg(args, 0)?.sql), ty),
         Meaning::Compare(..) | Meaning::NumericArith(_) | Meaning::NumericNegate => return Err("an operator as a function".into()),
     })

@@ -26,10 +26,21 @@ pub struct DuckDbClient {
     instances: Arc<Instances>,
 }
 
-/// Stops a statement, unless that has ended before.
-struct Stop {
+/// Stops a statement when dropped, unless that has ended before.
+pub struct Stop {
     ended: Arc<AtomicBool>,
     interrupt: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Stop {
+    pub fn new(ended: Arc<AtomicBool>, interrupt: impl Fn() + Send + Sync + 'static) -> Stop {
+        Stop { ended, interrupt: Arc::new(interrupt) }
+    }
+
+    /// Says that the statement has ended.
+    pub fn ended(ended: &AtomicBool) {
+        ended.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for Stop {
@@ -55,7 +66,7 @@ struct Ended(Arc<AtomicBool>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        Stop::ended(&self.0);
     }
 }
 
@@ -107,12 +118,14 @@ impl Client for DuckDbClient {
         let connection = instance.connect(endpoint)?;
         let interrupt = connection.interrupt_handle();
         let ended = Arc::new(AtomicBool::new(false));
-        let stop = Stop { ended: Arc::clone(&ended), interrupt: Arc::new(move || interrupt.interrupt()) };
+        let stop = Stop::new(Arc::clone(&ended), move || interrupt.interrupt());
         let (instances, endpoint, to) = (Arc::clone(&self.instances), endpoint.clone(), sender.clone());
         let work = tokio::task::spawn_blocking(move || {
             let _held = (place, Ended(ended));
-            let pump = Pump { instances: &instances, instance: &instance, endpoint: &endpoint, connection: &connection, to: &to };
-            if let Err(e) = pump.run(&sql, wanted) {
+            let wrong = |message: &str| DuckDbClient::judge(&instances, &instance, &endpoint, message);
+            let pump = Pump { wrong: &wrong, endpoint: &endpoint, connection: &connection, to: &to };
+            let allowed = if matches!(wanted, Wanted::Json) { is_query(&instance, &endpoint, &wrong, &sql) } else { Ok(()) };
+            if let Err(e) = allowed.and_then(|()| pump.run(&sql, wanted)) {
                 let _ = to.blocking_send(Err(e));
             }
         });
@@ -135,7 +148,7 @@ impl Client for DuckDbClient {
         let session = instance.session(endpoint)?;
         let interrupt = session.interrupt();
         let ended = Arc::new(AtomicBool::new(false));
-        let _stop = Stop { ended: Arc::clone(&ended), interrupt: Arc::new(move || interrupt.interrupt()) };
+        let _stop = Stop::new(Arc::clone(&ended), move || interrupt.interrupt());
         let (instances, endpoint, sql) = (Arc::clone(&self.instances), endpoint.clone(), sql.to_owned());
         blocking(move || {
             let _held = (place, Ended(ended));
@@ -168,45 +181,43 @@ impl Client for DuckDbClient {
     }
 }
 
+/// Whether the text is one statement that only reads.
+fn is_query(instance: &Instance, endpoint: &Endpoint, wrong: &dyn Fn(&str) -> Error, sql: &str) -> Result<()> {
+    const HINT: &str = "Use weir.execute for statements that return nothing.";
+    harmless(instance, endpoint, sql)?;
+    let session = instance.session(endpoint)?;
+    let statements = session.statements(sql).map_err(|e| wrong(&e))?;
+    if statements.count() != 1 {
+        return Err(failed(endpoint, "42601", "cannot run more than one statement as a query").with_hint(HINT));
+    }
+    match statements.prepare(0).map_err(|e| wrong(&e))?.kind() {
+        raw::Kind::Change => Err(failed(endpoint, "42601", "the statement is not a query").with_hint(HINT)),
+        kind => instance.allows(endpoint, kind),
+    }
+}
+
 /// One query.
-struct Pump<'a> {
-    instances: &'a Instances,
-    instance: &'a Arc<Instance>,
-    endpoint: &'a Endpoint,
-    connection: &'a duckdb::Connection,
-    to: &'a mpsc::Sender<Result<RecordBatch>>,
+pub struct Pump<'a> {
+    /// What an error means.
+    pub wrong: &'a dyn Fn(&str) -> Error,
+    pub endpoint: &'a Endpoint,
+    pub connection: &'a duckdb::Connection,
+    pub to: &'a mpsc::Sender<Result<RecordBatch>>,
 }
 
 impl Pump<'_> {
     fn wrong(&self, e: &duckdb::Error) -> Error {
-        DuckDbClient::judge(self.instances, self.instance, self.endpoint, &e.to_string())
+        (self.wrong)(&e.to_string())
     }
 
-    /// Whether the text is one statement that only reads.
-    fn is_query(&self, sql: &str) -> Result<()> {
-        harmless(self.instance, self.endpoint, sql)?;
-        let wrong = |message: raw::Message| DuckDbClient::judge(self.instances, self.instance, self.endpoint, &message);
-        let session = self.instance.session(self.endpoint)?;
-        let statements = session.statements(sql).map_err(wrong)?;
-        if statements.count() != 1 {
-            return Err(failed(self.endpoint, "42601", "cannot run more than one statement as a query")
-                .with_hint("Use weir.execute for statements that return nothing."));
-        }
-        match statements.prepare(0).map_err(wrong)?.kind() {
-            raw::Kind::Change => {
-                Err(failed(self.endpoint, "42601", "the statement is not a query").with_hint("Use weir.execute for statements that return nothing."))
-            }
-            kind => self.instance.allows(self.endpoint, kind),
-        }
-    }
-
-    fn run(&self, sql: &str, wanted: Wanted) -> Result<()> {
+    /// Sends all that the query returns, or as much as is listened to.
+    ///
+    /// # Errors
+    /// What DuckDB says, and values that do not fit.
+    pub fn run(&self, sql: &str, wanted: Wanted) -> Result<()> {
         let columns = match wanted {
             Wanted::Columns(columns) => Some(columns),
-            Wanted::Json => {
-                self.is_query(sql)?;
-                None
-            }
+            Wanted::Json => None,
         };
         let mut statement = self.connection.prepare(sql).map_err(|e| self.wrong(&e))?;
         drop(statement.stream_arrow([]).map_err(|e| self.wrong(&e))?);

@@ -10,11 +10,15 @@ mod catalog;
 #[cfg(feature = "duckdb")]
 pub mod client;
 #[cfg(feature = "duckdb")]
+pub mod embedded;
+#[cfg(feature = "duckdb")]
 mod error;
+#[cfg(feature = "duckdb")]
+pub mod feed;
 #[cfg(feature = "duckdb")]
 mod instance;
 #[cfg(feature = "duckdb")]
-pub mod raw;
+mod raw;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::duckdb::DuckDb;
@@ -25,7 +29,7 @@ pub static ENGINE: Engine = Engine {
     name: "duckdb",
     wrapper: "weir_duckdb",
     title: "DuckDB",
-    dialect: &DuckDb,
+    dialect: &DuckDb::OVER_FILES,
     format: "Arrow",
     can: Capabilities { push: true, write: false, update: false, truncate: false, transactions: false, returning: false, cancel: true, count: true },
     schema_option: "schema_name",
@@ -66,3 +70,7 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Column, "key", OptionType::Bool, "The column is part of the key that identifies a row."),
     ],
 };
+
+/// Mirrors as DuckDB reads them: not an engine of servers, but what the embedded one's statements are written for.
+pub static MIRRORS: Engine =
+    Engine { name: "duckdb_mirrors", wrapper: "", title: "DuckDB over mirrors", dialect: &DuckDb::OVER_MIRRORS, options: &[], ..ENGINE };

@@ -163,6 +163,14 @@ impl Session {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Makes the function known that reads tables of this process.
+    ///
+    /// # Errors
+    /// DuckDB does not take it.
+    pub fn register(&self, scans: &Arc<super::feed::Scans>) -> Result<(), Message> {
+        super::feed::register(self.raw(), scans)
+    }
+
     /// Reads the statements of a text.
     ///
     /// # Errors
