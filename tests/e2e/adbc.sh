@@ -60,19 +60,19 @@ test_adbc_sqlite() {
 }
 
 test_adbc_duckdb() {
-    cp "$DUCKDB_LIB_DIR/libduckdb.so" "$adbc_dir/"
-    query "CREATE SERVER duck FOREIGN DATA WRAPPER weir_adbc OPTIONS (driver '$adbc_dir/libduckdb.so', entrypoint 'duckdb_adbc_init', \"option.path\" '$adbc_dir/shop.duckdb');
-        CREATE USER MAPPING FOR CURRENT_USER SERVER duck; CREATE SCHEMA duck_adbc; CREATE SCHEMA duck_types"
-    { tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } | sed "s/^CREATE TABLE items/SET TimeZone = 'UTC';\n&/" | adbc_run duck
+    cp "${DUCKDB_LIB_DIR:-$HOME/.cache/pg_weir/duckdb}/libduckdb.so" "$adbc_dir/"
+    query "CREATE SERVER adbc_duck FOREIGN DATA WRAPPER weir_adbc OPTIONS (driver '$adbc_dir/libduckdb.so', entrypoint 'duckdb_adbc_init', \"option.path\" '$adbc_dir/shop.duckdb');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER adbc_duck; CREATE SCHEMA duck_adbc; CREATE SCHEMA duck_types"
+    { tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } | sed "s/^CREATE TABLE items/SET TimeZone = 'UTC';\n&/" | adbc_run adbc_duck
     expect "adbc, duckdb: import" '^integer,smallint,integer,bigint,numeric\(12,2\),numeric\(30,10\),double precision,real,boolean,text,text,text,date,timestamp without time zone,timestamp with time zone$' \
-        "$(query "IMPORT FOREIGN SCHEMA main LIMIT TO (items) FROM SERVER duck INTO duck_types; SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'duck_types.items'::regclass AND attnum > 0")"
+        "$(query "IMPORT FOREIGN SCHEMA main LIMIT TO (items) FROM SERVER adbc_duck INTO duck_types; SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'duck_types.items'::regclass AND attnum > 0")"
     local t
-    for t in items parents children; do foreign_like local.$t duck_adbc.$t duck "schema_name 'main'"; done
+    for t in items parents children; do foreign_like local.$t duck_adbc.$t adbc_duck "schema_name 'main'"; done
     same_answers "adbc, duckdb" duck_adbc tests/e2e/remote/queries_few.sql
-    expect "adbc, duckdb: an error of the query" 'ERROR:  [0-9A-Z]*: server "duck"' "$(failing "SELECT * FROM weir.query('duck', 'SELECT CAST(''x'' AS int)')")"
+    expect "adbc, duckdb: an error of the query" 'ERROR:  [0-9A-Z]*: server "adbc_duck"' "$(failing "SELECT * FROM weir.query('adbc_duck', 'SELECT CAST(''x'' AS int)')")"
     # With one connection, the next query waits for the one before to have ended.
-    query "ALTER SERVER duck OPTIONS (ADD max_connections '1', ADD request_timeout_ms '700')"
-    expect "adbc, duckdb: a query that is late" 'ERROR:  57014: server "duck": no answer within the time limit' "$(failing "SELECT * FROM weir.query('duck', 'SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3')")"
+    query "ALTER SERVER adbc_duck OPTIONS (ADD max_connections '1', ADD request_timeout_ms '700')"
+    expect "adbc, duckdb: a query that is late" 'ERROR:  57014: server "adbc_duck": no answer within the time limit' "$(failing "SELECT * FROM weir.query('adbc_duck', 'SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3')")"
     expect "adbc, duckdb: was cancelled" '^5$' "$(failing "SELECT count(*) FROM duck_adbc.parents")"
 }
 
