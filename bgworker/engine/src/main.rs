@@ -21,6 +21,7 @@ mod remote;
 mod resources;
 mod serve;
 mod transact;
+mod windows;
 
 use mimalloc::MiMalloc;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 //!   accounted, and spilled, as if each were alone.
 //! - The rows are the same, in the same order.
 
+use crate::windows::partitioned;
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, FieldRef, Schema, StringViewType};
 use datafusion::common::Result;
@@ -45,7 +46,7 @@ impl Stop {
         StopWhenDropped(self.clone())
     }
 
-    fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {
             return Err(weir_lower::error::wrap(Error::new(Kind::Cancelled, "the backend went away")));
         }
@@ -68,6 +69,10 @@ fn prepare(node: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Transformed<Arc<
     let any = node.as_any();
     if any.is::<SortExec>() || any.is::<RepartitionExec>() {
         return compact_children(node, 1).map(|(node, changed)| Transformed::new(node, changed, TreeNodeRecursion::Continue));
+    }
+    if let Some(window) = partitioned(&node, stop)? {
+        let (window, _) = compact_children(window, 1)?;
+        return Ok(Transformed::yes(Arc::new(CooperativeExec::new(window))));
     }
     let node: Arc<dyn ExecutionPlan> = if let Some(join) = any.downcast_ref::<NestedLoopJoinExec>()
         && let Some(filter) = join.filter()
