@@ -12,12 +12,13 @@ use crate::physical::Stop;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
 use datafusion::common::utils::evaluate_partition_ranges;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::PhysicalSortExpr;
-use datafusion::physical_expr::window::WindowExpr;
+use datafusion::physical_expr::window::{PlainAggregateWindowExpr, WindowExpr};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
@@ -122,6 +123,7 @@ impl ExecutionPlan for PartitionedWindowExec {
         let state = Partitions {
             input_schema: input.schema(),
             schema: self.schema(),
+            running: self.windows.iter().map(|w| is_running(w.as_ref())).collect(),
             windows: self.windows.clone(),
             keys: self.keys.clone(),
             stop: self.stop.clone(),
@@ -152,10 +154,42 @@ impl ExecutionPlan for PartitionedWindowExec {
     }
 }
 
+/// Whether it is an aggregate from the start of the partition to the current row or its last peer.
+fn is_running(window: &dyn WindowExpr) -> bool {
+    let frame = window.get_window_frame();
+    let from_start = matches!(&frame.start_bound, WindowFrameBound::Preceding(n) if n.is_null());
+    let Some(plain) = window.as_any().downcast_ref::<PlainAggregateWindowExpr>() else { return false };
+    // There is no other way to see whether there is a FILTER, which `running` does not apply.
+    from_start && matches!(frame.end_bound, WindowFrameBound::CurrentRow) && format!("{plain:?}").ends_with("filter: None }")
+}
+
+/// A running aggregate ([`is_running`]): what is new is added peers by peers, where DataFusion looks for the frame of each row with values
+/// taken out of their arrays. `None`: it is none after all.
+fn running(window: &dyn WindowExpr, partition: &RecordBatch) -> Result<Option<ArrayRef>> {
+    let Some(plain) = window.as_any().downcast_ref::<PlainAggregateWindowExpr>() else { return Ok(None) };
+    let rows = partition.num_rows();
+    let ranges = match window.get_window_frame().units {
+        WindowFrameUnits::Rows => (0..rows).map(|i| i..i + 1).collect(),
+        WindowFrameUnits::Range | WindowFrameUnits::Groups => evaluate_partition_ranges(rows, &window.order_by_columns(partition)?)?,
+    };
+    let values = window.evaluate_args(partition)?;
+    let mut accumulator = plain.get_aggregate_expr().create_accumulator()?;
+    let mut results = Vec::with_capacity(rows);
+    for range in ranges {
+        let n = range.end - range.start;
+        let new: Vec<ArrayRef> = values.iter().map(|v| v.slice(range.start, n)).collect();
+        accumulator.update_batch(&new)?;
+        results.extend(std::iter::repeat_n(accumulator.evaluate()?, n));
+    }
+    Ok(Some(ScalarValue::iter_to_array(results)?))
+}
+
 struct Partitions {
     input_schema: SchemaRef,
     schema: SchemaRef,
     windows: Vec<Arc<dyn WindowExpr>>,
+    /// Which of them are running aggregates.
+    running: Vec<bool>,
     keys: Vec<PhysicalSortExpr>,
     stop: Stop,
     batch_rows: usize,
@@ -214,8 +248,12 @@ impl Partitions {
         let mut results: Vec<Vec<ArrayRef>> = self.windows.iter().map(|_| Vec::with_capacity(ranges.len())).collect();
         for range in ranges {
             let partition = whole.slice(range.start, range.end - range.start);
-            for (window, result) in self.windows.iter().zip(&mut results) {
-                result.push(window.evaluate(&partition)?);
+            for ((window, is_running), result) in self.windows.iter().zip(&self.running).zip(&mut results) {
+                let column = if *is_running { running(window.as_ref(), &partition)? } else { None };
+                result.push(match column {
+                    Some(column) => column,
+                    None => window.evaluate(&partition)?,
+                });
             }
         }
         let mut columns = whole.columns().to_vec();
