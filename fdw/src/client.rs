@@ -9,12 +9,14 @@ mod arrow_catalog;
 mod build;
 mod conform;
 pub mod http;
+mod plain;
 mod pool;
 mod session;
 
 pub use arrow_catalog::{catalog_queries, catalog_table, text_column, text_values};
 pub use build::{Batches, Cell, schema};
 pub use conform::{Conform, conformed, json_rows};
+pub use plain::plain_rows;
 pub use pool::{Lease, Pool, Pooled, connecting};
 pub(crate) use session::spelled;
 pub use session::{Direct, Session, named, write_as_sql};
@@ -60,6 +62,11 @@ pub trait Client: Send + Sync {
     /// Writes rows at once: what `target` says becomes of them. For engines without transactions; the number of rows changed. An engine with a
     /// better way to take rows than SQL has its own for `Change::Insert`.
     async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
+        self.write_as_sql(endpoint, target, rows).await
+    }
+
+    /// [`Client::write`] by statements with literals.
+    async fn write_as_sql(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
         let (writer, rows) = spelled(endpoint, target, rows)?;
         let mut changed = 0;
         for (sql, meant) in writer.statements(&rows)? {
@@ -84,6 +91,7 @@ pub struct Clients {
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
     flightsql: Arc<crate::engines::flightsql::client::FlightSqlClient>,
     adbc: Arc<crate::engines::adbc::client::AdbcClient>,
+    starrocks: Arc<crate::engines::starrocks::client::StarRocksClient>,
     #[cfg(feature = "duckdb")]
     duckdb: Arc<crate::engines::duckdb::client::DuckDbClient>,
 }
@@ -100,6 +108,7 @@ impl Clients {
             "postgres" => Ok(Arc::clone(&self.postgres) as Arc<dyn Client>),
             "flightsql" => Ok(Arc::clone(&self.flightsql) as Arc<dyn Client>),
             "adbc" => Ok(Arc::clone(&self.adbc) as Arc<dyn Client>),
+            "starrocks" => Ok(Arc::clone(&self.starrocks) as Arc<dyn Client>),
             #[cfg(feature = "duckdb")]
             "duckdb" => Ok(Arc::clone(&self.duckdb) as Arc<dyn Client>),
             #[cfg(not(feature = "duckdb"))]

@@ -4,8 +4,15 @@ use crate::descriptor::Engine;
 use crate::engines;
 
 /// A new engine is one line here, and one `CREATE FOREIGN DATA WRAPPER` in the install script.
-pub static ENGINES: &[&Engine] =
-    &[&engines::mysql::ENGINE, &engines::postgres::ENGINE, &engines::clickhouse::ENGINE, &engines::flightsql::ENGINE, &engines::adbc::ENGINE, &engines::duckdb::ENGINE];
+pub static ENGINES: &[&Engine] = &[
+    &engines::mysql::ENGINE,
+    &engines::postgres::ENGINE,
+    &engines::clickhouse::ENGINE,
+    &engines::flightsql::ENGINE,
+    &engines::adbc::ENGINE,
+    &engines::duckdb::ENGINE,
+    &engines::starrocks::ENGINE,
+];
 
 /// The engine of a foreign data wrapper.
 pub fn by_wrapper(wrapper: &str) -> Option<&'static Engine> {

@@ -93,6 +93,7 @@ test_flight() {
         CREATE USER MAPPING FOR CURRENT_USER SERVER flight OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA flight"
     expect "flight: import by GetTables" '^broken,changed,endless,forbidden,garbage,numbers,slow,stalled$' \
         "$(query "IMPORT FOREIGN SCHEMA shop FROM SERVER flight INTO flight; SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'flight'::regnamespace")"
+    expect "flight: keys" '^id$' "$(query "SELECT attname FROM pg_attribute WHERE attrelid = 'flight.numbers'::regclass AND attfdwoptions @> '{key=true}'")"
     expect "flight: a schema that is not there" 'ERROR:  HV00P: server "flight" has no schema "nowhere"' "$(failing "IMPORT FOREIGN SCHEMA nowhere FROM SERVER flight INTO flight")"
     expect "flight: all parts of a result, also in another place" '^100000\|4999950000\|75000\|3$' "$(failing "SELECT count(id), sum(id::bigint), count(word), count(DISTINCT word) FROM (SELECT * FROM flight.numbers OFFSET 0) n")"
     local e
@@ -109,6 +110,11 @@ test_flight() {
     cancelled "flight, query" "SELECT sum(id) FROM flight.slow" flight_counts running
     cancelled "flight, weir.query" "SELECT count(*) FROM weir.query('flight', 'SELECT \"id\" FROM \"slow\"')" flight_counts running
     expect "flight: the server was told" '^[1-9]' "$(flight_counts cancelled)"
+    query "CREATE FOREIGN TABLE flight.made (id int, n numeric(8,2), v text, d date, ts timestamptz, b bytea) SERVER flight OPTIONS (schema_name 'shop')"
+    expect "flight: rows are taken as Arrow" '^10000\|1.50\|5000\|2024-02-29$' "$(query "INSERT INTO flight.made SELECT i, 1.50, CASE WHEN i % 2 = 0 THEN 'it''s ' || i END, '2024-02-29', '2024-02-29 12:34:56.789012+00', '\\x00ff' FROM generate_series(1, 10000) i;
+        SELECT count(id), max(n), count(v), min(d) FROM (SELECT * FROM flight.made OFFSET 0) m")"
+    expect "flight: as they were" '^2\|1.50\|it.s 2\|2024-02-29\|t\|\\x00ff$' "$(query "SELECT id, n, v, d, ts = '2024-02-29 12:34:56.789012+00', b FROM flight.made WHERE id = 2 OFFSET 0")"
+    expect "flight: a value that has no plain form" 'ERROR:  22000: server "flight": a value of column "d" cannot be written' "$(failing "INSERT INTO flight.made (id, d) VALUES (1, 'infinity')")"
     expect "flight: weir.execute" '^7$' "$(failing "SELECT weir.execute('flight', 'DELETE')")"
     flight_stop own
     expect "flight: gone" 'ERROR:  08[0-9]*: server "flight"' "$(failing "SELECT id FROM flight.numbers")"
@@ -191,5 +197,7 @@ test_sail() {
     same_answers sail sail tests/e2e/remote/queries_few.sql
     wrong_arrow sail sail sail.parents 1
     expect "sail: statements as they are" '^\{"id": 1, "name": "x"\}$' "$(query "SELECT weir.execute('sail', 'CREATE TABLE shop.made (id int, name string)'); SELECT weir.execute('sail', 'INSERT INTO shop.made VALUES (1, ''x'')'); SELECT q::text FROM weir.query('sail', 'SELECT * FROM shop.made') q" | tail -n 1)"
+    query "CREATE FOREIGN TABLE sail.made (id int, name text) SERVER sail OPTIONS (schema_name 'shop')"
+    expect "sail: rows as SQL" '^3\|it.s \$\{x\} \\ .$' "$(query "INSERT INTO sail.made VALUES (2, NULL), (3, E'it''s \${x} \\\\ é'); SELECT * FROM sail.made WHERE id = 3")"
     flight_stop sail
 }

@@ -6,9 +6,10 @@
 //! - A literal has no quote and no backslash in it unless the engine is known: `'it''s'` is `its` in Spark, and a backslash is an escape in half of the engines.
 //! - An engine whose type character is padded needs that type in the foreign table, too: it is not compared there.
 
-use super::{Dialect, Result, Term, mysql::civil};
+use super::mysql::{civil, digits_of};
+use super::{Dialect, Form, Result, Term};
 use crate::descriptor::Options;
-use crate::meaning::{AggMeaning, Class, Meaning};
+use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
 use weir_plan::types::{PgType, oid};
 
@@ -218,6 +219,38 @@ impl Dialect for Generic {
         )
     }
 
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        Ok(match value {
+            Scalar::Numeric(text) => match digits_of(text) {
+                Some((p, s)) if p <= 38 => format!("CAST('{text}' AS DECIMAL({}, {s}))", p.max(1)),
+                _ => return Err(format!("the number {text}")),
+            },
+            // What is read is what was meant if its digits are all there.
+            Scalar::Float4(v) if v.is_finite() => format!("CAST('{:e}' AS REAL)", v),
+            Scalar::Float8(v) if v.is_finite() => format!("CAST('{v:e}' AS DOUBLE PRECISION)"),
+            other => self.literal(other, ty)?,
+        })
+    }
+
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        let class = match ty.base {
+            oid::INT2 | oid::INT4 | oid::INT8 => Class::Int,
+            oid::TEXT | oid::VARCHAR => Class::Text,
+            oid::DATE => Class::Date,
+            _ => return Err("a key of this type".into()),
+        };
+        let term = |sql: String, form| Term { form, ..Term::computed(sql, *ty) };
+        self.compare(Cmp::Eq, class, &term(column.to_owned(), Form::Column), &term(self.literal(value, ty)?, Form::Literal(value.clone())))
+    }
+
+    fn truncate(&self, tables: &[String], restart_identity: bool, cascade: bool) -> Result<Vec<String>> {
+        if restart_identity || cascade {
+            return Err("TRUNCATE with RESTART IDENTITY or CASCADE".into());
+        }
+        // A DELETE without a condition is what it means, and every engine with DELETE has it.
+        Ok(tables.iter().map(|t| format!("DELETE FROM {t}")).collect())
+    }
+
     fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
         match (limit, offset) {
             (None, None) => String::new(),
@@ -230,8 +263,6 @@ impl Dialect for Generic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::Form;
-    use crate::meaning::Cmp;
 
     #[test]
     fn literals_are_those_that_every_engine_reads_alike() {

@@ -9,6 +9,7 @@ mod float;
 pub mod generic;
 pub mod mysql;
 pub mod postgres;
+pub mod starrocks;
 
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};

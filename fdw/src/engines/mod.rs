@@ -6,3 +6,4 @@ pub mod duckdb;
 pub mod flightsql;
 pub mod mysql;
 pub mod postgres;
+pub mod starrocks;

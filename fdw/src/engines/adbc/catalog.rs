@@ -38,22 +38,58 @@ pub fn tables(connection: &mut Connection, endpoint: &Endpoint, watch: &Watch, s
         return Err(failed(endpoint, "HV00P", &format!("several catalogs have a schema \"{schema}\": \"{}\" and \"{}\"", name(one), name(other)))
             .with_hint("Set the option \"catalog\" of the server."));
     }
+    let keys = places.first().map_or_else(Vec::new, |(catalog, own, _)| keys(connection, watch, catalog.as_deref(), own.as_deref()));
     let mut tables = Vec::new();
     for (catalog, own, name) in places {
         let of = |s: &Option<String>| s.clone().filter(|s| !s.is_empty());
         let (catalog, own) = (of(&catalog), of(&own));
         let described = watch.call(|| connection.adbc.get_table_schema(catalog.as_deref(), own.as_deref(), &name)).map_err(|e| driver_error(endpoint, &e))?;
-        tables.push(catalog_table(name, &described));
+        let key = keys.iter().find(|(of, _)| *of == name).map_or_else(Vec::new, |(_, key)| key.clone());
+        tables.push(CatalogTable { key, ..catalog_table(name, &described) });
     }
     Ok(Some(tables))
 }
 
+/// The primary keys of the tables of a schema, as far as the driver says.
+fn keys(connection: &Connection, watch: &Watch, catalog: Option<&str>, schema: Option<&str>) -> Vec<(String, Vec<String>)> {
+    let named = |s: Option<&str>| s.filter(|s| !s.is_empty()).map(str::to_owned);
+    let (catalog, schema) = (named(catalog), named(schema));
+    let objects = watch.call(|| connection.adbc.get_objects(ObjectDepth::All, catalog.as_deref(), schema.as_deref(), None, None, None));
+    let (Ok(mut batches), mut out) = (objects, Vec::new()) else { return Vec::new() };
+    while let Some(Ok(batch)) = watch.call(|| batches.next()) {
+        let catalogs = StructArray::from(batch);
+        for i in 0..catalogs.len() {
+            let Some(schemas) = entries(&catalogs, "catalog_db_schemas", i) else { continue };
+            for j in 0..schemas.len() {
+                let Some(tables) = entries(&schemas, "db_schema_tables", j) else { continue };
+                out.extend((0..tables.len()).filter_map(|k| key(&tables, k)));
+            }
+        }
+    }
+    out
+}
+
+/// Name and primary key of a table in a list of objects.
+fn key(tables: &StructArray, i: usize) -> Option<(String, Vec<String>)> {
+    let text = |of: &StructArray, column: &str, i: usize| {
+        let values = of.column_by_name(column)?.as_string_opt::<i32>()?.clone();
+        values.is_valid(i).then(|| values.value(i).to_owned())
+    };
+    let constraints = entries(tables, "table_constraints", i)?;
+    let primary = (0..constraints.len()).find(|c| text(&constraints, "constraint_type", *c).as_deref() == Some("PRIMARY KEY"))?;
+    let columns = constraints.column_by_name("constraint_column_names")?.as_list_opt::<i32>()?.value(primary);
+    let columns = columns.as_string_opt::<i32>()?;
+    Some((text(tables, "table_name", i)?, columns.iter().flatten().map(str::to_owned).collect()))
+}
+
+/// A list in a list of objects.
+fn entries(of: &StructArray, column: &str, i: usize) -> Option<StructArray> {
+    let lists = of.column_by_name(column)?.as_list_opt::<i32>()?;
+    if lists.is_null(i) { None } else { lists.value(i).as_struct_opt().cloned() }
+}
+
 /// The tables in a batch of GetObjects.
 fn listed(endpoint: &Endpoint, batch: &RecordBatch, wanted: &str) -> Result<Vec<Place>> {
-    let entries = |of: &StructArray, column: &str, i: usize| -> Option<StructArray> {
-        let lists = of.column_by_name(column)?.as_list_opt::<i32>()?;
-        if lists.is_null(i) { None } else { lists.value(i).as_struct_opt().cloned() }
-    };
     let mut out = Vec::new();
     let catalogs = StructArray::from(batch.clone());
     for (i, catalog) in text_values(endpoint, catalogs.column_by_name("catalog_name"), "catalog_name")?.into_iter().enumerate() {

@@ -2,16 +2,17 @@
 
 use super::catalog;
 use super::connection::{Connection, driver_error, options, stream_error};
-use crate::client::{Client, Lease, Pool, QUEUED_BATCHES, Receiver, Wanted, conformed, failed};
+use crate::client::{Client, Lease, Pool, QUEUED_BATCHES, Receiver, Wanted, conformed, failed, plain_rows};
 use adbc_core::error::Status;
-use adbc_core::{CancelHandle, Connection as _, Statement};
+use adbc_core::options::{IngestMode, OptionStatement};
+use adbc_core::{CancelHandle, Connection as _, Optionable, Statement};
 use arrow::array::{RecordBatch, RecordBatchReader};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Change, Endpoint, WriteTarget};
 use weir_plan::{Error, Kind, Result};
 
 /// How often a time limit is looked at.
@@ -182,5 +183,48 @@ impl Client for AdbcClient {
             sqlstate: "HV00P".into(),
             ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema of this name, or no table in it", endpoint.name))
         })
+    }
+
+    async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
+        let plain = match target.change {
+            Change::Insert { skip_conflicts: false } => plain_rows(target, rows),
+            _ => None,
+        };
+        if let Some(plain) = plain {
+            let (lease, target, n) = (self.pool.lease(endpoint).await?, target.clone(), plain.num_rows() as u64);
+            let taken = run(lease, move |connection, endpoint, watch| ingest(connection, endpoint, watch, &target, plain)).await?;
+            if taken {
+                return Ok(n);
+            }
+        }
+        self.write_as_sql(endpoint, target, rows).await
+    }
+}
+
+/// Adds rows to a table that is there; false if the driver does not take these, of which nothing has become then.
+fn ingest(connection: &mut Connection, endpoint: &Endpoint, watch: &Watch, target: &WriteTarget, rows: RecordBatch) -> Result<bool> {
+    let own = |n: &str| target.options.iter().find(|(o, _)| o == n).map(|(_, v)| v.as_str());
+    let catalog = own("catalog_name").or_else(|| options(endpoint).text("catalog"));
+    let schema = own("schema_name");
+    let mut statement = watch.call(|| connection.adbc.new_statement()).map_err(|e| driver_error(endpoint, &e))?;
+    let prepared = watch.call(|| {
+        statement.set_option(OptionStatement::TargetTable, own("table_name").unwrap_or(&target.name).into())?;
+        statement.set_option(OptionStatement::IngestMode, IngestMode::Append.into())?;
+        if let Some(schema) = schema {
+            statement.set_option(OptionStatement::TargetDbSchema, schema.into())?;
+        }
+        if let Some(catalog) = catalog {
+            statement.set_option(OptionStatement::TargetCatalog, catalog.into())?;
+        }
+        statement.bind(rows)
+    });
+    if prepared.is_err() {
+        return Ok(false);
+    }
+    watch.may_cancel(statement.get_cancel_handle());
+    match watch.call(|| statement.execute_update()) {
+        Ok(_) => Ok(true),
+        Err(e) if e.status == Status::NotImplemented => Ok(false),
+        Err(e) => Err(driver_error(endpoint, &e)),
     }
 }

@@ -1,7 +1,8 @@
 //! Drivers, databases and connections, all of them blocking: called on threads for that.
 //!
 //! Invariants:
-//! - A driver's library stays loaded once it is; a database is shared by the connections of one endpoint (DuckDB opens a file once).
+//! - A driver's library stays loaded once it is; a database is shared by all connections with its options: DuckDB opens a file once
+//!   (`weir_duckdb` does not know of files that are open here).
 //! - No error shows a secret, also where the driver repeats the options it was given.
 
 use super::ENGINE;
@@ -18,11 +19,17 @@ use std::time::Duration;
 use weir_plan::protocol::Endpoint;
 use weir_plan::{Error, Kind, Result};
 
+/// Time to ask whether a connection lives.
+const SHORT: Duration = Duration::from_secs(5);
 const FOREVER: Duration = Duration::from_secs(86_400);
 
 type Drivers = HashMap<(String, Option<String>), ManagedDriver>;
 static DRIVERS: LazyLock<Mutex<Drivers>> = LazyLock::new(Mutex::default);
-static DATABASES: LazyLock<Mutex<HashMap<Endpoint, Weak<ManagedDatabase>>>> = LazyLock::new(Mutex::default);
+/// A driver with the options of a database: whoever gives the same ones shares it, by whatever server.
+type Key = (String, Option<String>, Vec<(String, String)>);
+/// A database that is open, or being opened by whoever holds the lock: one that does not answer holds up nobody else.
+type Slot = Arc<Mutex<Weak<ManagedDatabase>>>;
+static DATABASES: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
 
 pub struct Connection {
     pub adbc: ManagedConnection,
@@ -102,7 +109,7 @@ fn driver(endpoint: &Endpoint) -> Result<ManagedDriver> {
         return Err(bad("the driver's path is not absolute", format!("The path is {name}."), "Check the option \"driver\" of the server."));
     }
     let load = |version| {
-        if name.starts_with('/') {
+        if name.starts_with('/') || name.contains(".so") {
             ManagedDriver::load_dynamic_from_filename(name, entrypoint, version)
         } else {
             ManagedDriver::load_dynamic_from_name(name, entrypoint, version)
@@ -125,13 +132,10 @@ fn driver(endpoint: &Endpoint) -> Result<ManagedDriver> {
 }
 
 /// The options of the driver's database.
-fn database_options(endpoint: &Endpoint) -> Vec<(OptionDatabase, OptionValue)> {
+fn database_options(endpoint: &Endpoint) -> Vec<(String, String)> {
     let o = options(endpoint);
-    let mut out = Vec::new();
-    let mut set = |key: &str, value: &str| out.push((OptionDatabase::from(key), OptionValue::String(value.to_owned())));
-    for (name, value) in o.starting("adbc.") {
-        set(&format!("adbc.{name}"), value);
-    }
+    let mut out: Vec<(String, String)> = o.starting("adbc.").into_iter().map(|(name, value)| (format!("adbc.{name}"), value.to_owned())).collect();
+    let mut set = |key: &str, value: &str| out.push((key.to_owned(), value.to_owned()));
     for (name, value) in o.starting("option.") {
         set(name, value);
     }
@@ -154,23 +158,47 @@ fn database_options(endpoint: &Endpoint) -> Vec<(OptionDatabase, OptionValue)> {
     out
 }
 
+/// The file of a database that has one, as DuckDB calls it.
+fn path(key: &Key) -> Option<&str> {
+    key.2.iter().find(|(name, _)| name == "path").map(|(_, path)| path.as_str()).filter(|p| *p != ":memory:")
+}
+
 fn database(endpoint: &Endpoint) -> Result<Arc<ManagedDatabase>> {
     let mut driver = driver(endpoint)?;
-    let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
-    databases.retain(|_, d| d.strong_count() > 0);
-    if let Some(known) = databases.get(endpoint).and_then(Weak::upgrade) {
+    let o = options(endpoint);
+    let given = database_options(endpoint);
+    let key: Key = (o.text("driver").unwrap_or_default().to_owned(), o.text("entrypoint").map(str::to_owned), given.clone());
+    let slot = {
+        let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
+        databases.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|d| d.strong_count() > 0));
+        // Two databases in one process over one file would not know of each other's writes.
+        if path(&key).is_some() && databases.keys().any(|other| *other != key && path(other) == path(&key)) {
+            return Err(failed(endpoint, "55006", "the file is open with other options")
+                .with_hint("Let one server with one set of options name the file, or wait until its connections are closed."));
+        }
+        Arc::clone(databases.entry(key).or_default())
+    };
+    let mut database = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = database.upgrade() {
         return Ok(known);
     }
-    let opened = driver.new_database_with_opts(database_options(endpoint)).map_err(|e| connect_error(endpoint, &e))?;
+    let given = given.into_iter().map(|(name, value)| (OptionDatabase::from(name.as_str()), OptionValue::String(value)));
+    let opened = driver.new_database_with_opts(given).map_err(|e| connect_error(endpoint, &e))?;
     let opened = Arc::new(opened);
-    databases.insert(endpoint.clone(), Arc::downgrade(&opened));
+    *database = Arc::downgrade(&opened);
     Ok(opened)
 }
 
 fn open(endpoint: &Endpoint) -> Result<Connection> {
+    let o = options(endpoint);
+    // Who is no superuser must not get in as whom he names, by the rights of this machine or by a password file here.
+    if !endpoint.trusted && o.text("user").is_some() && o.text("password").or(o.text("token")).is_none() {
+        return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
+            .with_hint("Roles that are not superusers must give the option \"password\" or \"token\" in their user mapping."));
+    }
     let database = database(endpoint)?;
     let mut adbc = database.new_connection().map_err(|e| connect_error(endpoint, &e))?;
-    if options(endpoint).text("dialect") == Some("postgres") {
+    if o.text("dialect") == Some("postgres") {
         // What that dialect relies on.
         for statement in crate::engines::postgres::client::SESSION.split(';') {
             let set = || {
@@ -199,8 +227,13 @@ impl Pooled for Connection {
     }
 
     async fn is_alive(&mut self) -> bool {
-        // No call of the interface asks for so little.
-        true
+        let mut adbc = self.adbc.clone();
+        let asking = tokio::task::spawn_blocking(move || {
+            let mut statement = adbc.new_statement()?;
+            statement.set_sql_query("SELECT 1")?;
+            statement.execute().map(|rows| rows.count())
+        });
+        matches!(tokio::time::timeout(SHORT, asking).await, Ok(Ok(Ok(_))))
     }
 
     fn max_connections(endpoint: &Endpoint) -> usize {
@@ -227,7 +260,7 @@ mod tests {
         let of = |uri: &str| database_options(&endpoint(&[("uri", uri), ("user", "u@x"), ("password", "p/w")]));
         let filled = of("postgresql://{user}:{password}@h/db");
         assert_eq!(filled.len(), 1);
-        assert!(matches!(&filled[0].1, OptionValue::String(uri) if uri == "postgresql://u%40x:p%2Fw@h/db"));
+        assert_eq!(filled[0].1, "postgresql://u%40x:p%2Fw@h/db");
         assert_eq!(of("grpc://h:1").len(), 3);
     }
 

@@ -7,13 +7,15 @@ use crate::registry;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
-use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables};
+use arrow_flight::sql::{CommandGetDbSchemas, CommandGetPrimaryKeys, CommandGetTables};
 use arrow_flight::{FlightInfo, IpcMessage};
 use weir_plan::protocol::{CatalogTable, Endpoint};
 use weir_plan::{Error, Kind, Result};
 
 /// A schema has at most so many tables.
 const MAX_TABLES: usize = 100_000;
+/// Of so many tables the keys are asked for, one by one.
+const MAX_KEYED: usize = 1000;
 
 pub async fn tables(connection: &mut Connection, endpoint: &Endpoint, catalog: Option<&str>, schema: &str) -> Result<Vec<CatalogTable>> {
     let request = CommandGetTables {
@@ -51,6 +53,17 @@ pub async fn tables(connection: &mut Connection, endpoint: &Endpoint, catalog: O
     }
     if tables.is_empty() && !has_schema(connection, endpoint, catalog, schema).await {
         return Err(no_schema(endpoint, schema));
+    }
+    let keyed = if tables.len() > MAX_KEYED { &mut [][..] } else { &mut tables[..] };
+    for (of, table) in keyed {
+        let named = |s: &str| Some(s.to_owned()).filter(|s| !s.is_empty());
+        let request = CommandGetPrimaryKeys { catalog: named(of), db_schema: named(schema), table: table.name.clone() };
+        // Most servers do not say.
+        let Ok(info) = in_time(endpoint, connection.sql.get_primary_keys(request)).await else { break };
+        let Ok(batches) = collect(connection, endpoint, &info).await else { break };
+        for batch in batches {
+            table.key.extend(text_column(endpoint, &batch, "column_name")?.into_iter().flatten());
+        }
     }
     Ok(tables.into_iter().map(|t| t.1).collect())
 }

@@ -4,12 +4,13 @@
 
 use super::catalog;
 use super::connection::{Connection, in_time, of_flight, options};
-use crate::client::{Client, Lease, Pool, QUEUED_BATCHES, Receiver, Wanted, conformed, failed};
+use crate::client::{Client, Lease, Pool, QUEUED_BATCHES, Receiver, Wanted, conformed, failed, plain_rows};
 use arrow::array::RecordBatch;
+use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, CommandPreparedStatementQuery,
-    CommandStatementUpdate, DoPutUpdateResult, ProstMessageExt,
+    CommandStatementIngest, CommandStatementUpdate, DoPutUpdateResult, ProstMessageExt, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
 use arrow_flight::{Action, CancelFlightInfoRequest, FlightData, FlightDescriptor, FlightInfo, Ticket};
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use prost::Message;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::Code;
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Change, Endpoint, WriteTarget};
 use weir_plan::{Kind, Result};
 
 /// Time to have a query cancelled.
@@ -217,5 +218,51 @@ impl Client for FlightSqlClient {
         let tables = catalog::tables(&mut lease.connection, endpoint, options(endpoint).text("catalog"), schema).await?;
         lease.give_back();
         Ok(tables)
+    }
+
+    async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
+        let plain = match target.change {
+            Change::Insert { skip_conflicts: false } => plain_rows(target, rows),
+            _ => None,
+        };
+        if let Some(plain) = plain {
+            let mut lease = self.pool.lease(endpoint).await?;
+            let written = ingest(&mut lease.connection, endpoint, target, plain).await;
+            // Of a server that does not take rows as Arrow, nothing has become of them yet.
+            if !matches!(&written, Err(e) if e.sqlstate == "0A000") {
+                if written.is_ok() {
+                    lease.give_back();
+                }
+                return written;
+            }
+        }
+        self.write_as_sql(endpoint, target, rows).await
+    }
+}
+
+/// Adds rows to a table that is there.
+async fn ingest(connection: &mut Connection, endpoint: &Endpoint, target: &WriteTarget, rows: RecordBatch) -> Result<u64> {
+    let own = |n: &str| target.options.iter().find(|(o, _)| o == n).map(|(_, v)| v.clone());
+    let command = CommandStatementIngest {
+        table_definition_options: Some(TableDefinitionOptions { if_not_exist: TableNotExistOption::Fail.into(), if_exists: TableExistsOption::Append.into() }),
+        table: own("table_name").unwrap_or_else(|| target.name.clone()),
+        schema: own("schema_name"),
+        catalog: own("catalog_name").or_else(|| options(endpoint).text("catalog").map(str::to_owned)),
+        ..CommandStatementIngest::default()
+    };
+    let n = rows.num_rows();
+    let data = FlightDataEncoderBuilder::new()
+        .with_flight_descriptor(Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec())))
+        .build(futures::stream::iter([Ok(rows)]));
+    let added = in_time(endpoint, async {
+        let answer = connection.flight()?.do_put(data).await?.try_next().await?;
+        let answer = answer.ok_or_else(|| FlightError::protocol("no answer to rows that were sent"))?;
+        Ok(DoPutUpdateResult::decode(answer.app_metadata)?.record_count)
+    })
+    .await?;
+    // -1: the server does not know.
+    match u64::try_from(added) {
+        Ok(added) if usize::try_from(added) != Ok(n) => Err(failed(endpoint, "HV000", &format!("it took {added} rows of {n}"))),
+        _ => Ok(n as u64),
     }
 }

@@ -52,6 +52,11 @@ pub struct Connection {
     by_handshake: bool,
 }
 
+/// Whether it is to be; `starrocks` has an `ssl_mode`, of which the strictest is what there is here.
+fn is_encrypted(o: &Options) -> bool {
+    o.text("tls").or(o.text("ssl_mode")).is_some_and(|t| t != "disabled")
+}
+
 fn port(o: &Options) -> i64 {
     o.int("flight_port").or_else(|| o.int("port")).unwrap_or(31_337)
 }
@@ -73,7 +78,7 @@ async fn channel(endpoint: &Endpoint, authority: &str, encrypted: bool, same_hos
         .keep_alive_timeout(PING);
     if encrypted {
         let mut tls = ClientTlsConfig::new();
-        tls = match o.text("tls_ca") {
+        tls = match o.text("tls_ca").or(o.text("ssl_ca")) {
             Some(file) => {
                 let pem = tokio::fs::read(file).await.map_err(|e| {
                     failed(endpoint, "08001", "could not read the certificates that are trusted")
@@ -163,7 +168,7 @@ impl Connection {
     /// A client for a part of a result that is somewhere else; `None` if it is here.
     pub async fn at(&self, endpoint: &Endpoint, location: &str) -> Result<Option<SqlClient>> {
         let o = options(endpoint);
-        let encrypted = o.text("tls").is_some_and(|t| t != "disabled");
+        let encrypted = is_encrypted(&o);
         let (scheme, rest) = location.split_once("://").unwrap_or((location, ""));
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let theirs = match scheme {
@@ -193,7 +198,7 @@ impl Connection {
 impl Pooled for Connection {
     async fn connect(endpoint: &Endpoint) -> Result<Connection> {
         let o = options(endpoint);
-        let encrypted = o.text("tls").is_some_and(|t| t != "disabled");
+        let encrypted = is_encrypted(&o);
         let authority = format!("{}:{}", address(o.text("host").unwrap_or_default()), port(&o));
         let channel = channel(endpoint, &authority, encrypted, true).await?;
         let headers: Vec<(String, String)> = o.starting("header.").into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();

@@ -18,7 +18,7 @@ pub static ENGINE: Engine = Engine {
     title: "Arrow Flight SQL",
     dialect: &GENERIC,
     format: "Arrow",
-    can: Capabilities { push: true, write: false, update: false, truncate: false, transactions: false, returning: false, cancel: true, count: false },
+    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: false, returning: false, cancel: true, count: false },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
@@ -41,6 +41,7 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user (basic authentication)."),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),
         OptionDef::new(Scope::User, "token", OptionType::Text, "Bearer token, instead of user and password.").secret(),
+        OptionDef::new(Scope::User, "header.*", OptionType::Text, "A header that is a secret, e.g. header.x-api-key.").secret(),
         OptionDef::new(Scope::Table, "catalog_name", OptionType::Text, "Catalog of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the table, if it has one."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),

@@ -4,10 +4,11 @@ use super::session::MySqlSession;
 use super::{ENGINE, catalog, decode};
 use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column};
 use crate::descriptor::Options;
+use crate::engines::starrocks;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
+use mysql_async::prelude::{Protocol, Queryable};
+use mysql_async::{Conn, Opts, OptsBuilder, QueryResult, SslOpts};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,8 +36,13 @@ pub struct MySqlClient {
 /// An open connection.
 pub struct Connection(pub Conn);
 
+/// The options of an endpoint, whichever engine of this protocol it is of.
 pub fn options(endpoint: &Endpoint) -> Options<'_> {
-    Options { engine: &ENGINE, given: &endpoint.options }
+    Options { engine: crate::registry::by_name(&endpoint.engine).unwrap_or(&ENGINE), given: &endpoint.options }
+}
+
+fn is_starrocks(endpoint: &Endpoint) -> bool {
+    endpoint.engine == starrocks::ENGINE.name
 }
 
 fn opts(endpoint: &Endpoint) -> Opts {
@@ -55,19 +61,21 @@ fn opts(endpoint: &Endpoint) -> Opts {
             )
         }
     };
+    // StarRocks would look for the database in its own catalog; its tables are called by their full names.
+    let (session, database) = if is_starrocks(endpoint) { (starrocks::client::SESSION, None) } else { (SESSION, text("database")) };
     OptsBuilder::default()
         .ip_or_hostname(text("host").unwrap_or_default())
         .tcp_port(port)
         .user(text("user"))
         .pass(text("password"))
-        .db_name(text("database"))
+        .db_name(database)
         .prefer_socket(false)
         .stmt_cache_size(0)
         .tcp_nodelay(true)
         // As Postgres counts: a row that an UPDATE leaves as it was is an updated row.
         .client_found_rows(true)
         .ssl_opts(ssl)
-        .init(SESSION.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
+        .init(session.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
         .into()
 }
 
@@ -77,7 +85,12 @@ impl Pooled for Connection {
         let connected = connecting(|| Conn::new(opts(endpoint)), io_error);
         let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400));
         match tokio::time::timeout(limit, connected).await {
-            Ok(Ok(conn)) => Ok(Connection(conn)),
+            Ok(Ok(mut conn)) => {
+                if is_starrocks(endpoint) {
+                    let _ = tokio::time::timeout(SHORT, conn.query_drop(starrocks::client::PATIENCE)).await;
+                }
+                Ok(Connection(conn))
+            }
             Ok(Err(e)) => Err(connect_error(endpoint, &e)),
             Err(_) => Err(failed(endpoint, "08001", "could not connect within the time limit")
                 .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")),
@@ -124,7 +137,7 @@ pub fn statement_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
     match e {
         mysql_async::Error::Server(s) => {
             let (sqlstate, hint) = match s.code {
-                1146 => ("HV00R", Some("Check the options \"database\" and \"table_name\" of the foreign table, or import it again.")),
+                1146 | 5502 => ("HV00R", Some("Check the options \"database\" and \"table_name\" of the foreign table, or import it again.")),
                 1054 => ("HV005", Some("The remote table has changed: import it again, or set the option \"column_name\".")),
                 1142 | 1143 | 1227 | 1044 => ("42501", Some("The remote user lacks a privilege.")),
                 1062 | 1586 => ("23505", None),
@@ -196,7 +209,15 @@ impl Client for MySqlClient {
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let mut lease = self.pool.lease(endpoint).await?;
         let limit = options(endpoint).timeout("request_timeout_ms");
-        let tables = in_time(endpoint, limit, catalog::tables(&mut lease.connection.0, schema)).await?;
+        let tables = in_time(endpoint, limit, async {
+            let conn = &mut lease.connection.0;
+            if is_starrocks(endpoint) {
+                starrocks::catalog::tables(conn, options(endpoint).text("catalog"), schema).await
+            } else {
+                catalog::tables(conn, schema).await
+            }
+        })
+        .await?;
         lease.give_back();
         tables.ok_or_else(|| Error {
             sqlstate: "HV00P".into(),
@@ -273,15 +294,37 @@ pub async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wante
         Wanted::Columns(columns) => Batches::new(&endpoint.name, columns.clone())?,
         Wanted::Json => Batches::new(&endpoint.name, vec![json_column()])?,
     };
-    let mut result = in_time(endpoint, limit, conn.exec_iter(sql, ())).await?;
+    if is_starrocks(endpoint) {
+        let result = in_time(endpoint, limit, conn.query_iter(sql)).await?;
+        rows(result, endpoint, &wanted, &mut batches, sender).await?;
+    } else {
+        let result = in_time(endpoint, limit, conn.exec_iter(sql, ())).await?;
+        rows(result, endpoint, &wanted, &mut batches, sender).await?;
+    }
+    if let Some(batch) = batches.finish()? {
+        let _ = sender.send(Ok(batch)).await;
+    }
+    Ok(())
+}
+
+/// The rows of a result, but for the last batch.
+async fn rows<P: Protocol>(
+    mut result: QueryResult<'_, '_, P>,
+    endpoint: &Endpoint,
+    wanted: &Wanted,
+    batches: &mut Batches,
+    sender: &mpsc::Sender<Result<RecordBatch>>,
+) -> Result<()> {
+    let limit = options(endpoint).timeout("request_timeout_ms");
     let fields = result.columns().unwrap_or_else(|| Arc::from([]));
     if fields.len() != batches.width().max(1) && matches!(wanted, Wanted::Columns(_)) {
         return Err(failed(endpoint, "HV000", &format!("it returned {} columns where {} were asked for", fields.len(), batches.width())));
     }
     while let Some(row) = in_time(endpoint, limit, result.next()).await? {
         let full = match wanted {
-            Wanted::Columns(_) => decode::row(&row, &mut batches)?,
-            Wanted::Json => decode::json(&row, &fields, &mut batches)?,
+            Wanted::Columns(_) if is_starrocks(endpoint) => starrocks::decode::row(&row, &fields, batches)?,
+            Wanted::Columns(_) => decode::row(&row, batches)?,
+            Wanted::Json => decode::json(&row, &fields, batches)?,
         };
         if let Some(batch) = full {
             // An error means that the reader is gone, which the caller sees as well.
@@ -289,10 +332,6 @@ pub async fn pump(conn: &mut Conn, endpoint: &Endpoint, sql: &str, wanted: Wante
                 return Err(failed(endpoint, "57014", "the reader is gone"));
             }
         }
-    }
-    drop(result);
-    if let Some(batch) = batches.finish()? {
-        let _ = sender.send(Ok(batch)).await;
     }
     Ok(())
 }

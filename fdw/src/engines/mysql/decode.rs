@@ -56,9 +56,8 @@ fn json_value(value: &Value, field: &Column) -> serde_json::Value {
         Value::Float(v) => json!(v),
         Value::Double(v) => json!(v),
         Value::Bytes(b) => match std::str::from_utf8(b) {
-            Ok(text) if matches!(field.column_type(), ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL) => {
-                serde_json::from_str(text).unwrap_or_else(|_| json!(text))
-            }
+            // The text protocol has all numbers as text.
+            Ok(text) if field.column_type().is_numeric_type() => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             Ok(text) if !text.contains('\0') => json!(text),
             _ => json!(format!("\\x{}", b.iter().map(|b| format!("{b:02x}")).collect::<String>())),
         },

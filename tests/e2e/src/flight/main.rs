@@ -12,8 +12,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandGetDbSchemas, CommandGetTables,
-    CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery, CommandStatementUpdate, ProstMessageExt, SqlInfo, TicketStatementQuery,
+    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, CommandGetDbSchemas, CommandGetPrimaryKeys,
+    CommandGetTables, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery, CommandStatementUpdate, ProstMessageExt, SqlInfo,
+    TicketStatementQuery,
 };
 use arrow_flight::{
     Action, CancelFlightInfoResult, CancelStatus, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage,
@@ -157,6 +158,10 @@ fn tables_schema() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+fn keys_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("table_name", DataType::Utf8, false), Field::new("column_name", DataType::Utf8, false)]))
+}
+
 #[tonic::async_trait]
 impl FlightSqlService for Service {
     type FlightService = Service;
@@ -239,6 +244,18 @@ impl FlightSqlService for Service {
         let mut schemas = query.into_builder();
         schemas.append("test", "shop");
         Self::listed(schemas.build().map_err(internal)?)
+    }
+
+    async fn get_flight_info_primary_keys(&self, query: CommandGetPrimaryKeys, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
+        self.check(&request)?;
+        Self::described(&query, &keys_schema())
+    }
+
+    async fn do_get_primary_keys(&self, query: CommandGetPrimaryKeys, request: Request<Ticket>) -> Answer<DoGet> {
+        self.check(&request)?;
+        let keys = if query.table == "numbers" { vec!["id"] } else { Vec::new() };
+        let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec![query.table.as_str(); keys.len()])), Arc::new(StringArray::from(keys))];
+        Self::listed(RecordBatch::try_new(keys_schema(), columns).map_err(internal)?)
     }
 
     async fn do_put_statement_update(&self, query: CommandStatementUpdate, request: Request<PeekableFlightDataStream>) -> Result<i64, Status> {
