@@ -35,6 +35,11 @@ test_starrocks() {
     pg_client $cluster psql -X -q -d $db -c "SET statement_timeout = '700ms'" -c "SELECT * FROM weir.query('rocks', 'SELECT SLEEP(60)')" >/dev/null 2>&1 || true
     sleep 0.5
     expect "starrocks: a query is killed" '^KILL QUERY [0-9]+$' "$(grep '^KILL' "$flight_dir/statements" | tail -n 1)"
+    flight_start own $((WEIR_PORT + 7)) "$CARGO_TARGET_DIR/release/weir-flight" --port $((WEIR_PORT + 7)) --second $((WEIR_PORT + 8)) --user root --password 'secret word'
+    query "CREATE SERVER rocks_flight FOREIGN DATA WRAPPER weir_starrocks OPTIONS (host '127.0.0.1', port '$starrocks_port', flight_port '$((WEIR_PORT + 7))', database 'shop');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER rocks_flight OPTIONS (user 'root', password 'secret word'); CREATE FOREIGN TABLE rocks.numbers (id int, word text) SERVER rocks_flight"
+    expect "starrocks: its Flight SQL port" '^100000\|4999950000\|75000$' "$(failing "SELECT count(id), sum(id::bigint), count(word) FROM (SELECT * FROM rocks.numbers OFFSET 0) n")"
+    flight_stop own
     flight_stop front_end
 
     if ! mariadb_install; then

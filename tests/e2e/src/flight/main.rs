@@ -1,5 +1,5 @@
 //! A Flight SQL server for tests: who must say who he is, results in parts and in two places, tables that can be filled, and everything that can go
-//! wrong with a result. It reads no SQL but the columns and the table of `SELECT "t1"."a", … FROM "table" …`.
+//! wrong with a result. It reads no SQL but the columns and the table of `SELECT "t1"."a", … FROM "table" …`, also with backticks.
 //!
 //! weir-flight --port P --second P [--user U --password W | --token T] [--prepared] [--certificate FILE --key FILE]
 

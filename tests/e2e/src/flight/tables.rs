@@ -120,7 +120,7 @@ fn project(batch: &RecordBatch, columns: &[String]) -> Option<RecordBatch> {
 /// Table and columns of a statement; no columns for `*`.
 pub fn parse(sql: &str) -> Option<(String, Vec<String>)> {
     let (list, from) = sql.strip_prefix("SELECT ")?.split_once(" FROM ")?;
-    let last = |s: &str| s.trim().rsplit('"').find(|p| !p.is_empty() && *p != ".").map(str::to_owned);
+    let last = |s: &str| s.trim().rsplit(['"', '`']).find(|p| !p.is_empty() && *p != ".").map(str::to_owned);
     let table = from.split(" AS ").next()?.split_whitespace().next()?;
     let columns = if list.trim() == "*" { Vec::new() } else { list.split(',').map(last).collect::<Option<Vec<_>>>()? };
     Some((last(table)?, columns))
