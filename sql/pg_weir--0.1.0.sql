@@ -202,6 +202,10 @@ CREATE FUNCTION weir.starrocks_validator(text[], oid) RETURNS void
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
 CREATE FOREIGN DATA WRAPPER weir_starrocks HANDLER weir.fdw_handler VALIDATOR weir.starrocks_validator;
 
+CREATE FUNCTION weir.trino_validator(text[], oid) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_validator';
+CREATE FOREIGN DATA WRAPPER weir_trino HANDLER weir.fdw_handler VALIDATOR weir.trino_validator;
+
 CREATE FUNCTION weir.query(server name, sql text) RETURNS SETOF jsonb
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_query';
 COMMENT ON FUNCTION weir.query(name, text) IS 'runs a query on a remote server as it is; each row as jsonb';

@@ -88,6 +88,7 @@ pub trait Client: Send + Sync {
 pub struct Clients {
     clickhouse: Arc<crate::engines::clickhouse::client::ClickHouseClient>,
     mysql: Arc<crate::engines::mysql::client::MySqlClient>,
+    trino: Arc<crate::engines::trino::client::TrinoClient>,
     postgres: Arc<crate::engines::postgres::client::PostgresClient>,
     flightsql: Arc<crate::engines::flightsql::client::FlightSqlClient>,
     adbc: Arc<crate::engines::adbc::client::AdbcClient>,
@@ -114,6 +115,7 @@ impl Clients {
             #[cfg(not(feature = "duckdb"))]
             "duckdb" => Err(Error { sqlstate: "0A000".into(), ..Error::new(Kind::Remote, "this build of weir-engine has no DuckDB") }
                 .with_hint("Build weir_engine with the feature \"duckdb\".")),
+            "trino" => Ok(Arc::clone(&self.trino) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
     }

@@ -12,6 +12,7 @@ pub static ENGINES: &[&Engine] = &[
     &engines::adbc::ENGINE,
     &engines::duckdb::ENGINE,
     &engines::starrocks::ENGINE,
+    &engines::trino::ENGINE,
 ];
 
 /// The engine of a foreign data wrapper.

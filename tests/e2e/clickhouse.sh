@@ -127,7 +127,7 @@ test_clickhouse() {
     expect "clickhouse: an encrypted connection to a port that is none" 'ERROR:  08001: server "ch": could not connect' "$(failing "BEGIN; ALTER SERVER ch OPTIONS (ssl_mode 'required'); SELECT count(*) FROM ch.parents")"
     query "CREATE FOREIGN TABLE ch.middle (n int) SERVER ch OPTIONS (table_name 'middle')"
     clickhouse_sql "CREATE VIEW shop.middle AS SELECT toInt32(number + throwIf(number = 3000000, 'it broke')) AS n FROM numbers(6000000)"
-    expect "clickhouse: an exception in the midst of the rows" 'ERROR:  HV000: server "ch": it broke' "$(failing "SELECT count(n), sum(n) FILTER (WHERE random() < 2) FROM ch.middle")"
+    expect "clickhouse: an exception in the midst of the rows" 'ERROR:  22000: server "ch": it broke' "$(failing "SELECT count(n), sum(n) FILTER (WHERE random() < 2) FROM ch.middle")"
     clickhouse_sql "CREATE VIEW shop.bad AS SELECT 1 AS id, unhex('ff') AS t, 'too long for it' AS v, toInt64(70000) AS n, toDateTime64('2024-01-01 00:00:00.123456789', 9, 'UTC') AS ns"
     query "CREATE FOREIGN TABLE ch.bad (id int, t text, v varchar(5), n smallint, ns timestamptz) SERVER ch"
     expect "clickhouse: text that is none" 'server "ch": a value of column "t" does not fit' "$(failing "SELECT t FROM ch.bad")"
@@ -151,6 +151,30 @@ test_clickhouse() {
     as_it_is clickhouse ch "CREATE TABLE shop.made (a Int32, b Nullable(String)) ENGINE = MergeTree ORDER BY a"
     expect "clickhouse: weir.query keeps every digit" '^\{"a": 18446744073709551615, "b": 0.10, "c": \[1, 2\]\}$' "$(failing "SELECT q FROM weir.query('ch', 'SELECT toUInt64(18446744073709551615) AS a, toDecimal64(''0.10'', 2) AS b, [1, 2] AS c') q" | sed 's/0\.1,/0.10,/')"
     expect "clickhouse: weir.query with a format of its own" 'ERROR:  0A000: server "ch": it answered in the format' "$(failing "SELECT * FROM weir.query('ch', 'SELECT 1 FORMAT CSV')")"
+    write_clickhouse
+}
+
+write_clickhouse() {
+    clickhouse_sql "CREATE TABLE shop.w (id Int32, n2 Nullable(Int16), n4 Nullable(Int32), n8 Nullable(Int64), num Nullable(Decimal(12, 2)), big Nullable(Decimal(38, 10)), f8 Nullable(Float64), f4 Nullable(Float32), flag Nullable(Bool), v LowCardinality(Nullable(String)), t Nullable(String), b Nullable(String), d Nullable(Date32), ts Nullable(DateTime64(6)), tz Nullable(DateTime64(6, 'Europe/Berlin')), u Nullable(UUID), must Int32) ENGINE = MergeTree ORDER BY id"
+    direct_tables clickhouse ch "database 'shop'" "id int PRIMARY KEY, n2 smallint, n4 int, n8 bigint, num numeric(12,2), big numeric(38,10), f8 double precision, f4 real, flag boolean, v varchar(40), t text, b bytea, d date, ts timestamp, tz timestamptz, u uuid, must int NOT NULL DEFAULT 7"
+    both clickhouse "values at the edges of their types" "INSERT INTO @w@ VALUES
+        (1, 32767, 2147483647, 9223372036854775807, 9999999999.99, 1234567890123456789012345678.0123456789, 1.7976931348623157e308, 3.4028235e38, true, 'plain', 'text', '\\x00ff275c0a', '2299-12-31', '2299-12-31 23:59:59.999999', '2037-12-31 23:59:59.999999+00', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'),
+        (2, -32768, -2147483648, -9223372036854775808, -9999999999.99, -0.0000000001, 'NaN', '-Infinity', false, '', '', '\\x', '1900-01-01', '1900-01-01 00:00:00', '1971-01-01 00:00:00.000001+00', '00000000-0000-0000-0000-000000000000'),
+        (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+        (4, 0, 0, 0, 0.00, 0, 0.1, 0.1, NULL, E'it''s \\\\ \"quoted\" \\t\\r\\n', E'; DROP TABLE w; -- \\\\'' \\u00df\\u2028', '; --', '2000-02-29', '1999-12-31 23:59:59.5', '2024-10-27 02:30:00+02', NULL)"
+    direct_rows clickhouse
+    both clickhouse "TRUNCATE" "TRUNCATE @w@; SELECT count(*) FROM @w@; INSERT INTO @w@ (id) VALUES (1)"
+    clickhouse_sql "CREATE TABLE shop.narrow (id Int32, n UInt8, num Nullable(Decimal(6, 1)), f Nullable(Float32), d Nullable(Date), dt Nullable(DateTime), e Nullable(Enum8('x' = 1)), fs Nullable(FixedString(2))) ENGINE = MergeTree ORDER BY id"
+    query "CREATE FOREIGN TABLE clickhouse_w.narrow (id bigint, n int, num numeric, f float8, d date, dt timestamptz, e text OPTIONS (remote_type 'Enum8'), fs bytea) SERVER ch"
+    query "INSERT INTO clickhouse_w.narrow VALUES (1, 255, 1.50, 0.5, '1970-01-02', '2106-02-07 06:28:15+00', 'x', 'ab')"
+    expect "clickhouse, write: what fits is stored" '^1\|255\|1\.5\|0\.5\|1970-01-02\|2106-02-07 06:28:15\+00\|x\|\\x6162$' "$(query "SELECT * FROM clickhouse_w.narrow")"
+    local row
+    for row in "5000000000, 1" "1, 256" "1, -1" "1, 1, 1.05" "1, 1, 1, 0.1" "1, 1, 1, 1, '1969-12-31'" "1, 1, 1, 1, '2149-06-07'" "1, 1, 1, 1, '1890-01-01'" "1, 1, 1, 1, 'infinity'" \
+        "1, 1, 1, 1, NULL, '2024-01-01 00:00:00.5+00'" "1, 1, 1, 1, NULL, '2106-02-07 06:28:16+00'" "1, 1, 1, 1, NULL, NULL, 'y'" "1, 1, 1, 1, NULL, NULL, 'x', 'a'" "1, 1, 1, 1, NULL, NULL, 'x', 'abc'" "1, NULL"; do
+        expect "clickhouse, write: not stored: ($row)" 'ERROR:  (22000|23502|HV000): server "ch"' "$(failing "INSERT INTO clickhouse_w.narrow SELECT 2, 2; INSERT INTO clickhouse_w.narrow VALUES ($row)" | grep ERROR)"
+    done
+    expect "clickhouse, write: none of them is there" '^1$' "$(clickhouse_sql "SELECT count() FROM shop.narrow WHERE id <> 2")"
+    expect "clickhouse, write: rows are not changed" 'ERROR:  (0A000|55000)' "$(failing "UPDATE clickhouse_w.w SET n2 = 1 WHERE id = 1")"
 }
 
 # Something that speaks HTTP and is no engine; prints its port.

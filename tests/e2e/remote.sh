@@ -12,6 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/clickhouse.sh
 # shellcheck source=tests/e2e/write.sh
 . tests/e2e/write.sh
+# shellcheck source=tests/e2e/direct.sh
+. tests/e2e/direct.sh
 # shellcheck source=tests/e2e/flightsql.sh
 . tests/e2e/flightsql.sh
 # shellcheck source=tests/e2e/adbc.sh
@@ -20,6 +22,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/duckdb.sh
 # shellcheck source=tests/e2e/starrocks.sh
 . tests/e2e/starrocks.sh
+# shellcheck source=tests/e2e/trino.sh
+. tests/e2e/trino.sh
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
@@ -60,18 +64,24 @@ cleanup() {
     flight_stop front_end
     flight_stop roapi
     flight_stop sail
+    trino_stop
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 same_answers() { # label, schema, file with one query a line, schema of the same tables here, how many may fall back
-    local label=$1 schema=$2 here=${4:-local} sql local_rows taken scanned explained wholly=0 total=0 fallbacks=0
+    local label=$1 schema=$2 here=${4:-local} sql local_rows taken scanned asking explained wholly=0 total=0 fallbacks=0
     while IFS= read -r sql; do
         [ -n "$sql" ] || continue
         total=$((total + 1))
+        answer "$schema" force "$sql" >"$out/taken" &
+        asking=$!
+        answer "$schema" off "$sql" >"$out/scanned" &
+        asking="$asking $!"
         local_rows=$(answer "$here" off "$sql")
-        taken=$(answer "$schema" force "$sql")
-        scanned=$(answer "$schema" off "$sql")
+        # shellcheck disable=SC2086 # two of them
+        wait $asking
+        taken=$(<"$out/taken") scanned=$(<"$out/scanned")
         if [ "$local_rows" != "$taken" ]; then
             report "not ok" "$label, taken over: $sql"
             diff <(echo "$local_rows") <(echo "$taken") | head -n 10 | sed 's/^/#   /' || true
@@ -262,6 +272,6 @@ query "SELECT weir.sync()" >/dev/null
 "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
 
 engines=("$@")
-if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse flight roapi sail adbc duckdb starrocks); fi
+if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse trino flight roapi sail adbc duckdb starrocks); fi
 for engine in "${engines[@]}"; do "test_$engine"; done
 echo "remote test done"

@@ -20,7 +20,7 @@ pub struct ClickHouse;
 /// Rows of a table have at most so many digits.
 const ROWS_DIGITS: u32 = 19;
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
@@ -151,6 +151,10 @@ impl Dialect for ClickHouse {
             }
             _ => return Err("a constant of this type".into()),
         })
+    }
+
+    fn by_chance(&self, share: f64) -> Option<String> {
+        Some(format!("(rand() < {})", (share * 4_294_967_296.0) as u64))
     }
 
     fn decimal_limits(&self) -> (u32, u32) {

@@ -10,10 +10,11 @@ pub mod generic;
 pub mod mysql;
 pub mod postgres;
 pub mod starrocks;
+pub mod trino;
 
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
-use weir_plan::ir::{Collation, Scalar};
+use weir_plan::ir::{BoolTest, Collation, Scalar};
 use weir_plan::types::PgType;
 
 /// Why something is not pushed, as EXPLAIN (VERBOSE) prints it.
@@ -147,6 +148,18 @@ pub trait Dialect: Sync {
 
     fn negated(&self, term: &Term) -> Result<String> {
         Ok(format!("(-{})", term.sql))
+    }
+
+    /// `IS TRUE` and its relatives.
+    fn bool_test(&self, test: BoolTest, arg: &str) -> String {
+        match test {
+            BoolTest::IsTrue => format!("({arg} IS TRUE)"),
+            BoolTest::IsNotTrue => format!("({arg} IS NOT TRUE)"),
+            BoolTest::IsFalse => format!("({arg} IS FALSE)"),
+            BoolTest::IsNotFalse => format!("({arg} IS NOT FALSE)"),
+            BoolTest::IsUnknown => format!("({arg} IS NULL)"),
+            BoolTest::IsNotUnknown => format!("({arg} IS NOT NULL)"),
+        }
     }
 
     /// A join may stand in parentheses, as a side of another.

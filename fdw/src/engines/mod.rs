@@ -7,3 +7,4 @@ pub mod flightsql;
 pub mod mysql;
 pub mod postgres;
 pub mod starrocks;
+pub mod trino;

@@ -3,7 +3,7 @@
 use super::{Builder, Select};
 use crate::dialect::{Dialect, Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
-use weir_plan::ir::{BoolTest, ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
+use weir_plan::ir::{ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::{PgType, oid};
 
 /// A statement longer than this is not sent.
@@ -78,14 +78,7 @@ impl Builder<'_> {
             Expr::IsNotNull(arg) => bool_term(format!("({} IS NOT NULL)", self.expr(select, arg)?.sql)),
             Expr::BoolTest { test, arg } => {
                 let arg = self.expr(select, arg)?.sql;
-                bool_term(match test {
-                    BoolTest::IsTrue => format!("({arg} IS TRUE)"),
-                    BoolTest::IsNotTrue => format!("({arg} IS NOT TRUE)"),
-                    BoolTest::IsFalse => format!("({arg} IS FALSE)"),
-                    BoolTest::IsNotFalse => format!("({arg} IS NOT FALSE)"),
-                    BoolTest::IsUnknown => format!("({arg} IS NULL)"),
-                    BoolTest::IsNotUnknown => format!("({arg} IS NOT NULL)"),
-                })
+                bool_term(dialect.bool_test(*test, &arg))
             }
             Expr::Case { whens, otherwise, ty } => {
                 let (mut sql, mut values) = (String::from("CASE"), Vec::new());

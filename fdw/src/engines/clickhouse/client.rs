@@ -1,9 +1,10 @@
 //! The client: one request for each statement, results decoded as they arrive, KILL QUERY.
 
 use super::stream::{Decoder, Watch};
-use super::{ENGINE, catalog, error};
+use super::{ENGINE, catalog, error, insert};
 use crate::client::{BATCH_BYTES, Batches, Cell, Client, Conform, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, http, json_column};
 use crate::descriptor::Options;
+use crate::write::Writer;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampSecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType, UInt32Type};
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use weir_plan::ir::RemoteColumn;
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Change, Endpoint, WriteTarget};
 use weir_plan::types::oid;
 use weir_plan::{Error, Kind, Result};
 
@@ -129,9 +130,9 @@ fn request(client: &reqwest::Client, endpoint: &Endpoint, query_id: &str, format
 }
 
 /// Sends a statement; its answer, if that is a result in this format.
-async fn send(endpoint: &Endpoint, request: RequestBuilder, sql: String, format: &str) -> Result<Response> {
+async fn send(endpoint: &Endpoint, request: RequestBuilder, body: impl Into<reqwest::Body>, format: &str) -> Result<Response> {
     let limit = options(endpoint).timeout("request_timeout_ms");
-    let mut response = http::in_time(endpoint, limit, request.body(sql).send()).await?;
+    let mut response = http::in_time(endpoint, limit, request.body(body).send()).await?;
     let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok());
     let (status, code, of) = (response.status(), header("X-ClickHouse-Exception-Code").is_some(), header("X-ClickHouse-Format").map(str::to_owned));
     if !status.is_success() || code {
@@ -189,6 +190,43 @@ impl Client for ClickHouseClient {
         }
         .await;
         if !matches!(&result, Err(e) if e.sqlstate == "57014") {
+            guard.disarm();
+        }
+        lease.give_back();
+        result
+    }
+
+    async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, batch: &RecordBatch) -> Result<u64> {
+        let server = endpoint.name.as_str();
+        if target.change != (Change::Insert { skip_conflicts: false }) || target.columns.is_empty() {
+            return Err(Error::refused(format!("server \"{server}\" takes plain rows only")));
+        }
+        let writer = Writer::new(&ENGINE, server, &endpoint.options, target)?;
+        let lease = self.pool.lease(endpoint).await?;
+        let described = rows(&lease.connection, endpoint, &format!("DESCRIBE TABLE {}", writer.table()), "").await?;
+        let mut targets = Vec::new();
+        for c in &target.columns {
+            let text = |row: &[Value], i: usize| row.get(i).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let Some(row) = described.iter().find(|row| text(row, 0) == c.name) else {
+                return Err(failed(endpoint, "HV005", &format!("table {} has no column \"{}\"", writer.table(), c.name))
+                    .with_hint("The remote table has changed: import it again, or set the option \"column_name\"."));
+            };
+            let ident = ENGINE.dialect.ident(&c.name).map_err(|why| Error::refused(format!("server \"{server}\" cannot be written to: {why}")))?;
+            targets.push(insert::Target { ident, remote_type: text(row, 1) });
+        }
+        let sql = insert::statement(server, writer.table(), &target.columns, &targets)?;
+        let body = insert::stream(server, &target.columns, batch)?;
+        let id = query_id();
+        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())) };
+        let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", insert::SETTINGS).query(&[("query", sql)]);
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        let result = async {
+            let mut response = send(endpoint, request, body, "TabSeparated").await?;
+            while http::in_time(endpoint, limit, response.chunk()).await?.is_some() {}
+            Ok(batch.num_rows() as u64)
+        }
+        .await;
+        if !matches!(&result, Err(Error { sqlstate, .. }) if sqlstate == "57014") {
             guard.disarm();
         }
         lease.give_back();

@@ -29,7 +29,9 @@ pub fn meaning(endpoint: &Endpoint, code: u32, message: &str) -> Error {
         192..=194 | 516 => ("28000", Some("Check the user mapping of the server.")),
         202 => ("53300", None),
         241 => ("53200", Some("The remote's own memory limit was reached.")),
+        349 => ("23502", None),
         394 => ("57014", None),
+        395 => ("22000", None),
         407 => ("22003", None),
         452 => ("42501", Some("The remote user's profile does not allow a setting that exact answers need.")),
         497 => ("42501", Some("The remote user lacks a privilege.")),
@@ -40,6 +42,8 @@ pub fn meaning(endpoint: &Endpoint, code: u32, message: &str) -> Error {
         "57014" | "53200" | "53300" => Kind::Remote,
         _ => Kind::Query,
     };
+    // What was executed is of no interest where a statement of ours checks a value.
+    let message = if code == 395 { message.split(": while executing").next().unwrap_or(message) } else { message };
     let mut error = Error { kind, ..failed(endpoint, sqlstate, &http::shown(message)) }.with_detail(format!("Remote error {code}."));
     error.hint = hint.map(str::to_owned);
     error

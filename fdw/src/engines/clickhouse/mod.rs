@@ -7,6 +7,8 @@ pub mod client;
 #[cfg(feature = "clients")]
 mod error;
 #[cfg(feature = "clients")]
+mod insert;
+#[cfg(feature = "clients")]
 mod stream;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
@@ -20,7 +22,7 @@ pub static ENGINE: Engine = Engine {
     title: "ClickHouse",
     dialect: &ClickHouse,
     format: "ArrowStream over HTTP",
-    can: Capabilities { push: true, cancel: true, count: true, ..Capabilities::NONE },
+    can: Capabilities { push: true, write: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
     schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
