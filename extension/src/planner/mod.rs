@@ -12,6 +12,7 @@ use std::cell::RefCell;
 mod insert;
 pub mod relations;
 mod route;
+mod windows;
 mod wrap;
 
 pub use route::{bytes_node, current_session, remote_forbids, transaction_forbids};
