@@ -13,6 +13,7 @@ mod datum;
 mod error;
 mod explain;
 mod fdw;
+mod partition;
 mod planner;
 mod scan;
 mod settings;

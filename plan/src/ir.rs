@@ -310,6 +310,9 @@ pub struct SetOp {
     pub left: Rel,
     pub right: Rel,
     pub columns: Vec<(ColId, ColId, ColId, PgType)>,
+    /// `WITH RECURSIVE`: the right side of this UNION is evaluated again and again, until it gives no (new) rows. A [`Rel::CteRef`] in it
+    /// to this identity reads the rows that came last, by the identities in `columns`.
+    pub recursion: Option<CteId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
-//! Columns that a join or a grouping set fills with NULL are not constant above it.
+//! Columns that a join or a grouping set fills with NULL are not constant above it, nor is what differs between the sides of a UNION.
 //!
 //! DataFusion 53 takes what it knows of a join's inputs for true of its output, also of the side that an outer join fills with NULLs: with
 //! `d.kind = 'x'` in the condition of a left join, `d.kind` was constant above it, so a sort by it was left out and groups by it were
-//! given out as soon as the value changed. The same holds for `WHERE a = 1 GROUP BY ROLLUP (a)`.
+//! given out as soon as the value changed. The same holds for `WHERE a = 1 GROUP BY ROLLUP (a)`. A column that is another constant in each
+//! side of a UNION is left out of the orders of the sides, and was still missing when these were merged.
 //!
 //! Invariants:
-//! - Each input whose rows may come out with NULLs in place of their columns stands below a [`Forget`], from before the first rule on.
+//! - Each such input stands below a [`Forget`], from before the first rule on.
 //! - A `Forget` changes no row, and stays in the plan: an aggregate computes from its input's properties how it runs whenever it is made anew.
 
 use arrow::datatypes::SchemaRef;
@@ -19,6 +20,7 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use std::any::Any;
 use std::fmt;
@@ -53,7 +55,7 @@ impl PhysicalOptimizerRule for ForgetConstants {
     }
 }
 
-/// For each child, whether its columns may come out as NULL where they were not.
+/// For each child, whether what is constant in it may not be so above.
 fn filled_with_nulls(node: &Plan) -> Vec<bool> {
     let any = node.as_any();
     let join_type = if let Some(join) = any.downcast_ref::<HashJoinExec>() {
@@ -62,6 +64,8 @@ fn filled_with_nulls(node: &Plan) -> Vec<bool> {
         *join.join_type()
     } else if let Some(join) = any.downcast_ref::<SortMergeJoinExec>() {
         join.join_type()
+    } else if any.is::<UnionExec>() {
+        return vec![true; node.children().len()];
     } else {
         return vec![any.downcast_ref::<AggregateExec>().is_some_and(|a| a.group_expr().groups().iter().flatten().any(|hidden| *hidden))];
     };

@@ -10,6 +10,7 @@
 mod constants;
 mod control;
 mod filters;
+mod limits;
 mod mirror;
 mod output;
 mod physical;

@@ -173,6 +173,8 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
     let (mut output, schema) = Output::start(&physical.schema())?;
     let gone = |_| Error::new(Kind::Cancelled, "the backend went away");
     let (task, pool) = resources.task();
+    // A recursion may be given up, which is no matter only as long as no row has left.
+    weir_lower::settle(&physical, &task).await.map_err(fail)?;
     let mut stream = execute_stream(Arc::clone(&physical), task).map_err(fail)?;
     // The first batch is awaited before anything is promised: an error before it lets the query run in Postgres.
     let mut next = stream.next().await.transpose().map_err(fail)?;

@@ -3,6 +3,7 @@
 use crate::constants::ForgetConstants;
 use crate::control::Wishes;
 use crate::filters::CarefulFilters;
+use crate::limits::LimitsAboveSorts;
 use crate::mirror::Mirrors;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
@@ -11,6 +12,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::collections::HashMap;
@@ -199,7 +201,8 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
     // turns sorts into top-k, stays.
     let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing);
-    let rules = std::iter::once(Arc::new(ForgetConstants) as _).chain(rules).collect();
+    let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(ForgetConstants), Arc::new(LimitsAboveSorts)];
+    let rules = ours.into_iter().chain(rules).collect();
     let logical = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).collect();
     SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_optimizer_rules(logical).with_physical_optimizer_rules(rules).build()
 }

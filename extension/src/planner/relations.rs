@@ -1,5 +1,6 @@
 //! The base relations of a query, wherever in it they stand.
 
+use crate::partition;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::c_void;
@@ -17,7 +18,7 @@ unsafe extern "C-unwind" {
 /// What a look at the range tables gave.
 #[derive(Debug, Default)]
 pub struct Relations {
-    /// OIDs of tables, foreign tables, partitioned tables …, each once.
+    /// OIDs of tables, foreign tables …, each once; of a partitioned table its leaves instead.
     pub relids: Vec<pg_sys::Oid>,
 }
 
@@ -44,8 +45,12 @@ unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) 
                 let rte = node.cast::<pg_sys::RangeTblEntry>();
                 if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
                     let relids = &mut (*context.cast::<Relations>()).relids;
-                    if !relids.contains(&(*rte).relid) {
-                        relids.push((*rte).relid);
+                    // Those that the planner will not read are locked by nobody yet; who translates the query locks them.
+                    let of = partition::leaves((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE);
+                    for relid in of.unwrap_or_else(|| vec![(*rte).relid]) {
+                        if !relids.contains(&relid) {
+                            relids.push(relid);
+                        }
                     }
                 }
                 false

@@ -138,6 +138,9 @@ unsafe fn take_over(
     };
     // SAFETY: the query is a copy that may be changed.
     let mut translated = unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, session.clone()) }?;
+    if foreign.is_empty() && settings::route() == Route::auto && translated.recursive {
+        return Err("WITH RECURSIVE, whose cost cannot be known (weir.route = auto)".into());
+    }
     let values_returned = rows * translated.top.engine_columns.len() as f64;
     // SAFETY: a finished plan.
     let window_rows = unsafe { windows::rows(standard) };

@@ -58,9 +58,12 @@ pub fn sql_drop(_: &Arguments) -> Option<pg_sys::Datum> {
 pub fn command_end(args: &Arguments) -> Option<pg_sys::Datum> {
     let renamed = renames_enum_label(args);
     as_owner(|| {
+        // What is done to a parent is done to its children and partitions.
         let tables = oids(
-            "SELECT DISTINCT objid FROM pg_catalog.pg_event_trigger_ddl_commands()
-              WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid IN (SELECT relid FROM weir.mirror_table)",
+            "WITH RECURSIVE altered(relid) AS (
+                 SELECT objid FROM pg_catalog.pg_event_trigger_ddl_commands() WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                 UNION SELECT inhrelid FROM pg_catalog.pg_inherits JOIN altered ON inhparent = altered.relid)
+             SELECT relid FROM weir.mirror_table WHERE relid IN (SELECT relid FROM altered)",
         );
         for relid in or_raise(tables) {
             or_raise(compare(relid));

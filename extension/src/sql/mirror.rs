@@ -3,6 +3,7 @@
 use super::{Arguments, VOID, as_owner, fail, or_raise};
 use crate::catalog::{self, define, store};
 use crate::client::{Client, unexpected};
+use crate::partition;
 use crate::worker::{self, wake};
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
@@ -26,27 +27,46 @@ pub fn start_worker(_: &Arguments) -> Option<pg_sys::Datum> {
 pub fn mirror(args: &Arguments) -> Option<pg_sys::Datum> {
     let relid: pg_sys::Oid = args.get(0)?;
     check_server();
-    let (columns, key, expected_rows) = check_table(relid);
-    let added = as_owner(|| {
-        check_slot();
-        or_raise(store::insert(relid, &columns, &key, expected_rows))
-    });
-    if added {
-        wake::at_commit();
-    } else {
-        pgrx::notice!("table \"{}\" is already mirrored", name(relid));
+    for relid in tables_of(relid) {
+        let (columns, key, expected_rows) = check_table(relid);
+        let added = as_owner(|| {
+            check_slot();
+            or_raise(store::insert(relid, &columns, &key, expected_rows))
+        });
+        if added {
+            wake::at_commit();
+        } else {
+            pgrx::notice!("table \"{}\" is already mirrored", name(relid));
+        }
     }
     VOID
+}
+
+/// The table, or the leaves of a partitioned one.
+fn tables_of(relid: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: inside a transaction; nothing changes a partition under a lock of this kind.
+    let leaves = unsafe {
+        pg_sys::LockRelationOid(relid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        partition::leaves(relid, pg_sys::AccessShareLock as pg_sys::LOCKMODE)
+    };
+    match leaves {
+        Some(leaves) if leaves.is_empty() => fail(PREREQUISITE, format!("partitioned table \"{}\" has no partitions", name(relid)), None),
+        Some(leaves) => leaves,
+        None => vec![relid],
+    }
 }
 
 /// `weir.unmirror(regclass)`
 pub fn unmirror(args: &Arguments) -> Option<pg_sys::Datum> {
     let relid: pg_sys::Oid = args.get(0)?;
     check_owner(relid);
-    if as_owner(|| or_raise(store::delete(relid))) {
-        wake::at_commit();
-    } else {
-        pgrx::notice!("table \"{}\" is not mirrored", name(relid));
+    for relid in tables_of(relid) {
+        check_owner(relid);
+        if as_owner(|| or_raise(store::delete(relid))) {
+            wake::at_commit();
+        } else {
+            pgrx::notice!("table \"{}\" is not mirrored", name(relid));
+        }
     }
     VOID
 }
@@ -56,13 +76,15 @@ pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
     let table: Option<pg_sys::Oid> = args.get(0);
     let timeout = args.get::<Interval>(1).map_or(Duration::from_secs(60), |i| Duration::from_micros(u64::try_from(i.as_micros()).unwrap_or(0)));
     let deadline = Instant::now() + timeout;
-    if let Some(relid) = table
-        && catalog::mirror_info(relid).is_none()
-    {
-        fail(PREREQUISITE, format!("table \"{}\" is not mirrored", name(relid)), Some("Mirror it with weir.mirror()."));
+    let tables = table.map(tables_of);
+    for relid in tables.iter().flatten() {
+        if catalog::mirror_info(*relid).is_none() {
+            fail(PREREQUISITE, format!("table \"{}\" is not mirrored", name(*relid)), Some("Mirror it with weir.mirror()."));
+        }
     }
+    let of: Vec<Option<pg_sys::Oid>> = tables.map_or_else(|| vec![None], |t| t.into_iter().map(Some).collect());
     // What was ready may have to be copied again after all, which an engine that has just started finds out.
-    while wait_for_copies(table, deadline) | wait_for_changes(deadline) {}
+    while of.iter().fold(false, |waited, table| waited | wait_for_copies(*table, deadline)) | wait_for_changes(deadline) {}
     VOID
 }
 
@@ -248,7 +270,6 @@ unsafe fn check_kind(rel: pg_sys::Relation, table: &str) {
         pg_sys::RELKIND_VIEW => Some(("view", "Mirror the tables that it reads.")),
         pg_sys::RELKIND_MATVIEW => Some(("materialized view", "Mirror the tables that it reads.")),
         pg_sys::RELKIND_FOREIGN_TABLE => Some(("foreign table", "Only tables of this database can be mirrored.")),
-        pg_sys::RELKIND_PARTITIONED_TABLE => Some(("partitioned table", "Mirror its partitions one by one.")),
         _ => Some(("relation of this kind", "Only ordinary tables can be mirrored.")),
     };
     if let Some((what, hint)) = what {

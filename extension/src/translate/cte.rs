@@ -1,9 +1,9 @@
 //! Common table expressions: translated when first used; one that is used once is translated in place, with only the columns that are used.
 
 use super::from::{alias, order_is_visible, set_column};
-use super::query::{self, Needed};
+use super::query::{self, Needed, Output};
 use super::tree::{list, string};
-use super::{Cx, Result, usage};
+use super::{Cx, Result, setop, usage};
 use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,11 @@ pub enum Slot {
         id: CteId,
         columns: BTreeMap<i16, (ColId, PgType)>,
     },
+    /// Its recursive term is being translated; it reads the rows that came last.
+    Recursing {
+        id: CteId,
+        columns: BTreeMap<i16, (ColId, PgType)>,
+    },
 }
 
 pub unsafe fn slots(query: *mut Query) -> Vec<Slot> {
@@ -28,9 +33,6 @@ pub unsafe fn slots(query: *mut Query) -> Vec<Slot> {
 /// One use of a common table expression in FROM of the current level.
 pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
     let name = string((*rte).ctename);
-    if (*rte).self_reference {
-        return Err("WITH RECURSIVE".into());
-    }
     let owner = cx.levels.len().checked_sub(1 + (*rte).ctelevelsup as usize).ok_or("a WITH query of an unknown level")?;
     let query = cx.levels[owner].query;
     let (index, definition) = list::<CommonTableExpr>((*query).cteList)
@@ -38,13 +40,16 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
         .enumerate()
         .find(|(_, c)| string((**c).ctename) == name)
         .ok_or_else(|| format!("WITH query {name} not found"))?;
-    if (*definition).cterecursive {
-        return Err("WITH RECURSIVE".into());
+    if (*rte).self_reference {
+        let Some(Slot::Recursing { id, columns }) = cx.levels[owner].ctes.get(index).cloned() else {
+            return Err("WITH RECURSIVE of an unusual form".into());
+        };
+        return Ok(read(cx, rti, rte, used, id, &columns));
     }
-    let definition_query = (*definition).ctequery.cast::<Query>();
     if (*definition).cterefcount <= 1 {
         let ordered = order_is_visible(cx);
-        let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &Needed::Only(used.clone()), ordered))?;
+        let needed = Needed::Only(used.clone());
+        let output = at_level(cx, owner, |cx| define(cx, definition, &needed, ordered, (owner, index)))?;
         for &attno in used {
             let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
             set_column(cx, rti, attno, column);
@@ -57,13 +62,29 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
             let mut used = BTreeSet::new();
             usage::of_cte(query, 0, &name, &mut used);
             let needed = if used.is_empty() { Needed::All } else { Needed::Only(used) };
-            let output = at_level(cx, owner, |cx| query::subquery(cx, definition_query, &needed, false))?;
+            let output = at_level(cx, owner, |cx| define(cx, definition, &needed, false, (owner, index)))?;
             let id = cx.new_cte();
             cx.levels[owner].with.push((id, output.rel));
             cx.levels[owner].ctes[index] = Slot::Shared { id, columns: output.columns.clone() };
             (id, output.columns)
         }
     };
+    Ok(read(cx, rti, rte, used, id, &defined))
+}
+
+/// The definition, translated; it is the `index`-th of level `owner`.
+unsafe fn define(cx: &mut Cx, definition: *mut CommonTableExpr, needed: &Needed, ordered: bool, (owner, index): (usize, usize)) -> Result<Output> {
+    let query = (*definition).ctequery.cast::<Query>();
+    if !(*definition).cterecursive {
+        return query::subquery(cx, query, needed, ordered);
+    }
+    let entries = query::entries(query, &Needed::All);
+    let (rel, columns) = query::in_level(cx, query, &entries, |cx| setop::recursive(cx, query, owner, index))?;
+    Ok(Output { rel, columns })
+}
+
+/// Reads a relation that is defined elsewhere.
+unsafe fn read(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, id: CteId, defined: &BTreeMap<i16, (ColId, PgType)>) -> Rel {
     let mut columns = Vec::new();
     for &attno in used {
         let column = match defined.get(&attno) {
@@ -81,7 +102,7 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
     {
         columns.push((cx.new_col(), old, ty));
     }
-    Ok(Rel::CteRef { cte: id, columns })
+    Rel::CteRef { cte: id, columns }
 }
 
 /// Runs `f` as if the level `owner` were the current one.

@@ -63,6 +63,7 @@ pub unsafe fn translate(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
         NodeTag::T_ScalarArrayOpExpr => scalar_array(cx, node.cast()),
         NodeTag::T_RowCompareExpr => row::compare(cx, node.cast()),
         NodeTag::T_SubLink => sublink::sublink(cx, node.cast()),
+        NodeTag::T_SubscriptingRef => subscript(cx, node.cast()),
         _ => Err(refused(node)),
     }
 }
@@ -255,6 +256,31 @@ unsafe fn array(cx: &mut Cx, a: *mut pg_sys::ArrayExpr) -> Result<Expr> {
     }
     let elements = expr_list(cx, (*a).elements)?;
     Ok(Expr::Array { elements, ty: types::pg_type((*a).array_typeid, -1)? })
+}
+
+/// `array[n]` or `array[from:to]`, as a call of the function that Postgres subscripts arrays by.
+unsafe fn subscript(cx: &mut Cx, s: *mut pg_sys::SubscriptingRef) -> Result<Expr> {
+    /// `array_subscript_handler`
+    const HANDLER: u32 = 6179;
+    let x = &*s;
+    let array = translate(cx, x.refexpr.cast())?;
+    if array.ty().element().is_none() || !x.refassgnexpr.is_null() {
+        return Err(refused(s.cast()));
+    }
+    let (upper, lower) = (list::<Node>(x.refupperindexpr), list::<Node>(x.reflowerindexpr));
+    let mut args = vec![array];
+    match (upper.as_slice(), lower.as_slice()) {
+        ([place], []) => args.push(translate(cx, *place)?),
+        ([to], [from]) => {
+            for (bound, whole) in [(*from, i32::MIN), (*to, i32::MAX)] {
+                args.push(if bound.is_null() { Expr::Const { value: Scalar::Int4(whole), ty: PgType::INT4 } } else { translate(cx, bound)? });
+            }
+        }
+        _ => return Err("subscripts of several dimensions".into()),
+    }
+    let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
+    let collation = call::check(cx, Callee::function(pg_sys::Oid::from(HANDLER), pg_sys::InvalidOid), &arg_types)?;
+    Ok(Expr::Call { func: HANDLER, args, ty: types::type_of(s.cast())?, collation })
 }
 
 unsafe fn scalar_array(cx: &mut Cx, s: *mut pg_sys::ScalarArrayOpExpr) -> Result<Expr> {

@@ -125,6 +125,7 @@ pub unsafe fn base_relation(
         case_args: Vec::new(),
         lateral_level: None,
         values_read: 0.0,
+        recursive: false,
     };
     let mut rel = relation(&mut cx, 1, rte, &used, server)?;
     let mut predicates = Vec::new();

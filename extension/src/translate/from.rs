@@ -5,7 +5,7 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, query, types};
+use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, partitioned, query, types};
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
@@ -201,13 +201,12 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
         let server = ServerRef { server: server.to_u32(), user: foreign::check_as_user(query, rte) };
         return foreign::relation(cx, rti, rte, used, server);
     }
-    let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
-    let partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char;
-    if (*rte).inh && !partitioned && has_children(relid) {
-        return Err(format!("inheritance children of {name}"));
+    if (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char {
+        return partitioned::relation(cx, rti, rte, used, &name);
     }
-    if !(*rte).inh && partitioned {
-        return Err(format!("ONLY on partitioned table {name}"));
+    let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
+    if (*rte).inh && has_children(relid) {
+        return Err(format!("inheritance children of {name}"));
     }
     let mut columns = Vec::new();
     for &attno in used {
@@ -230,7 +229,7 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
 }
 
 /// Rows of a relation at its last ANALYZE or VACUUM; 0 if there was none.
-unsafe fn rows(relid: pg_sys::Oid) -> f64 {
+pub unsafe fn rows(relid: pg_sys::Oid) -> f64 {
     let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relid));
     if tuple.is_null() {
         return 0.0;
@@ -240,7 +239,7 @@ unsafe fn rows(relid: pg_sys::Oid) -> f64 {
     f64::from(rows).max(0.0)
 }
 
-unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInfo, attno: i16) -> Result<ScanColumn> {
+pub unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInfo, attno: i16) -> Result<ScanColumn> {
     let column_name = || tree::string(pg_sys::get_attname(relid, attno, true));
     #[cfg(feature = "pg18")]
     if pg_sys::get_attgenerated(relid, attno) as u8 == b'v' {
@@ -260,7 +259,7 @@ unsafe fn scan_column(cx: &mut Cx, relid: pg_sys::Oid, mirror: &super::MirrorInf
     Ok(ScanColumn { id: cx.new_col(), attnum: attno, ty, not_null: def.not_null })
 }
 
-fn system_column(attno: i16) -> &'static str {
+pub fn system_column(attno: i16) -> &'static str {
     match i32::from(attno) {
         pg_sys::SelfItemPointerAttributeNumber => "ctid",
         pg_sys::MinTransactionIdAttributeNumber => "xmin",

@@ -25,6 +25,7 @@ mod labels;
 mod normalise;
 mod order;
 mod param;
+mod partitioned;
 mod query;
 mod row;
 mod setop;
@@ -74,6 +75,8 @@ pub struct Translated {
     pub top: Top,
     /// Values that the engine's scans read if nothing is pruned, by the statistics of `pg_class`; a value of variable length counts twice.
     pub values_read: f64,
+    /// How often a part of it is evaluated nobody knows before.
+    pub recursive: bool,
 }
 
 /// What Postgres does above the engine.
@@ -138,6 +141,8 @@ struct Cx<'a> {
     /// While the expressions of a VALUES item are translated: the index of its level, whose columns are then outer columns (LATERAL).
     lateral_level: Option<usize>,
     values_read: f64,
+    /// Some part was `WITH RECURSIVE`.
+    recursive: bool,
 }
 
 impl Cx<'_> {
@@ -190,6 +195,7 @@ pub unsafe fn translate(
         case_args: Vec::new(),
         lateral_level: None,
         values_read: 0.0,
+        recursive: false,
     };
     let (root, top) = top::top_query(&mut cx, query)?;
     let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
@@ -199,5 +205,6 @@ pub unsafe fn translate(
         params_may_fail: cx.params_may_fail,
         top,
         values_read: cx.values_read,
+        recursive: cx.recursive,
     })
 }

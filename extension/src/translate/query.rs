@@ -85,7 +85,6 @@ unsafe fn check(query: *mut Query) -> Result<()> {
     let refused = [
         (q.commandType != pg_sys::CmdType::CMD_SELECT, "a data-modifying statement"),
         (q.hasModifyingCTE, "a data-modifying WITH"),
-        (q.hasRecursive, "WITH RECURSIVE"),
         (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
     ];
     match refused.iter().find(|(is, _)| *is) {

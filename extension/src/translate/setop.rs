@@ -2,10 +2,10 @@
 
 use super::query::{self, Needed};
 use super::tree::{self, list, special_var, tag};
-use super::{Cx, Result, expr, from, order, param, types};
+use super::{Cx, Result, cte, expr, from, order, param, types};
 use pg_sys::{Node, NodeTag, Query, RangeTblEntry, RangeTblRef, SetOperation, SetOperationStmt, TargetEntry, Var};
 use pgrx::pg_sys;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_plan::ir::{ColId, Expr, Named, Rel, SetOp, SetOpKind};
 use weir_plan::types::{PgType, oid};
 
@@ -96,8 +96,48 @@ unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Ne
         columns.push((id, l.id, r.id, ty));
         out.push(Some(Column { id, ty, type_oid, typmod, collation }));
     }
-    let rel = Rel::SetOp(Box::new(SetOp { kind, all: s.all, left: left.rel, right: right.rel, columns }));
+    let rel = Rel::SetOp(Box::new(SetOp { kind, all: s.all, left: left.rel, right: right.rel, columns, recursion: None }));
     Ok(Side { rel, columns: out })
+}
+
+/// Translates the definition of a recursive common table expression, the `index`-th of level `owner`: the current level is the
+/// definition's own. What it puts out is found by the numbers of its columns.
+pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usize) -> Result<(Rel, BTreeMap<i16, (ColId, PgType)>)> {
+    let stmt = (*query).setOperations;
+    if stmt.is_null() || tag(stmt) != NodeTag::T_SetOperationStmt {
+        return Err("WITH RECURSIVE that is no UNION".into());
+    }
+    let s = &*stmt.cast::<SetOperationStmt>();
+    if s.op != SetOperation::SETOP_UNION || !(*query).sortClause.is_null() || !(*query).limitCount.is_null() || !(*query).limitOffset.is_null() {
+        return Err("WITH RECURSIVE of an unusual form".into());
+    }
+    let left = operation(cx, query, s.larg, &Needed::All)?;
+    let typmods = tree::int_list(s.colTypmods);
+    let collations = tree::oid_list(s.colCollations);
+    let mut outputs = BTreeMap::new();
+    for (i, type_oid) in tree::oid_list(s.colTypes).into_iter().enumerate() {
+        let ty = types::pg_type(type_oid, typmods.get(i).copied().unwrap_or(-1))?;
+        if ty.base == oid::BPCHAR && ty.typmod < 0 {
+            return Err("WITH RECURSIVE over a character value whose length is not known".into());
+        }
+        if !s.all {
+            order::check_equality(&ty, collations.get(i).copied().unwrap_or(pg_sys::InvalidOid), "UNION")?;
+        }
+        outputs.insert(i16::try_from(i + 1).map_err(|e| e.to_string())?, (cx.new_col(), ty));
+    }
+    let id = cx.new_cte();
+    cx.levels[owner].ctes[index] = cte::Slot::Recursing { id, columns: outputs.clone() };
+    let right = operation(cx, query, s.rarg, &Needed::All);
+    cx.levels[owner].ctes[index] = cte::Slot::Unused;
+    let right = right?;
+    let mut columns = Vec::new();
+    for ((l, r), (id, ty)) in left.columns.iter().zip(&right.columns).zip(outputs.values()) {
+        let (Some(l), Some(r)) = (l, r) else { return Err("a column of WITH RECURSIVE that is not computed".into()) };
+        columns.push((*id, l.id, r.id, *ty));
+    }
+    let rel = Rel::SetOp(Box::new(SetOp { kind: SetOpKind::Union, all: s.all, left: left.rel, right: right.rel, columns, recursion: Some(id) }));
+    cx.recursive = true;
+    Ok((rel, outputs))
 }
 
 unsafe fn leaf(cx: &mut Cx, query: *mut Query, rti: i32, needed: &Needed) -> Result<Side> {

@@ -45,3 +45,7 @@ pub unsafe fn function_name(func: pg_sys::Oid) -> String {
 pub unsafe fn operator_name(operator: pg_sys::Oid) -> String {
     tree::string(pg_sys::format_operator(operator))
 }
+
+pub unsafe fn relation_name(relid: pg_sys::Oid) -> String {
+    tree::string(pg_sys::get_rel_name(relid))
+}

@@ -13,4 +13,4 @@ pub mod rel;
 pub mod udf;
 pub mod value;
 
-pub use rel::{Lowered, TableSource, lower_plan};
+pub use rel::{Lowered, TableSource, lower_plan, settle};

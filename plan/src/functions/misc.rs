@@ -4,6 +4,14 @@ use super::Row;
 use crate::ir::Session;
 use crate::types::{PgType, oid};
 
+/// Arrays whose elements are held whole: a bpchar has no length there.
+fn whole_elements(args: &[PgType], _: &Session) -> Result<(), String> {
+    match args.iter().find(|ty| ty.base == oid::BPCHAR || ty.element().is_some_and(|e| e.base == oid::BPCHAR)) {
+        Some(ty) => Err(format!("elements of type {}", ty.oid)),
+        None => Ok(()),
+    }
+}
+
 /// Arrays whose elements are equal exactly if their values are equal as held.
 fn plain_elements(args: &[PgType], _: &Session) -> Result<(), String> {
     for ty in args {
@@ -104,6 +112,15 @@ pub(super) const ROWS: &[Row] = &[
     array(2749, "arraycontained(anyarray,anyarray)"),
     array(2747, "arrayoverlap(anyarray,anyarray)"),
     array(3277, "array_position(anycompatiblearray,anycompatible)"),
+    array(3167, "array_remove(anycompatiblearray,anycompatible)"),
+    array(3168, "array_replace(anycompatiblearray,anycompatible,anycompatible)"),
+    array(3279, "array_positions(anycompatiblearray,anycompatible)"),
+    // How a subscript or slice is written in a plan: array, place (or from, to).
+    Row::scalar(6179, "array_subscript_handler(internal)").when(whole_elements),
+    Row::scalar(378, "array_append(anycompatiblearray,anycompatible)").when(whole_elements),
+    Row::scalar(379, "array_prepend(anycompatible,anycompatiblearray)").when(whole_elements),
+    Row::scalar(383, "array_cat(anycompatiblearray,anycompatiblearray)").when(whole_elements),
+    Row::scalar(6172, "trim_array(anyarray,integer)").when(whole_elements),
     Row::scalar(2176, "array_length(anyarray,integer)"),
     Row::scalar(2092, "array_upper(anyarray,integer)"),
     Row::scalar(2091, "array_lower(anyarray,integer)"),

@@ -186,6 +186,12 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(2089, "to_hex(integer)"),
     Row::scalar(2090, "to_hex(bigint)"),
     // Printing values.
+    Row::scalar(1772, "to_char(numeric,text)"),
+    Row::scalar(1773, "to_char(integer,text)"),
+    Row::scalar(1774, "to_char(bigint,text)"),
+    Row::scalar(1776, "to_char(float8,text)"),
+    Row::scalar(438, "num_nonnulls(\"any\")"),
+    Row::scalar(440, "num_nulls(\"any\")"),
     Row::scalar(3058, "concat(\"any\")").when(printed),
     Row::scalar(3059, "concat_ws(text,\"any\")").when(printed),
     Row::scalar(3539, "format(text,\"any\")").when(printed),
@@ -228,7 +234,7 @@ fn printed(args: &[PgType], _: &Session) -> Result<(), String> {
 
 fn printed_elements(args: &[PgType], _: &Session) -> Result<(), String> {
     match args.first().and_then(PgType::element) {
-        Some(element) if is_printed(&element) => Ok(()),
+        Some(element) if element.base != oid::BPCHAR && element.base != oid::BYTEA => Ok(()),
         _ => Err("elements of a type that is not printed here".into()),
     }
 }

@@ -1,4 +1,4 @@
--- Columns that are constant below an outer join or a grouping set, and conditions that are constant above an aggregation.
+-- Columns that are constant below an outer join, a grouping set or a UNION, conditions that are constant above an aggregation, limits over limits.
 -- setup
 DROP SCHEMA IF EXISTS constants CASCADE;
 CREATE SCHEMA constants;
@@ -42,3 +42,22 @@ SELECT x.c FROM (SELECT count(*) AS c FROM f) x WHERE NULL::int IN (SELECT id FR
 SELECT x.c FROM (SELECT count(*) AS c FROM f WHERE id > 5 GROUP BY ROLLUP (g)) x WHERE c > 0 AND NULL::int IN (SELECT id FROM d);
 SELECT x.c, NULL::int IN (SELECT id FROM d) FROM (SELECT count(*) AS c FROM f) x;
 SELECT count(*) FROM (SELECT count(*) AS c FROM f WHERE id < 0) x WHERE c = 0 AND NOT (NULL::int NOT IN (SELECT id FROM d WHERE id < 0));
+-- A constant of its own in each side of a UNION.
+-- ordered
+SELECT k, c, v FROM (SELECT id AS k, 2 AS c, g AS v FROM f WHERE id < 40 UNION ALL SELECT id, 1, 0 FROM d WHERE id = 3 ORDER BY c, k LIMIT 4) z ORDER BY k, c, v;
+-- ordered
+SELECT k, c, v FROM (SELECT k AS k, CASE WHEN id % 4 = 0 THEN NULL ELSE id % 5 END AS c, g % 2 AS v FROM f WHERE g = 1 AND id < 3000 UNION ALL SELECT k, CASE WHEN id % 4 = 0 THEN NULL ELSE id % 7 END, 0 FROM f WHERE id < 400) z ORDER BY v, c NULLS FIRST, k DESC LIMIT 15;
+-- ordered
+SELECT src, k, sum(n), count(*) FROM (SELECT 'a' AS src, g AS k, v AS n FROM f UNION ALL SELECT 'b', kind, id FROM d UNION ALL SELECT 'c', 7, 1) z GROUP BY src, k ORDER BY src, k;
+-- ordered
+SELECT src, k, row_number() OVER (PARTITION BY src ORDER BY k) FROM (SELECT 'b' AS src, id AS k FROM d WHERE id < 9 UNION ALL SELECT 'a', id FROM f WHERE id < 7) z ORDER BY src, k;
+-- A limit over a limit in the same order.
+-- ordered
+SELECT count(*), min(k), max(k), sum(v) FROM (SELECT k, c, v FROM (SELECT id AS k, g AS c, g % 2 AS v FROM f WHERE g = 1 AND id < 300) q ORDER BY v, k, c LIMIT 9) q WHERE k > 0;
+SELECT c, count(*), sum(v), min(k) FROM (SELECT k, c, v FROM (SELECT k, c, v FROM (SELECT id AS k, g AS c, g % 2 AS v FROM f WHERE g = 1 AND id < 300) q ORDER BY v, k, c LIMIT 9) q ORDER BY c, k, v LIMIT 7) z GROUP BY c;
+-- ordered
+SELECT k, c FROM (SELECT k, c FROM (SELECT id AS k, g AS c FROM f WHERE g = 1) q ORDER BY k LIMIT 30) q ORDER BY c, k LIMIT 7 OFFSET 2;
+-- ordered
+SELECT * FROM (SELECT * FROM (SELECT id FROM f ORDER BY id LIMIT 50) a ORDER BY id LIMIT 20) b ORDER BY id LIMIT 10;
+-- ordered
+SELECT id, r FROM (SELECT id, rank() OVER (ORDER BY id) AS r FROM f) a ORDER BY id LIMIT 3;

@@ -35,6 +35,10 @@ impl Lowerer<'_> {
     }
 
     pub(super) fn cte_ref(&mut self, id: CteId, columns: &[(ColId, ColId, PgType)], domain: Option<&Domain>) -> Result<Node> {
+        if let Some(node) = self.work(id)? {
+            let node = self.in_domain(node, domain)?;
+            return self.renamed(node, columns.iter().map(|(new, old, _)| (*new, *old)));
+        }
         let Some(cte) = self.ctes.get(&id) else { return Err(refused("a common table expression out of scope")) };
         let (rel, once) = (Arc::clone(&cte.rel), cte.uses <= 1 || only_scans(&cte.rel));
         let node = if once {
@@ -62,7 +66,7 @@ impl Lowerer<'_> {
                     node.order.retain(|c| cte.used.contains(c));
                 }
                 let node = node.narrow()?;
-                let shared = (Arc::new(SharedTable::new(node.plan.clone())), node.outputs()?);
+                let shared = (Arc::new(SharedTable::new(node.plan.clone())?), node.outputs()?);
                 if let Some(cte) = self.ctes.get_mut(&id) {
                     cte.shared = Some(shared.clone());
                 }

@@ -25,9 +25,11 @@ mod join;
 pub(crate) mod keys;
 mod node;
 mod order;
+mod recursion;
 mod scan;
 mod setop;
 mod share;
+mod silent;
 mod subquery;
 pub(crate) mod unify;
 mod walk;
@@ -35,6 +37,7 @@ mod window;
 
 use cte::Cte;
 use node::{Domain, Node};
+pub use recursion::settle;
 
 /// Where scans get their data: the engine's pinned snapshot.
 pub trait TableSource {
@@ -89,6 +92,8 @@ struct Lowerer<'a> {
     param_types: &'a [PgType],
     tables: &'a dyn TableSource,
     ctes: HashMap<CteId, Cte>,
+    /// Recursions whose second term is being lowered.
+    works: HashMap<CteId, recursion::Work>,
     /// For names and column identities of our own.
     next: u32,
     /// The aggregates of the next aggregation get names that occur nowhere else.
@@ -97,7 +102,16 @@ struct Lowerer<'a> {
 
 impl<'a> Lowerer<'a> {
     fn new(plan: &'a Plan, params: Option<&'a [Scalar]>, tables: &'a dyn TableSource) -> Self {
-        Self { session: &plan.session, params, param_types: &plan.params, tables, ctes: HashMap::new(), next: 1 << 31, rename_calls: false }
+        Self {
+            session: &plan.session,
+            params,
+            param_types: &plan.params,
+            tables,
+            ctes: HashMap::new(),
+            works: HashMap::new(),
+            next: 1 << 31,
+            rename_calls: false,
+        }
     }
 
     fn plan(&mut self, plan: &Plan) -> Result<Lowered> {
@@ -171,7 +185,11 @@ impl<'a> Lowerer<'a> {
             }
             Rel::With { ctes, body } => self.with(rel, ctes, body, domain),
             Rel::CteRef { cte, columns } => self.cte_ref(*cte, columns, domain),
-            Rel::SetOp(op) => self.set_op(op, domain),
+            Rel::SetOp(op) => match op.recursion {
+                Some(_) if domain.is_some() => Err(crate::error::refused("a correlated WITH RECURSIVE")),
+                Some(id) => self.recursion(op, id),
+                None => self.set_op(op, domain),
+            },
             Rel::DistinctOn { input, on, keys } => self.distinct_on(input, on, keys, domain),
             Rel::Window { input, functions } => self.window(input, functions, domain),
             Rel::Expand(expand) => self.expand(expand, domain),

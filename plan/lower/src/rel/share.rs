@@ -8,6 +8,8 @@
 use super::Lowerer;
 use super::correlate::Matching;
 use super::node::Node;
+use super::recursion::reads_work;
+use crate::error::refused;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -43,17 +45,21 @@ impl Lowerer<'_> {
 
     /// The node as a relation that is computed once.
     pub(super) fn shared(&mut self, node: Node) -> Result<Node> {
-        let table = Arc::new(SharedTable::new(node.plan));
+        let table = Arc::new(SharedTable::new(node.plan)?);
         let plan = self.scan_shared(&table)?;
         Ok(Node { plan, ..node })
     }
 
     /// One reading of a shared relation, with its columns under their own names.
     pub(super) fn scan_shared(&mut self, table: &Arc<SharedTable>) -> Result<LogicalPlan> {
+        self.scan_provider(Arc::clone(table) as Arc<dyn TableProvider>)
+    }
+
+    /// All columns of a table under their own names.
+    pub(super) fn scan_provider(&mut self, table: Arc<dyn TableProvider>) -> Result<LogicalPlan> {
         let name = TableReference::bare(format!("shared{}", self.fresh()));
-        let exprs: Vec<DfExpr> = table.schema.fields().iter().map(|f| DfExpr::Column(Column::new(Some(name.clone()), f.name())).alias(f.name())).collect();
-        let source = provider_as_source(Arc::clone(table) as Arc<dyn TableProvider>);
-        LogicalPlanBuilder::scan(name, source, None)?.project(exprs)?.build()
+        let exprs: Vec<DfExpr> = table.schema().fields().iter().map(|f| DfExpr::Column(Column::new(Some(name.clone()), f.name())).alias(f.name())).collect();
+        LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.project(exprs)?.build()
     }
 }
 
@@ -98,9 +104,12 @@ struct Computed {
 }
 
 impl SharedTable {
-    pub fn new(plan: LogicalPlan) -> Self {
+    pub fn new(plan: LogicalPlan) -> Result<Self> {
+        if reads_work(&plan, None)? {
+            return Err(refused("a relation that is read twice in a recursive term"));
+        }
         let schema = Arc::clone(plan.schema().inner());
-        Self { plan, schema, computed: Arc::default() }
+        Ok(Self { plan, schema, computed: Arc::default() })
     }
 }
 
@@ -140,6 +149,11 @@ impl TableProvider for SharedTable {
             properties: Arc::new(properties),
         }))
     }
+}
+
+/// What a reader of a shared relation computes.
+pub(super) fn shared_input(node: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    node.as_any().downcast_ref::<SharedExec>().map(|s| Arc::clone(&s.input))
 }
 
 /// Reads a shared relation; whoever comes first computes it.

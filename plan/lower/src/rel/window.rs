@@ -7,6 +7,7 @@ use super::frame::Framing;
 use super::framed::{self, Inner};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical};
+use super::silent::silent;
 use super::{Lowerer, frame};
 use crate::agg::{self, AggArgs};
 use crate::error::{raise, refused};
@@ -54,7 +55,7 @@ struct Windows {
 impl Windows {
     /// The column in which the call's result will be.
     fn add(&mut self, window: &Window, fun: impl Into<WindowFunctionDefinition>, args: Vec<DfExpr>, frame: WindowFrame, filter: Option<DfExpr>) -> DfExpr {
-        let call = over(fun, args, window.partition.clone(), window.order.clone(), frame, filter);
+        let call = over(silent(fun.into()), args, window.partition.clone(), window.order.clone(), frame, filter);
         self.next += 1;
         let name = format!("w{}", self.next);
         // One window function twice in a node makes DataFusion move it into a projection, which it then cannot plan.

@@ -15,6 +15,7 @@ mod fold;
 mod int;
 pub(crate) mod kernel;
 pub mod numeric;
+mod to_char;
 
 #[cfg(test)]
 mod golden;
@@ -26,6 +27,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| numeric::lower(call))
         .or_else(|| float::lower(call))
         .or_else(|| cast::lower(call))
+        .or_else(|| to_char::lower(call))
         .or_else(|| bucket::lower(call))?;
     Some(value.map(fold::fold))
 }

@@ -14,19 +14,23 @@ use crate::value::{Call, Value};
 use arrow::array::{BinaryViewBuilder, StringViewBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::Operator;
+use datafusion::logical_expr::{Operator, lit, when};
 use uuid::UuidBuilder;
 use weir_plan::ir::Session;
 use weir_plan::types::{PgType, oid};
 
 mod array;
 mod bytes;
+pub(in crate::func) mod elements;
 mod json;
 mod uuid;
 
 pub(crate) use json::{json_rows, jsonb_key};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
+    if matches!(call.func, 438 | 440) {
+        return Some(count_nulls(call));
+    }
     let op = match call.func {
         // uuid, bytea, enum
         2956 | 1948 | 3508 => Operator::Eq,
@@ -35,19 +39,30 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         2955 | 1950 => Operator::LtEq,
         2958 | 1951 => Operator::Gt,
         2957 | 1952 => Operator::GtEq,
-        _ => return bytes::lower(call).or_else(|| json::lower(call)).or_else(|| array::lower(call)),
+        _ => return bytes::lower(call).or_else(|| json::lower(call)).or_else(|| array::lower(call)).or_else(|| elements::lower(call)),
     };
     Some(compare(call, op))
 }
 
+/// `num_nulls` and `num_nonnulls`
+fn count_nulls(call: &Call<'_>) -> Result<Value> {
+    let mut sum = lit(0i32);
+    for a in &call.args {
+        let counts = if call.func == 438 { a.expr.clone().is_null() } else { a.expr.clone().is_not_null() };
+        sum = sum + when(counts, lit(1i32)).otherwise(lit(0i32))?;
+    }
+    Ok(Value::new(sum, DataType::Int32, call.ty))
+}
+
 /// A cast through output and input functions, of the types that are at home here. `None`: of other types.
-pub fn via_text(value: &Value, ty: PgType, _: &Session) -> Option<Result<Value>> {
+pub fn via_text(value: &Value, ty: PgType, session: &Session) -> Option<Result<Value>> {
     let from = value.ty.base;
     let text = |t: u32| matches!(t, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME);
     let args = vec![value.expr.clone()];
     let expr = match ty.base {
         // Labels and documents are held as they print.
         to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR) && to != oid::NAME => value.expr.clone(),
+        oid::TEXT | oid::VARCHAR if value.ty.element().is_some() => return Some(elements::text(value, ty, session)),
         to if text(to) && from == oid::UUID => {
             udf::call("uuid_out", "", DataType::Utf8View, args, kernel!(StringViewBuilder::new(), |u: uuid| Some(print_uuid(u))))
         }

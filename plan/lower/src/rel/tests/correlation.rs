@@ -100,6 +100,7 @@ fn set_operations_windows_distinct() {
             left: mine(100),
             right: project(nn(200), vec![(250, outer(2))]),
             columns: vec![(ColId(300), ColId(103), ColId(250), PgType::INT4)],
+            recursion: None,
         }))
     };
     let count = |rel| scalar(aggregate(rel, vec![], vec![(350, count_all())]), 350, PgType::INT8);

@@ -4,7 +4,7 @@ use super::*;
 
 fn op(kind: SetOpKind, all: bool, left: Rel, right: Rel, columns: Vec<(u32, u32, u32, PgType)>) -> Rel {
     let columns = columns.into_iter().map(|(n, l, r, t)| (ColId(n), ColId(l), ColId(r), t)).collect();
-    Rel::SetOp(Box::new(SetOp { kind, all, left, right, columns }))
+    Rel::SetOp(Box::new(SetOp { kind, all, left, right, columns, recursion: None }))
 }
 
 fn x_and_y(kind: SetOpKind, all: bool) -> Vec<String> {

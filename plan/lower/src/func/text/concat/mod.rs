@@ -5,6 +5,7 @@ use super::output::Printer;
 use super::rows::{Args, kernel};
 use crate::error::refused;
 use crate::func;
+use crate::func::misc::elements::Elements;
 use crate::udf::Kernel;
 use crate::value::{Call, Value};
 use arrow::array::{Array, ArrayRef, ListBuilder, StringViewBuilder};
@@ -122,7 +123,8 @@ fn string_to_array() -> Kernel {
 
 fn array_to_string(call: &Call<'_>) -> Result<Value> {
     let element = call.args.first().and_then(|a| a.ty.element()).ok_or_else(|| refused("array_to_string of an unknown type"))?;
-    let printer = Printer::of(&element).ok_or_else(|| refused(format!("array_to_string of elements of type {}", element.oid)))?;
+    let elements = Elements::of(element, call.session)?;
+    let key = elements.key();
     let kernel: Kernel = Arc::new(move |call: &ScalarFunctionArgs| {
         let args = Args::new(call)?;
         let (list, separator) = (args.list(0)?, args.text(1)?);
@@ -135,12 +137,13 @@ fn array_to_string(call: &Call<'_>) -> Result<Value> {
                 continue;
             };
             let null = null_string.as_ref().and_then(|n| n.opt(row));
+            let (items, printer) = elements.prepared(&items)?;
             join(printer, &items, separator, null, &mut text);
             out.append_value(&text);
         }
         args.finish(Arc::new(out.finish()))
     });
-    make(call, "array_to_string", format!("{printer:?}"), kernel)
+    make(call, "array_to_string", key, kernel)
 }
 
 /// NULL elements are left out, unless they have a text of their own.

@@ -1,0 +1,79 @@
+//! A partitioned table in FROM: all rows of its leaves, whose columns are found by name, as Postgres finds them.
+//!
+//! Invariant: the leaves are locked like those that the planner reads; a new one makes Postgres plan the query anew.
+
+use super::from::{alias, rows, scan_column, set_column, system_column};
+use super::{Cx, Result, function_rte, types};
+use crate::partition;
+use pg_sys::RangeTblEntry;
+use pgrx::pg_sys;
+use std::collections::BTreeSet;
+use weir_plan::ir::{ColId, Rel, Scan, ScanColumn, SetOp, SetOpKind, Source};
+use weir_plan::types::PgType;
+
+pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, name: &str) -> Result<Rel> {
+    if !(*rte).inh {
+        return Err(format!("ONLY on partitioned table {name}"));
+    }
+    let leaves = partition::leaves((*rte).relid, pg_sys::AccessShareLock as pg_sys::LOCKMODE).unwrap_or_default();
+    let mut wanted = Vec::new();
+    for &attno in used {
+        if attno > 0 {
+            wanted.push(attno);
+        } else {
+            let why = if attno == 0 { format!("whole-row reference to {}", alias(rte)) } else { format!("system column {} of {name}", system_column(attno)) };
+            set_column(cx, rti, attno, Err(why));
+        }
+    }
+    let mut sides = Vec::new();
+    for leaf in leaves {
+        let mirror = (cx.mirrors)(leaf).ok_or_else(|| format!("partition {} of {name} has no mirror in use", types::relation_name(leaf)))?;
+        if (cx.foreign)(leaf).is_some() {
+            return Err(format!("partition {} of {name}, a foreign table", types::relation_name(leaf)));
+        }
+        let mut columns: Vec<ScanColumn> = Vec::new();
+        for &attno in &wanted {
+            let column_name = pg_sys::get_attname((*rte).relid, attno, false);
+            columns.push(scan_column(cx, leaf, &mirror, pg_sys::get_attnum(leaf, column_name))?);
+        }
+        let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
+        cx.values_read += rows(leaf) * widths;
+        let out: Vec<(ColId, PgType)> = columns.iter().map(|c| (c.id, c.ty)).collect();
+        let source = Source::Mirror { relid: leaf.to_u32(), generation: mirror.generation };
+        sides.push((Rel::Scan(Scan { source, name: types::relation_name(leaf), columns }), out));
+    }
+    let mut sides = sides.into_iter();
+    let (mut rel, mut out) = match sides.next() {
+        Some(first) => first,
+        None => {
+            let mut out = Vec::new();
+            for &attno in &wanted {
+                let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+                pg_sys::get_atttypetypmodcoll((*rte).relid, attno, &mut type_oid, &mut typmod, &mut collation);
+                out.push((cx.new_col(), types::pg_type(type_oid, typmod)?));
+            }
+            (Rel::Values { columns: out.clone(), rows: vec![] }, out)
+        }
+    };
+    for (right, columns) in sides {
+        if out.is_empty() {
+            // Rows without columns cannot be appended.
+            (rel, out) = with_column(cx, rel);
+        }
+        let (right, columns) = if columns.is_empty() { with_column(cx, right) } else { (right, columns) };
+        let joined: Vec<_> = out.iter().zip(&columns).map(|((l, ty), (r, _))| (cx.new_col(), *l, *r, *ty)).collect();
+        out = joined.iter().map(|(id, _, _, ty)| (*id, *ty)).collect();
+        rel = Rel::SetOp(Box::new(SetOp { kind: SetOpKind::Union, all: true, left: rel, right, columns: joined, recursion: None }));
+    }
+    for (attno, column) in wanted.iter().zip(&out) {
+        set_column(cx, rti, *attno, Ok(*column));
+    }
+    Ok(rel)
+}
+
+/// The relation with a column that nobody looks at.
+fn with_column(cx: &mut Cx, rel: Rel) -> (Rel, Vec<(ColId, PgType)>) {
+    let (column, expr) = function_rte::some_column(cx);
+    let exprs = vec![weir_plan::ir::Named { id: column.0, expr }];
+    (Rel::Project { input: Box::new(rel), exprs }, vec![column])
+}
