@@ -51,6 +51,9 @@ pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collatio
             format!("{} is not shipped", callee.name())
         });
     }
+    if cx.is_final && functions::row(func).is_some_and(|r| r.late) {
+        return Err(format!("{} is left to Postgres", callee.name()));
+    }
     // Of operands with different collations, which Postgres reports when it gets there.
     if class == Collation::None && args.iter().any(PgType::is_collatable) && functions::row(func).is_some_and(|r| r.needs != Needs::Nothing) {
         return Err(format!("{} under conflicting collations", callee.name()));

@@ -126,6 +126,7 @@ pub unsafe fn base_relation(
         lateral_level: None,
         values_read: 0.0,
         recursive: false,
+        is_final: false,
     };
     let mut rel = relation(&mut cx, 1, rte, &used, server)?;
     let mut predicates = Vec::new();

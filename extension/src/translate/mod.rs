@@ -143,6 +143,8 @@ struct Cx<'a> {
     values_read: f64,
     /// Some part was `WITH RECURSIVE`.
     recursive: bool,
+    /// What is being translated is part of the result, which Postgres can finish.
+    is_final: bool,
 }
 
 impl Cx<'_> {
@@ -196,6 +198,7 @@ pub unsafe fn translate(
         lateral_level: None,
         values_read: 0.0,
         recursive: false,
+        is_final: false,
     };
     let (root, top) = top::top_query(&mut cx, query)?;
     let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();

@@ -71,7 +71,9 @@ pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut Target
         with: Vec::new(),
         used: usage::used_columns(query, entries),
     });
+    let is_final = std::mem::take(&mut cx.is_final);
     let result = f(cx);
+    cx.is_final = is_final;
     let level = cx.levels.drain(depth..).next();
     let (rel, value) = result?;
     let with = level.map(|l| l.with).unwrap_or_default();

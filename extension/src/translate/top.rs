@@ -267,7 +267,10 @@ unsafe fn split(cx: &mut Cx, columns: &mut Columns, node: *mut Node, conditional
     let leaf = matches!(tag(node), NodeTag::T_Var | NodeTag::T_SubLink);
     let plain = tag(node) == NodeTag::T_Var;
     let why = if plain || !conditional {
-        match ship(cx, columns, node) {
+        cx.is_final = true;
+        let shipped = ship(cx, columns, node);
+        cx.is_final = false;
+        match shipped {
             Ok(var) => return Ok(var),
             Err(why) => why,
         }

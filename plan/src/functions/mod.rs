@@ -55,6 +55,8 @@ pub struct Row {
     pub relaxed: bool,
     /// An aggregate that may be used with OVER.
     pub windowable: bool,
+    /// Only some calls are exact (others are refused by the engine), so Postgres does it wherever it can: in the final expressions.
+    pub late: bool,
     /// A further condition on argument types (with type modifiers) and session; the error is the reason for refusal.
     pub check: Option<Check>,
 }
@@ -62,7 +64,7 @@ pub struct Row {
 impl Row {
     /// A scalar function whose result does not depend on a collation.
     pub const fn scalar(oid: u32, name: &'static str) -> Row {
-        Row { oid, name, kind: FunctionKind::Scalar, needs: Needs::Nothing, relaxed: false, windowable: false, check: None }
+        Row { oid, name, kind: FunctionKind::Scalar, needs: Needs::Nothing, relaxed: false, windowable: false, late: false, check: None }
     }
 
     /// An aggregate that may also be used as a window function.
@@ -85,6 +87,10 @@ impl Row {
 
     pub const fn relaxed(self) -> Row {
         Row { relaxed: true, ..self }
+    }
+
+    pub const fn late(self) -> Row {
+        Row { late: true, ..self }
     }
 
     pub const fn not_windowable(self) -> Row {
