@@ -25,9 +25,12 @@ mariadb_start() {
     if [ "$(id -u)" -eq 0 ]; then chown "$(pg_os_user)" "$maria_dir"; fi
     as_pg mariadb-install-db --no-defaults --datadir="$maria_dir/data" --auth-root-authentication-method=normal --skip-test-db >"$maria_dir.log" 2>&1 ||
         { tail -n 20 "$maria_dir.log" >&2; return 1; }
+    # With certificates, if the test has made some.
+    local tls=()
+    if [ -f "$WEIR_WORK/tls/done" ]; then tls=("--ssl-ca=$WEIR_WORK/tls/ca.pem" "--ssl-cert=$WEIR_WORK/tls/server.pem" "--ssl-key=$WEIR_WORK/tls/server.key"); fi
     # The server outlives this shell's job; its pid file says which process to stop.
     as_pg mariadbd --no-defaults --datadir="$maria_dir/data" --socket="$maria_dir/s" --pid-file="$maria_dir/pid" \
-        --bind-address=127.0.0.1 --port="$WEIR_MARIADB_PORT" --skip-log-bin --local-infile=1 \
+        --bind-address=127.0.0.1 --port="$WEIR_MARIADB_PORT" --skip-log-bin --local-infile=1 "${tls[@]}" \
         --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=256M >>"$maria_dir.log" 2>&1 &
     for _ in $(seq 150); do
         if mariadb_sql "SELECT 1" >/dev/null 2>&1; then return 0; fi

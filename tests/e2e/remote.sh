@@ -24,6 +24,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/starrocks.sh
 # shellcheck source=tests/e2e/trino.sh
 . tests/e2e/trino.sh
+# shellcheck source=tests/e2e/broken.sh
+. tests/e2e/broken.sh
+# shellcheck source=tests/e2e/tls.sh
+. tests/e2e/tls.sh
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
@@ -55,6 +59,7 @@ expect() { # what, wanted (a regular expression), text
 failing() { pg_client $cluster psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -d $db -c "$1" 2>&1 || true; }
 
 cleanup() {
+    proxy_stop
     pg_stop $cluster
     counterpart pg_stop counterpart
     mariadb_stop
@@ -102,6 +107,16 @@ same_answers() { # label, schema, file with one query a line, schema of the same
     done <"$3"
     echo "# $label: $wholly of $total queries ask the remote once"
     if [ $fallbacks -le "${5:-0}" ]; then report ok "$label: $fallbacks queries fell back"; else report "not ok" "$label: $fallbacks queries fell back"; fi
+}
+
+# Queries that read an ordinary table, too: foreign scans, of which the planner makes joins, aggregates and look-ups of one statement.
+mixed() { # label, server and schema, option of the remote schema
+    same_answers "$1, mixed" "$2" tests/e2e/remote/mixed.sql
+    query "ANALYZE $2.parents, $2.children, plain; CREATE FOREIGN TABLE $2.big (id int, parent int, amount numeric(8,2)) SERVER $2 OPTIONS (table_name 'children', $3 'shop', rows '10000000')"
+    expect "$1, mixed: a join is one statement" 'Remote SQL: SELECT .* JOIN ' "$(query "SET search_path = $2, public; EXPLAIN SELECT m.note, c.amount FROM plain m JOIN parents p ON p.id = m.id JOIN children c ON c.parent = p.id")"
+    expect "$1, mixed: an aggregate is one statement" 'Remote SQL: SELECT .* GROUP BY .*' "$(query "SET search_path = $2, public; EXPLAIN SELECT * FROM plain m JOIN (SELECT parent, count(*) FROM big GROUP BY parent HAVING count(*) > 1) s ON s.parent = m.id")"
+    expect "$1, mixed: a look-up for each row" 'Remote SQL: SELECT .* WHERE .*[$]1' "$(query "SET search_path = $2, public; EXPLAIN SELECT m.note, b.amount FROM plain m JOIN big b ON b.id = m.id")"
+    expect "$1, mixed: and it finds them" '^6$' "$(query "SET search_path = $2, public; SELECT count(*) FROM plain m JOIN big b ON b.parent = m.id")"
 }
 
 tables() { sed -e "s/@float4@/$1/; s/@text@/$2/; s/@timestamp@/$3/; s/@timestamptz@/$4/" tests/e2e/remote/tables.sql; }
@@ -165,6 +180,7 @@ test_postgres() {
     expect "postgres: columns that cannot be mapped are skipped with a notice" 'column "p" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER pg INTO pg')"
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
     same_answers postgres pg tests/e2e/remote/queries.sql
+    mixed postgres pg schema_name
     wrong postgres pg pg.parents dbname
     "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock counterpart) port=$counterpart_port user=postgres dbname=shop" >/dev/null 2>&1
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER pg INTO remote_tpch"
@@ -175,6 +191,8 @@ test_postgres() {
     cancelled "postgres, weir.execute" "SELECT weir.execute('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     as_it_is postgres pg
     write_postgres
+    broken_postgres
+    tls_postgres
     query "CREATE ROLE somebody LOGIN; GRANT USAGE ON FOREIGN SERVER pg TO somebody; GRANT USAGE ON SCHEMA pg TO somebody; GRANT SELECT ON ALL TABLES IN SCHEMA pg TO somebody;
         CREATE USER MAPPING FOR somebody SERVER pg OPTIONS (user 'postgres', password 'any')"
     expect "postgres: a server that asks for no password lets nobody in who is no superuser" 'ERROR:  28000: server "pg": the remote server did not ask for the password' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg.parents")"
@@ -218,6 +236,7 @@ test_mariadb() {
         report "not ok" "MariaDB cannot be installed"
         return
     fi
+    tls_certificates || true
     mariadb_start || { report "not ok" "MariaDB starts"; return; }
     mariadb_sql "CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci; CREATE DATABASE tpch CHARACTER SET latin1;
         CREATE USER weir@'%' IDENTIFIED BY 'secret word'; GRANT ALL ON *.* TO weir@'%'"
@@ -233,6 +252,7 @@ test_mariadb() {
     expect "mariadb: EXCEPT" '^children,odd$' "$(query "CREATE SCHEMA most; IMPORT FOREIGN SCHEMA shop EXCEPT (parents, items) FROM SERVER shop INTO most; SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'most'::regnamespace" | tail -n 1)"
     expect "mariadb: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER shop INTO part')"
     same_answers mariadb shop tests/e2e/remote/queries.sql
+    mixed mariadb shop database
 
     wrong mariadb shop shop.parents database
     local t
@@ -252,6 +272,8 @@ test_mariadb() {
     cancelled "mariadb, weir.execute" "SELECT weir.execute('shop', 'DO SLEEP(60)')" mariadb_sql "$running"
     as_it_is mariadb shop
     write_mariadb
+    broken_mariadb
+    tls_mariadb
     mariadb_sql "CREATE TABLE bad (id int, d date, v varchar(20)); SET sql_mode=''; INSERT INTO bad VALUES (1, '0000-00-00', 'x'), (2, '2024-01-01', 'too long for it')" shop
     query "CREATE FOREIGN TABLE bad (id int, d date, v varchar(5)) SERVER shop"
     expect "mariadb: a date that is none" 'ERROR:  22000: server "shop": a value of column "d" does not fit' "$(failing "SELECT id, d FROM bad")"

@@ -8,9 +8,11 @@
 mod analyze;
 mod buffer;
 pub mod catalog;
+mod combined;
 mod import;
 mod modify;
 mod options;
+mod parameterised;
 mod paths;
 mod reader;
 mod scan;
@@ -32,6 +34,8 @@ pub fn handler(_: &Arguments) -> Option<pg_sys::Datum> {
         (*routine).GetForeignRelSize = Some(paths::rel_size);
         (*routine).GetForeignPaths = Some(paths::paths);
         (*routine).GetForeignPlan = Some(paths::plan);
+        (*routine).GetForeignJoinPaths = Some(combined::join_paths);
+        (*routine).GetForeignUpperPaths = Some(combined::upper_paths);
         (*routine).BeginForeignScan = Some(scan::begin);
         (*routine).IterateForeignScan = Some(scan::iterate);
         (*routine).ReScanForeignScan = Some(scan::rescan);

@@ -1,6 +1,7 @@
 //! Planning a foreign scan: which filters the remote takes, and the statement.
 
 use super::catalog::{self, Tables};
+use super::parameterised;
 use super::reader::Statement;
 use super::scan::Private;
 use crate::error;
@@ -12,13 +13,12 @@ use std::collections::BTreeSet;
 use weir_fdw::descriptor::Engine;
 use weir_plan::Error;
 use weir_plan::ir::{Rel, ServerRef, SqlPart};
-use weir_plan::types::oid;
 
 /// Rows of a table of which nobody said how many it has.
 const ASSUMED_ROWS: f64 = 100_000.0;
 /// Cost of asking a remote server at all, and of each row that it sends.
-const STARTUP_COST: f64 = 1000.0;
-const ROW_COST: f64 = 0.05;
+pub const STARTUP_COST: f64 = 100.0;
+pub const ROW_COST: f64 = 0.05;
 
 #[pg_guard]
 pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) {
@@ -36,54 +36,64 @@ pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *m
 }
 
 #[pg_guard]
-pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, _relid: pg_sys::Oid) {
+pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) {
     // SAFETY: as above.
     unsafe {
-        let total = STARTUP_COST + ROW_COST * (*rel).rows + pg_sys::cpu_tuple_cost * (*rel).rows;
-        let nil = std::ptr::null_mut();
+        add_scan(root, rel, (*rel).rows, (*rel).lateral_relids);
+        let Some(table) = Base::of(root, rel, relid) else { return };
+        parameterised::add(root, rel, &|clause| table.attempt(&BTreeSet::new(), &[clause]).is_ok());
+    }
+}
+
+/// Adds the path of a scan that takes values from these other relations.
+///
+/// # Safety
+/// A base relation under planning.
+pub unsafe fn add_scan(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, rows: f64, outer: pg_sys::Relids) {
+    let nil: *mut pg_sys::List = std::ptr::null_mut();
+    // SAFETY: as passed.
+    unsafe {
+        let total = STARTUP_COST + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        let path = pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            std::ptr::null_mut(),
-            (*rel).rows,
-            STARTUP_COST,
-            total,
-            nil,
-            (*rel).lateral_relids,
-            std::ptr::null_mut(),
-            nil,
-        );
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, STARTUP_COST, total, nil, outer, nil.cast(), nil);
         #[cfg(feature = "pg17")]
-        let path = pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            std::ptr::null_mut(),
-            (*rel).rows,
-            STARTUP_COST,
-            total,
-            nil,
-            (*rel).lateral_relids,
-            std::ptr::null_mut(),
-            nil,
-            nil,
-        );
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, STARTUP_COST, total, nil, outer, nil.cast(), nil, nil);
         #[cfg(feature = "pg18")]
-        let path = pg_sys::create_foreignscan_path(
-            root,
-            rel,
-            std::ptr::null_mut(),
-            (*rel).rows,
-            0,
-            STARTUP_COST,
-            total,
-            nil,
-            (*rel).lateral_relids,
-            std::ptr::null_mut(),
-            nil,
-            nil,
-        );
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, 0, STARTUP_COST, total, nil, outer, nil.cast(), nil, nil);
         pg_sys::add_path(rel, path.cast());
+    }
+}
+
+/// A foreign table under planning.
+struct Base {
+    rte: *mut pg_sys::RangeTblEntry,
+    rti: u32,
+    server: ServerRef,
+    engine: &'static Engine,
+    tables: Tables,
+}
+
+type Attempt = (weir_plan::ir::Plan, Vec<*mut pg_sys::Expr>, Vec<i16>);
+
+impl Base {
+    unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) -> Option<Base> {
+        // SAFETY: a base relation under planning.
+        let (rti, rte, user) = unsafe { ((*rel).relid, *(*root).simple_rte_array.add((*rel).relid as usize), (*rel).userid.to_u32()) };
+        let server = ServerRef { server: catalog::server_of(relid)?.to_u32(), user };
+        let engine = catalog::engine_of_server(server.server.into())?;
+        Some(Base { rte, rti, server, engine, tables: Tables::new() })
+    }
+
+    /// The one statement that returns these columns of the rows that pass the filters.
+    unsafe fn attempt(&self, columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node]) -> Result<Attempt, String> {
+        // SAFETY: expressions over the relation, and perhaps others.
+        let (mut plan, params, attnums) = unsafe { translate::base_relation(self.rte, self.rti, self.server, columns, quals, planner::current_session()) }?;
+        // A parameter whose value has no literal could not be helped any more when the scan runs.
+        if !plan.params.iter().all(|ty| self.engine.dialect.holds(ty)) {
+            return Err("a parameter of this type".into());
+        }
+        weir_fdw::push::push(&mut plan, &|s| self.tables.get(s))?;
+        if matches!(plan.root, Rel::Remote(_)) { Ok((plan, params, attnums)) } else { Err("more than one statement".into()) }
     }
 }
 
@@ -92,11 +102,16 @@ pub unsafe extern "C-unwind" fn plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     relid: pg_sys::Oid,
-    _best_path: *mut pg_sys::ForeignPath,
+    best_path: *mut pg_sys::ForeignPath,
     tlist: *mut pg_sys::List,
     scan_clauses: *mut pg_sys::List,
     outer_plan: *mut pg_sys::Plan,
 ) -> *mut pg_sys::ForeignScan {
+    // SAFETY: a relation under planning, and the path that was chosen for it.
+    if !matches!(unsafe { (*rel).reloptkind }, pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL) {
+        // SAFETY: as above.
+        return unsafe { super::combined::plan(best_path, tlist, outer_plan) };
+    }
     // SAFETY: Postgres passes a base relation and its clauses.
     match unsafe { make_plan(root, rel, relid, tlist, scan_clauses, outer_plan) } {
         Ok(scan) => scan,
@@ -114,21 +129,8 @@ unsafe fn make_plan(
 ) -> Result<*mut pg_sys::ForeignScan, Error> {
     // SAFETY: as passed.
     unsafe {
-        let rti = (*rel).relid;
-        let rte = *(*root).simple_rte_array.add(rti as usize);
-        let server = catalog::server_of(relid).ok_or_else(|| Error::internal("the foreign table has no server of ours"))?;
-        let server = ServerRef { server: server.to_u32(), user: (*rel).userid.to_u32() };
-        let tables = Tables::new();
-        let session = planner::current_session();
-        let attempt = |columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node]| -> Result<(weir_plan::ir::Plan, Vec<*mut pg_sys::Expr>, Vec<i16>), String> {
-            let (mut plan, params, attnums) = translate::base_relation(rte, rti, server, columns, quals, session.clone())?;
-            // A parameter whose value has no literal could not be helped any more when the scan runs.
-            if plan.params.iter().any(|p| !matches!(p.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR)) {
-                return Err("a parameter of this type".into());
-            }
-            weir_fdw::push::push(&mut plan, &|s| tables.get(s))?;
-            if matches!(plan.root, Rel::Remote(_)) { Ok((plan, params, attnums)) } else { Err("more than one statement".into()) }
-        };
+        let base = Base::of(root, rel, relid).ok_or_else(|| Error::internal("the foreign table has no server of ours"))?;
+        let (rti, server, engine) = (base.rti, base.server, base.engine);
         // Which filters the remote can apply exactly.
         let (mut remote, mut local, mut kept) = (Vec::new(), std::ptr::null_mut(), Vec::new());
         let n = if scan_clauses.is_null() { 0 } else { (*scan_clauses).length };
@@ -140,7 +142,7 @@ unsafe fn make_plan(
             let clause = (*info).clause.cast::<pg_sys::Node>();
             // What must not see rows before a security barrier has passed them cannot be told to wait there.
             let waits = (*info).security_level > (*rel).baserestrict_min_security && !(*info).leakproof;
-            let tried = if waits { Err("it waits for a security barrier".to_owned()) } else { attempt(&BTreeSet::new(), &[clause]).map(|_| ()) };
+            let tried = if waits { Err("it waits for a security barrier".to_owned()) } else { base.attempt(&BTreeSet::new(), &[clause]).map(|_| ()) };
             match tried {
                 Ok(()) => remote.push(clause),
                 Err(why) => {
@@ -150,14 +152,12 @@ unsafe fn make_plan(
             }
         }
         let columns = used_columns(rel, rti, relid, local);
-        let (plan, params, attnums) = attempt(&columns, &remote).map_err(|why| Error {
+        let (plan, params, attnums) = base.attempt(&columns, &remote).map_err(|why| Error {
             sqlstate: "HV004".into(),
             ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid))))
         })?;
         let mut plan = plan;
         let Rel::Remote(statement) = &mut plan.root else { return Err(Error::internal("the statement was lost")) };
-        let engine = tables.get(&translate::scan_of(relid, server)).and_then(|t| weir_fdw::registry::by_name(t.engine));
-        let engine = engine.ok_or_else(|| Error::internal("the foreign table has no engine"))?;
         let lock = lock(root, rti, engine, &statement.name)?;
         if let Some(lock) = lock {
             statement.sql.push(SqlPart::Text(lock.into()));
@@ -250,8 +250,12 @@ pub unsafe fn all_columns(relid: pg_sys::Oid) -> Vec<i16> {
 unsafe fn row_mark(marks: *mut pg_sys::List, rti: u32) -> *mut pg_sys::PlanRowMark {
     // SAFETY: a list of row marks, or null.
     unsafe {
-        let n = if marks.is_null() { 0 } else { (*marks).length };
-        let mut all = (0..n).map(|i| pg_sys::list_nth(marks, i).cast::<pg_sys::PlanRowMark>());
+        let mut all = (0..length(marks)).map(|i| pg_sys::list_nth(marks, i).cast::<pg_sys::PlanRowMark>());
         all.find(|m| (**m).rti == rti).unwrap_or(std::ptr::null_mut())
     }
+}
+
+pub unsafe fn length(list: *mut pg_sys::List) -> i32 {
+    // SAFETY: a list or null.
+    unsafe { if list.is_null() { 0 } else { (*list).length } }
 }

@@ -1,5 +1,6 @@
 //! Foreign tables: as relations of a query that is taken over, and each on its own for a foreign scan.
 
+use super::lift::Lifted;
 use super::query::Level;
 use super::tree;
 use super::{Cx, Result, expr, from, param, types};
@@ -72,7 +73,7 @@ pub unsafe fn check_as_user(query: *mut pg_sys::Query, rte: *mut RangeTblEntry) 
     if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo((*query).rteperminfos, rte)).checkAsUser.to_u32() }
 }
 
-/// One foreign table with some filters over it, for a foreign scan: the plan, its parameters, and the attribute of each output column.
+/// One foreign table with some filters over it, which may use columns of other relations, for a foreign scan: the plan, its parameters, and the attribute of each output column.
 ///
 /// # Errors
 /// Why a filter or a column cannot be expressed.
@@ -96,8 +97,9 @@ pub unsafe fn base_relation(
     (*query).rtable = pg_sys::lappend(std::ptr::null_mut(), rte.cast());
     let mut filters = Vec::new();
     let mut used = columns.clone();
+    let mut lifted = Lifted::default();
     for qual in quals {
-        let qual: *mut Node = tree::copy(*qual);
+        let qual: *mut Node = lifted.lift(tree::copy(*qual), rti as i32)?;
         pg_sys::ChangeVarNodes(qual, rti as i32, 1, 0);
         let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
         pg_sys::pull_varattnos(qual, 1, &raw mut set);
@@ -143,5 +145,6 @@ pub unsafe fn base_relation(
         output.push(column?);
         attnums.push(*attno);
     }
-    Ok((Plan { root: rel, output, params: cx.param_types, session: cx.session }, cx.params, attnums))
+    let params = cx.params.iter().map(|p| lifted.lower((*p).cast()).cast()).collect();
+    Ok((Plan { root: rel, output, params: cx.param_types, session: cx.session }, params, attnums))
 }

@@ -22,6 +22,7 @@ mod foreign;
 mod from;
 mod function_rte;
 mod labels;
+mod lift;
 mod normalise;
 mod order;
 mod param;
@@ -44,7 +45,7 @@ use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
-pub use foreign::{base_relation, check_as_user, column_type, scan_of};
+pub use foreign::{base_relation, check_as_user, column_type};
 pub use top::adopt_typmods;
 pub use tree::special_var;
 

@@ -117,6 +117,12 @@ pub trait Dialect: Sync {
     /// A value that the engine cannot hold.
     fn literal(&self, value: &Scalar, ty: &PgType) -> Result<String>;
 
+    /// Whether every value of this type has a literal.
+    fn holds(&self, ty: &PgType) -> bool {
+        use weir_plan::types::oid;
+        matches!(ty.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::BPCHAR)
+    }
+
     /// The digits a decimal can have: in all, and after the point.
     fn decimal_limits(&self) -> (u32, u32);
 

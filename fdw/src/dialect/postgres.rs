@@ -47,14 +47,6 @@ fn quoted(text: &str) -> String {
     if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
 }
 
-fn date(day: i64) -> Result<String> {
-    let (y, m, d) = civil(day);
-    if y < 1 {
-        return Err("a date before the year 1".into());
-    }
-    Ok(format!("{y:04}-{m:02}-{d:02}"))
-}
-
 fn clock(micros: i64) -> String {
     let s = micros / 1_000_000;
     format!("{:02}:{:02}:{:02}.{:06}", s / 3600, s / 60 % 60, s % 60, micros % 1_000_000)
@@ -141,15 +133,14 @@ impl Dialect for Postgres {
             Scalar::Uuid(u) => u.iter().map(|b| format!("{b:02x}")).collect(),
             Scalar::Date(i32::MAX) | Scalar::Timestamp(i64::MAX) => "infinity".into(),
             Scalar::Date(i32::MIN) | Scalar::Timestamp(i64::MIN) => "-infinity".into(),
-            Scalar::Date(d) => date(i64::from(*d))?,
-            Scalar::Time(us) => clock(*us),
-            Scalar::Timestamp(us) => {
-                let zone = if ty.base == oid::TIMESTAMPTZ { "+00" } else { "" };
-                format!("{} {}{zone}", date(us.div_euclid(86_400_000_000))?, clock(us.rem_euclid(86_400_000_000)))
-            }
+            Scalar::Date(_) | Scalar::Time(_) | Scalar::Timestamp(_) => stored(value, ty)?.unwrap_or_default(),
             _ => return Err("a constant of this type".into()),
         };
         Ok(format!("{}::{name}", quoted(&text)))
+    }
+
+    fn holds(&self, ty: &PgType) -> bool {
+        type_name(ty).is_some()
     }
 
     /// Without a type: the column's own input function reads it.

@@ -8,6 +8,7 @@
 mod cancel;
 mod engine;
 mod limits;
+mod proxy;
 mod server;
 
 use server::{Outcome, Server};
@@ -17,11 +18,20 @@ use std::process::ExitCode;
 const ROWS: u32 = 1_000_000;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, port, to, file] = args.as_slice()
+        && command == "proxy"
+    {
+        let port = port.parse().unwrap_or(0);
+        let Err(e) = proxy::run(port, to.clone(), file.into()) else { return ExitCode::SUCCESS };
+        eprintln!("proxy: {e}");
+        return ExitCode::FAILURE;
+    }
+    let mut args = args.into_iter();
     let conn = match (args.next().as_deref(), args.next()) {
         (Some("--conn"), Some(conn)) => conn,
         _ => {
-            eprintln!("usage: weir-faults --conn CONNINFO");
+            eprintln!("usage: weir-faults --conn CONNINFO | proxy PORT HOST:PORT FAULT_FILE");
             return ExitCode::from(2);
         }
     };

@@ -52,10 +52,13 @@ fn opts(endpoint: &Endpoint) -> Opts {
     let ssl = match o.text("ssl_mode") {
         None | Some("disabled") => None,
         Some(mode) => {
-            let ca = text("ssl_ca").map(|p| vec![std::path::PathBuf::from(p).into()]).unwrap_or_default();
+            let ca: Vec<_> = text("ssl_ca").map(|p| std::path::PathBuf::from(p).into()).into_iter().collect();
             Some(
                 SslOpts::default()
+                    // Who names the certificates to trust trusts no others.
+                    .with_disable_built_in_roots(!ca.is_empty())
                     .with_root_certs(ca)
+                    .with_danger_tls_hostname_override(text("ssl_name"))
                     .with_danger_accept_invalid_certs(mode == "required")
                     .with_danger_skip_domain_validation(mode != "verify_identity"),
             )

@@ -34,6 +34,7 @@ pub static ENGINE: Engine = Engine {
         )
         .default("disabled"),
         OptionDef::new(Scope::Server, "ssl_ca", OptionType::Text, "File with the certificates that are trusted (PEM).").superuser(),
+        OptionDef::new(Scope::Server, "ssl_name", OptionType::Text, "Name for which the server's certificate was made, if that is not its host."),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),

@@ -1,0 +1,80 @@
+//! Paths of a foreign scan that is asked again for each row of other relations: `WHERE key = other.column`.
+
+use super::paths::{self, length};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+use std::ffi::c_void;
+
+/// Combinations of other relations that are tried at most.
+const MAX_PATHS: usize = 16;
+
+/// For the columns of a relation one after the other: the one in turn, and those done.
+struct Turn {
+    current: *mut pg_sys::Expr,
+    done: Vec<*mut pg_sys::Expr>,
+}
+
+/// Whether a member of an equivalence is the column in turn; takes the next if there is none yet.
+#[pg_guard]
+unsafe extern "C-unwind" fn in_turn(
+    _root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    _ec: *mut pg_sys::EquivalenceClass,
+    em: *mut pg_sys::EquivalenceMember,
+    arg: *mut c_void,
+) -> bool {
+    // SAFETY: the planner passes what `paths` gave it.
+    unsafe {
+        let turn = &mut *arg.cast::<Turn>();
+        let expr = (*em).em_expr;
+        if !turn.current.is_null() {
+            return pg_sys::equal(expr.cast(), turn.current.cast());
+        }
+        if !pg_sys::bms_equal((*em).em_relids, (*rel).relids) || turn.done.iter().any(|d| pg_sys::equal(expr.cast(), (*d).cast())) {
+            return false;
+        }
+        turn.current = expr;
+        true
+    }
+}
+
+/// Adds a path for each set of relations that a condition of the remote statement can take values from.
+///
+/// # Safety
+/// A base relation under planning; `can` says whether the remote applies a condition.
+pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, can: &dyn Fn(*mut pg_sys::Node) -> bool) {
+    let mut outers: Vec<pg_sys::Relids> = Vec::new();
+    // SAFETY: as passed; lists of RestrictInfo.
+    unsafe {
+        let mut consider = |infos: *mut pg_sys::List| {
+            for i in 0..length(infos) {
+                let info = pg_sys::list_nth(infos, i).cast::<pg_sys::RestrictInfo>();
+                if (*info).pseudoconstant || (*info).security_level > 0 || !pg_sys::join_clause_is_movable_to(info, rel) || !can((*info).clause.cast()) {
+                    continue;
+                }
+                let needed = pg_sys::bms_union((*info).clause_relids, (*rel).lateral_relids);
+                let needed = pg_sys::bms_difference(needed, (*rel).relids);
+                if !needed.is_null() && outers.len() < MAX_PATHS && !outers.iter().any(|o| pg_sys::bms_equal(*o, needed)) {
+                    outers.push(needed);
+                }
+            }
+        };
+        consider((*rel).joininfo);
+        if (*rel).has_eclass_joins {
+            let mut turn = Turn { current: std::ptr::null_mut(), done: Vec::new() };
+            loop {
+                turn.current = std::ptr::null_mut();
+                let implied = pg_sys::generate_implied_equalities_for_column(root, rel, Some(in_turn), (&raw mut turn).cast(), (*rel).lateral_referencers);
+                if turn.current.is_null() {
+                    break;
+                }
+                consider(implied);
+                turn.done.push(turn.current);
+            }
+        }
+        for outer in outers {
+            let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
+            paths::add_scan(root, rel, (*info).ppi_rows, outer);
+        }
+    }
+}
