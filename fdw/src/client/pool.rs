@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,6 +15,8 @@ use weir_plan::protocol::Endpoint;
 
 /// A connection idle for longer is closed.
 const IDLE: Duration = Duration::from_secs(300);
+/// How often connections are looked through for those, also when nobody asks for one: their server may be gone from the catalogs.
+const SWEEP: Duration = Duration::from_secs(60);
 /// One idle for longer is asked whether it lives before it is used.
 const TRUSTED: Duration = Duration::from_millis(500);
 /// Pauses between attempts to connect.
@@ -57,11 +60,12 @@ struct Site<C> {
 /// The connections of one engine.
 pub struct Pool<C> {
     sites: Arc<Mutex<HashMap<Endpoint, Site<C>>>>,
+    sweeping: Arc<AtomicBool>,
 }
 
 impl<C> Default for Pool<C> {
     fn default() -> Self {
-        Pool { sites: Arc::default() }
+        Pool { sites: Arc::default(), sweeping: Arc::default() }
     }
 }
 
@@ -81,16 +85,13 @@ impl<C: Pooled> Pool<C> {
     /// A connection that answers.
     pub async fn lease(&self, endpoint: &Endpoint) -> Result<Lease<C>> {
         let places = {
+            sweep(&self.sites);
             let mut sites = lock(&self.sites);
-            sites.retain(|_, s| {
-                s.idle.retain(|(_, since)| since.elapsed() < IDLE);
-                // Who holds or awaits a place holds the semaphore.
-                !s.idle.is_empty() || Arc::strong_count(&s.places) > 1
-            });
             let site =
                 sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
             Arc::clone(&site.places)
         };
+        self.keep_sweeping();
         let place = match tokio::time::timeout(C::patience(endpoint), places.acquire_owned()).await {
             Ok(Ok(place)) => place,
             _ => {
@@ -109,9 +110,37 @@ impl<C: Pooled> Pool<C> {
         Ok(self.leased(connection, endpoint, place))
     }
 
+    /// One task looks through the connections as long as there are any.
+    fn keep_sweeping(&self) {
+        if self.sweeping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (sites, sweeping) = (Arc::clone(&self.sites), Arc::clone(&self.sweeping));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                if sweep(&sites) {
+                    break;
+                }
+            }
+            sweeping.store(false, Ordering::Relaxed);
+        });
+    }
+
     fn leased(&self, connection: C, endpoint: &Endpoint, place: OwnedSemaphorePermit) -> Lease<C> {
         Lease { connection, endpoint: endpoint.clone(), _place: place, sites: Arc::clone(&self.sites) }
     }
+}
+
+/// Closes what is idle for long.
+fn sweep<C>(sites: &Mutex<HashMap<Endpoint, Site<C>>>) -> bool {
+    let mut sites = lock(sites);
+    sites.retain(|_, s| {
+        s.idle.retain(|(_, since)| since.elapsed() < IDLE);
+        // Who holds or awaits a place holds the semaphore.
+        !s.idle.is_empty() || Arc::strong_count(&s.places) > 1
+    });
+    sites.is_empty()
 }
 
 impl<C> Lease<C> {
