@@ -150,6 +150,29 @@ differential() { # label, arguments...
     count "differential ($label)" "${ok:-0}" "${bad:-1}"
 }
 
+# How many statements of a run were routed.
+routed_at_least() { # label, number
+    local routed
+    routed=$(sed -n 's/^total: [0-9]* statements, \([0-9]*\) routed.*/\1/p' "$out/differential-$1.log" | tail -n 1)
+    if [ "${routed:-0}" -ge "$2" ]; then count "$1 routed" 1 0; else
+        echo "only ${routed:-0} statements were routed, not $2"
+        count "$1 routed" 0 1
+    fi
+}
+
+# A query in DuckDB ends when its time is over, and not much later.
+duckdb_stops() {
+    local started text took
+    started=$(date +%s%N)
+    text=$(pg_client test psql -X -q -d weir_diff -c "SET search_path = tpch; SET weir.route = force; SET weir.engine = duckdb; SET statement_timeout = '500ms'" \
+        -c "SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_shipmode = b.l_shipmode JOIN lineitem c ON c.l_suppkey = a.l_suppkey WHERE a.l_quantity * b.l_quantity > 3 + c.l_tax" 2>&1 || true)
+    took=$((($(date +%s%N) - started) / 1000000))
+    if [[ $text == *'canceling statement due to statement timeout'* ]] && [ $took -lt 1500 ]; then count "duckdb stops" 1 0; else
+        echo "after $took ms: $text"
+        count "duckdb stops" 0 1
+    fi
+}
+
 stage_differential() {
     rm -rf "$out/differential-failures"
     database weir_diff "ENCODING 'UTF8' LOCALE 'C'" || return 1
@@ -158,6 +181,13 @@ stage_differential() {
     differential tpch --db weir_diff --search-path tpch run bench/tpch/q*.sql
     differential files --db weir_diff run tests/differential/sql/*.sql
     differential generated --db weir_diff --seed "$WEIR_SEED" --count "$WEIR_QUERIES" generate
+    # DuckDB refuses more than the default engine does: its answers count, and that it does not refuse everything.
+    differential duckdb-tpch --db weir_diff --search-path tpch --any-route --set weir.engine=duckdb run bench/tpch/q*.sql
+    routed_at_least duckdb-tpch 16
+    differential duckdb-files --db weir_diff --any-route --set weir.engine=duckdb run tests/differential/sql/*.sql
+    routed_at_least duckdb-files 600
+    differential duckdb-generated --db weir_diff --any-route --set weir.engine=duckdb --seed "$((WEIR_SEED + 3))" --count 300 --min-routed 0 generate
+    duckdb_stops
     # The same under other settings of the session, and in a database whose collation is not C.
     differential sessions --db weir_diff --set "timezone=America/New_York" --set "datestyle=SQL, DMY" \
         --set "intervalstyle=iso_8601" --set "extra_float_digits=0" --seed "$((WEIR_SEED + 1))" --count 300 \

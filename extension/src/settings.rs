@@ -5,7 +5,7 @@
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString};
-use weir_plan::ir::Fidelity as PlanFidelity;
+use weir_plan::ir::{Embedded, Fidelity as PlanFidelity};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
 #[allow(non_camel_case_types)]
@@ -28,6 +28,7 @@ pub enum Fidelity {
 #[allow(non_camel_case_types)]
 pub enum Engine {
     datafusion,
+    duckdb,
 }
 
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -55,10 +56,15 @@ pub fn route() -> Route {
     ROUTE.get()
 }
 
-pub fn engine_name() -> &'static str {
+pub fn engine() -> Embedded {
     match ENGINE.get() {
-        Engine::datafusion => "datafusion",
+        Engine::datafusion => Embedded::DataFusion,
+        Engine::duckdb => Embedded::DuckDb,
     }
+}
+
+pub fn engine_name() -> &'static str {
+    engine().name()
 }
 
 pub fn fidelity() -> PlanFidelity {
@@ -220,7 +226,14 @@ pub fn define() {
         GucContext::Userset,
         none,
     );
-    GucRegistry::define_enum_guc(c"weir.engine", c"The embedded engine that runs routed queries.", c"", &ENGINE, GucContext::Userset, none);
+    GucRegistry::define_enum_guc(
+        c"weir.engine",
+        c"The embedded engine that runs queries over mirrors.",
+        c"What it cannot answer exactly runs in Postgres.",
+        &ENGINE,
+        GucContext::Userset,
+        none,
+    );
     define_engine_settings();
 }
 

@@ -37,6 +37,7 @@ pub struct Session {
     pub interval_style: String,
     pub extra_float_digits: i32,
     pub fidelity: Fidelity,
+    pub engine: Embedded,
     /// The database's `lc_ctype` is C or POSIX: upper, lower, initcap change ASCII letters only.
     pub ctype_is_c: bool,
     /// `server_version_num`, for behaviour that differs between releases.
@@ -48,6 +49,23 @@ pub enum Fidelity {
     Exact,
     /// Also ship what is marked close enough: float sums in another order.
     Relaxed,
+}
+
+/// What runs queries over mirrors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Embedded {
+    DataFusion,
+    DuckDb,
+}
+
+impl Embedded {
+    /// As `weir.engine` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Embedded::DataFusion => "datafusion",
+            Embedded::DuckDb => "duckdb",
+        }
+    }
 }
 
 /// A column that a node puts out under a new identity.

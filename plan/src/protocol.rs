@@ -18,7 +18,7 @@ use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;

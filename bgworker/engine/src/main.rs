@@ -9,6 +9,7 @@
 
 mod constants;
 mod control;
+mod duck;
 mod filters;
 mod limits;
 mod mirror;

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use weir_lower::error::to_error;
-use weir_plan::ir::{Plan, Scalar};
+use weir_plan::ir::{Embedded, Plan, Scalar};
 use weir_plan::manifest::Lsn;
 use weir_plan::protocol::{Endpoint, FromEngine, Metrics};
 use weir_plan::{Error, Kind, Result};
@@ -55,14 +55,17 @@ impl<T> Drop for AbortOnDrop<T> {
 
 async fn plan(resources: &Arc<Resources>, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>, remotes: Vec<Endpoint>) -> Result<Planned> {
     let snapshot = resources.mirrors.snapshot();
-    // A prepared plan does not know how its remote servers are reached.
-    if remotes.is_empty()
+    let cut = crate::duck::cut(plan, &snapshot)?;
+    // A prepared plan does not know how its remote servers are reached, and DuckDB's reads one snapshot.
+    if cut.is_none()
+        && remotes.is_empty()
         && let Some(planned) = resources.prepared.take(bytes)
         && snapshot.rebind(&planned.bindings).await?
     {
         return Ok(Planned { snapshot_lsn: snapshot.lsn(), ..planned });
     }
-    let sources = Sources { snapshot: &snapshot, resources, remotes };
+    let (plan, duck) = cut.as_ref().map_or((plan, Vec::new()), |c| (&c.plan, c.scans.clone()));
+    let sources = Sources { snapshot: &snapshot, resources, remotes, duck };
     let lowered = weir_lower::lower_plan(plan, params, &sources).map_err(|e| to_error(&e))?;
     let physical = resources.state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
     Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), bindings: snapshot.bindings() })
@@ -74,14 +77,18 @@ pub async fn prepare(resources: &Arc<Resources>, bytes: &[u8], explain: bool) ->
     if !decoded.params.is_empty() {
         // Without the values of its parameters a plan cannot become physical; what that would refuse falls back when it runs.
         let snapshot = resources.mirrors.snapshot();
-        let sources = Sources { snapshot: &snapshot, resources, remotes: Vec::new() };
-        let lowered = weir_lower::lower_plan(&decoded, None, &sources).map_err(|e| to_error(&e))?;
+        let cut = crate::duck::cut(&decoded, &snapshot)?;
+        let (decoded, duck) = cut.as_ref().map_or((&decoded, Vec::new()), |c| (&c.plan, c.scans.clone()));
+        let sources = Sources { snapshot: &snapshot, resources, remotes: Vec::new(), duck };
+        let lowered = weir_lower::lower_plan(decoded, None, &sources).map_err(|e| to_error(&e))?;
         let optimised = resources.state.optimize(&lowered.plan).map_err(|e| to_error(&e))?;
         return Ok(explain.then(|| optimised.display_indent().to_string()));
     }
     let planned = plan(resources, bytes, &decoded, None, Vec::new()).await?;
     let text = explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string());
-    resources.prepared.keep(bytes.to_vec(), planned);
+    if decoded.session.engine == Embedded::DataFusion {
+        resources.prepared.keep(bytes.to_vec(), planned);
+    }
     Ok(text)
 }
 

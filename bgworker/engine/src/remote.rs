@@ -25,7 +25,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
-use weir_fdw::client::Wanted;
+use weir_fdw::client::{Receiver, Wanted};
 use weir_lower::TableSource;
 use weir_plan::ir::{Remote, RemoteColumn, Scalar, Scan};
 use weir_plan::protocol::{Endpoint, FromEngine, Metrics};
@@ -41,6 +41,42 @@ pub struct Sources<'a> {
     pub resources: &'a Arc<Resources>,
     /// How the servers of the plan are reached; empty while it is only checked.
     pub remotes: Vec<Endpoint>,
+    /// The mirrors that DuckDB reads.
+    pub duck: Vec<crate::duck::Scanned>,
+}
+
+/// Who answers a statement.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    async fn ask(&self, sql: String, columns: Vec<RemoteColumn>) -> Result<Receiver>;
+}
+
+/// A remote server.
+struct Remotely {
+    endpoint: Endpoint,
+    resources: Arc<Resources>,
+}
+
+#[async_trait]
+impl Ask for Remotely {
+    async fn ask(&self, sql: String, columns: Vec<RemoteColumn>) -> Result<Receiver> {
+        self.resources.clients.of(&self.endpoint.engine)?.query(&self.endpoint, sql, Wanted::Columns(columns)).await
+    }
+}
+
+impl Sources<'_> {
+    /// A statement of DuckDB over mirrors.
+    #[cfg(feature = "duckdb")]
+    fn over_mirrors(&self, remote: &Remote, params: Option<&[Scalar]>) -> DfResult<(String, Option<Arc<dyn Ask>>)> {
+        let sql = weir_fdw::text(&remote.sql, params, weir_fdw::engines::duckdb::MIRRORS.dialect)
+            .map_err(|why| external(Error::refused(format!("DuckDB cannot hold the value of a parameter: {why}"))))?;
+        Ok((sql, Some(Arc::new(crate::duck::Asker { scans: self.duck.clone(), resources: Arc::clone(self.resources) }))))
+    }
+
+    #[cfg(not(feature = "duckdb"))]
+    fn over_mirrors(&self, _: &Remote, _: Option<&[Scalar]>) -> DfResult<(String, Option<Arc<dyn Ask>>)> {
+        Err(external(Error::internal("there is no DuckDB")))
+    }
 }
 
 impl TableSource for Sources<'_> {
@@ -51,14 +87,15 @@ impl TableSource for Sources<'_> {
     fn remote(&self, remote: &Remote, params: Option<&[Scalar]>) -> DfResult<Arc<dyn TableProvider>> {
         let schema = weir_fdw::client::schema(&remote.columns).map_err(external)?;
         let endpoint = self.remotes.iter().find(|e| e.server == remote.server).cloned();
-        let (sql, endpoint) = match endpoint {
+        let (sql, asker) = match endpoint {
+            None if remote.server == crate::duck::SERVER => self.over_mirrors(remote, params)?,
             None => (String::new(), None),
             Some(endpoint) => {
                 let engine = weir_fdw::registry::by_name(&endpoint.engine)
                     .ok_or_else(|| external(Error::internal(format!("there is no engine \"{}\"", endpoint.engine))))?;
                 let sql = weir_fdw::text(&remote.sql, Some(params.unwrap_or_default()), engine.dialect_of(&endpoint.options))
                     .map_err(|why| external(Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name))))?;
-                (sql, Some(Arc::new(endpoint)))
+                (sql, Some(Arc::new(Remotely { endpoint, resources: Arc::clone(self.resources) }) as Arc<dyn Ask>))
             }
         };
         Ok(Arc::new(RemoteTable {
@@ -66,8 +103,8 @@ impl TableSource for Sources<'_> {
             sql: Arc::new(sql),
             columns: remote.columns.clone(),
             schema,
-            endpoint,
-            resources: Arc::clone(self.resources),
+            mirrors: remote.server == crate::duck::SERVER,
+            asker,
         }))
     }
 }
@@ -78,8 +115,10 @@ struct RemoteTable {
     sql: Arc<String>,
     columns: Vec<RemoteColumn>,
     schema: SchemaRef,
-    endpoint: Option<Arc<Endpoint>>,
-    resources: Arc<Resources>,
+    /// It is DuckDB, over mirrors.
+    mirrors: bool,
+    /// `None` while the plan is only checked.
+    asker: Option<Arc<dyn Ask>>,
 }
 
 impl fmt::Debug for RemoteTable {
@@ -115,8 +154,8 @@ impl TableProvider for RemoteTable {
             sql: Arc::clone(&self.sql),
             columns: self.columns.clone(),
             projection: projection.cloned(),
-            endpoint: self.endpoint.clone(),
-            resources: Arc::clone(&self.resources),
+            mirrors: self.mirrors,
+            asker: self.asker.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }))
@@ -128,8 +167,10 @@ struct RemoteExec {
     sql: Arc<String>,
     columns: Vec<RemoteColumn>,
     projection: Option<Vec<usize>>,
-    endpoint: Option<Arc<Endpoint>>,
-    resources: Arc<Resources>,
+    /// It is DuckDB, over mirrors.
+    mirrors: bool,
+    /// `None` while the plan is only checked.
+    asker: Option<Arc<dyn Ask>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -142,7 +183,7 @@ impl fmt::Debug for RemoteExec {
 
 impl DisplayAs for RemoteExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RemoteExec: server={}", self.name)
+        if self.mirrors { write!(f, "DuckDbExec: {}", self.sql) } else { write!(f, "RemoteExec: server={}", self.name) }
     }
 }
 
@@ -172,14 +213,13 @@ impl ExecutionPlan for RemoteExec {
     }
 
     fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
-        let Some(endpoint) = self.endpoint.clone() else {
+        let Some(asker) = self.asker.clone() else {
             return Err(external(Error::internal(format!("server \"{}\" was not named in the request", self.name))));
         };
-        let client = self.resources.clients.of(&endpoint.engine).map_err(external)?;
-        let (sql, wanted, projection) = ((*self.sql).clone(), Wanted::Columns(self.columns.clone()), self.projection.clone());
+        let (sql, columns, projection) = ((*self.sql).clone(), self.columns.clone(), self.projection.clone());
         let rows = MetricBuilder::new(&self.metrics).output_rows(0);
         let batches = futures::stream::once(async move {
-            let receiver = client.query(&endpoint, sql, wanted).await.map_err(external)?;
+            let receiver = asker.ask(sql, columns).await.map_err(external)?;
             Ok::<_, DataFusionError>(futures::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|batch| (batch, receiver)) }).map(
                 move |batch| {
                     let batch = batch.map_err(external)?;

@@ -37,6 +37,9 @@ const QUERY_STACK_BYTES: usize = 16 << 20;
 pub struct Resources {
     settings: parking_lot::Mutex<EngineSettings>,
     pub mirrors: Arc<Mirrors>,
+    /// The embedded DuckDB.
+    #[cfg(feature = "duckdb")]
+    pub duck: crate::duck::Duck,
     /// Clients of remote engines, with their connections.
     pub clients: weir_fdw::client::Clients,
     pub wishes: Wishes,
@@ -122,6 +125,8 @@ impl Resources {
             pool: SharedPool::new(limit, cache, Arc::clone(&mirrors) as Arc<dyn Cache>),
             mirrors,
             settings: parking_lot::Mutex::new(settings),
+            #[cfg(feature = "duckdb")]
+            duck: crate::duck::Duck::default(),
             clients: weir_fdw::client::Clients::default(),
             wishes,
             wish_queue: parking_lot::Mutex::new(Some(wish_queue)),
@@ -148,6 +153,23 @@ impl Resources {
 
     pub fn settings(&self) -> EngineSettings {
         self.settings.lock().clone()
+    }
+
+    /// Threads that run queries.
+    #[cfg(feature = "duckdb")]
+    pub fn threads(&self) -> usize {
+        thread_count(&self.settings.lock())
+    }
+
+    #[cfg(feature = "duckdb")]
+    pub fn spill_directory(&self) -> &Path {
+        &self.spill
+    }
+
+    /// What operators have in files at the moment.
+    #[cfg(feature = "duckdb")]
+    pub fn spilled_bytes(&self) -> u64 {
+        self.env.lock().disk_manager.used_disk_space()
     }
 
     /// Whether no query may start any more.

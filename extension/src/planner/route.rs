@@ -242,6 +242,7 @@ pub fn current_session() -> Session {
         interval_style: option(c"IntervalStyle"),
         extra_float_digits: option(c"extra_float_digits").parse().unwrap_or(1),
         fidelity: settings::fidelity(),
+        engine: settings::engine(),
         ctype_is_c: default_ctype_is_c(),
         server_version_num: i32::try_from(pg_sys::PG_VERSION_NUM).unwrap_or(0),
     }

@@ -4,7 +4,7 @@ use super::run::{self, Run};
 use super::{EXEC_METHODS, Mode, Private};
 use crate::client::{Client, unexpected};
 use crate::worker::raw;
-use crate::{error, planner, settings};
+use crate::{error, planner};
 use pgrx::PgTryBuilder;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
@@ -302,7 +302,7 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
         if (*body).private.mode == Mode::Leaf {
             return;
         }
-        text(es, c"Engine", settings::engine_name());
+        text(es, c"Engine", (*body).private.session.engine.name());
         if !(*body).fallback.is_null() {
             text(es, c"Run by Postgres", &(*body).fallback_reason);
         } else if (*body).shown_lsn != 0 && (*es).summary {

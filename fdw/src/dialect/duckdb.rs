@@ -6,8 +6,9 @@
 //! below an aggregate, which fails before it has returned anything; elsewhere one side is widened first.
 
 mod call;
+mod window;
 
-use super::{Dialect, Form, Result, Term, mysql::civil, mysql::digits_of};
+use super::{Dialect, Form, Over, Result, Term, mysql::civil, mysql::digits_of};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Meaning};
 use weir_plan::ir::{Collation, Scalar};
@@ -221,6 +222,18 @@ impl Dialect for DuckDb {
             }
             AggMeaning::AvgSmallInt | AggMeaning::AvgInt | AggMeaning::AvgNumeric => return Err("an average, which has another scale there".into()),
         })
+    }
+
+    fn has_constructs(&self) -> bool {
+        true
+    }
+
+    fn compares_rows(&self) -> bool {
+        false
+    }
+
+    fn window(&self, func: u32, args: &[Term], over: &Over, ty: PgType) -> Result<Term> {
+        window::window(self, func, args, over, ty)
     }
 
     fn key(&self, term: &Term) -> Result<String> {

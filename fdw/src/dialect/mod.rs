@@ -84,6 +84,14 @@ pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
     })
 }
 
+/// The window of a function.
+#[derive(Debug, Clone, Default)]
+pub struct Over {
+    /// PARTITION BY and ORDER BY.
+    pub order: String,
+    pub frame: String,
+}
+
 pub trait Dialect: Sync {
     /// A quoted identifier.
     fn ident(&self, name: &str) -> Result<String>;
@@ -231,6 +239,21 @@ pub trait Dialect: Sync {
 
     /// An aggregate over one argument (or none for `count(*)`), of which the filter has been made part.
     fn aggregate(&self, meaning: AggMeaning, arg: Option<&Term>, distinct: bool, ty: PgType) -> Result<Term>;
+
+    /// Whether set operations, common table expressions, window functions, GREATEST and LEAST mean there what they mean here.
+    fn has_constructs(&self) -> bool {
+        false
+    }
+
+    /// Whether `(a, b) IN (SELECT ...)` is false, not NULL, where some pair differs and another has a NULL.
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
+    /// A window function, or an aggregate as one; `over`: what stands after OVER, `frame` its frame.
+    fn window(&self, _func: u32, _args: &[Term], _over: &Over, _ty: PgType) -> Result<Term> {
+        Err("a window function".into())
+    }
 
     /// The expression as a key: what GROUP BY, DISTINCT and set operations tell apart just as Postgres does.
     fn key(&self, term: &Term) -> Result<String>;

@@ -148,7 +148,8 @@ impl Builder<'_> {
                 Term { sql, ty: *ty, form: Form::Computed, digits: term.digits, chars: term.chars }
             }
             Expr::AnySubquery { any, comparisons, rel } => self.any_subquery(select, *any, comparisons, rel)?,
-            Expr::Greatest { .. } | Expr::Least { .. } => return Err("GREATEST or LEAST".into()),
+            Expr::Greatest { args, ty, collation } => self.extreme(select, "greatest", args, *ty, *collation)?,
+            Expr::Least { args, ty, collation } => self.extreme(select, "least", args, *ty, *collation)?,
             Expr::ViaText { .. } => return Err("a cast through text".into()),
             Expr::EnumRank { .. } => return Err("the order of an enum".into()),
             Expr::Array { .. } | Expr::AnyArray { .. } => return Err("an array".into()),
@@ -227,6 +228,9 @@ impl Builder<'_> {
         if comparisons.len() != 1 && !any {
             return Err("ALL over rows".into());
         }
+        if comparisons.len() != 1 && !dialect.compares_rows() {
+            return Err("IN over rows".into());
+        }
         let sql = dialect.in_subquery(any, &classes, &left, inner.correlated, &list, &|list| self.render(&inner, list))?;
         Ok(Term::computed(sql, PgType::BOOL))
     }
@@ -295,7 +299,7 @@ fn numeric(dialect: &dyn Dialect, op: Arith, l: &Term, r: &Term, ty: PgType, fol
 }
 
 /// The value of CASE or COALESCE: numerics of different scales would get one there.
-fn mixed(dialect: &dyn Dialect, sql: String, ty: PgType, values: &[Term]) -> Result<Term> {
+pub(super) fn mixed(dialect: &dyn Dialect, sql: String, ty: PgType, values: &[Term]) -> Result<Term> {
     let values: Vec<&Term> = values.iter().filter(|v| !matches!(v.constant(), Some(Scalar::Null))).collect();
     if values.iter().any(|v| v.ty.base != ty.base && !(v.ty.base == oid::VARCHAR && ty.base == oid::TEXT)) {
         return Err("CASE of several types".into());

@@ -6,13 +6,14 @@
 //! - A correlated subquery never becomes a derived table: not every engine lets one see the outer query.
 //! - Parameters stand in the text as `\u{1}index\u{1}` until the end; literals and identifiers hold no such character.
 
+mod construct;
 mod expr;
 mod rel;
 
 use crate::descriptor::Options;
 use crate::dialect::{Dialect, Form, Result, Term};
 use std::collections::HashMap;
-use weir_plan::ir::{ColId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
+use weir_plan::ir::{ColId, CteId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
 use weir_plan::types::PgType;
 
 /// What the catalogs say of a foreign table.
@@ -49,12 +50,14 @@ struct Select {
     columns: Scope,
     /// Uses columns of an enclosing query.
     correlated: bool,
+    /// Some columns are window functions: nothing but the select list may hold them.
+    windowed: bool,
 }
 
 impl Select {
     /// Only FROM and WHERE so far.
     fn is_plain(&self) -> bool {
-        self.group.is_none() && !self.distinct && self.order.is_empty() && self.limit.is_none() && self.offset.is_none()
+        self.group.is_none() && !self.windowed && !self.distinct && self.order.is_empty() && self.limit.is_none() && self.offset.is_none()
     }
 
     fn get(&self, id: ColId) -> Option<&Term> {
@@ -73,6 +76,9 @@ struct Builder<'a> {
     used_outer: bool,
     /// Below an aggregate of the query itself.
     folded: bool,
+    /// Common table expressions, which stand before the whole statement: their names and columns, and their SQL.
+    ctes: HashMap<CteId, (String, Scope)>,
+    before: Vec<String>,
 }
 
 struct Site {
@@ -86,7 +92,7 @@ struct Site {
 /// # Errors
 /// Why the relation's server cannot answer it exactly.
 pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> {
-    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false };
+    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false, ctes: HashMap::new(), before: Vec::new() };
     let select = builder.rel(rel)?;
     if select.correlated {
         return Err("a correlated part of a query on its own".into());
@@ -110,7 +116,10 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
     if select.distinct && select.columns.iter().any(|(c, _)| !wanted.contains(c)) {
         return Err("DISTINCT over columns that are not asked for".into());
     }
-    let sql = builder.render(&select, &list)?;
+    let mut sql = builder.render(&select, &list)?;
+    if !builder.before.is_empty() {
+        sql = format!("WITH {} {sql}", builder.before.join(", "));
+    }
     let site = builder.site.ok_or("no remote table")?;
     Ok(Remote { server: site.server, name: site.name, sql: parts(&sql)?, columns })
 }

@@ -4,7 +4,7 @@ use super::{Builder, Select};
 use crate::dialect::{Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Cmp, Meaning};
 use weir_plan::ir::{AggCall, Aggregate, ColId, Expr, Join, JoinKind, Rel, Scalar, SortKey};
-use weir_plan::types::oid;
+use weir_plan::types::{PgType, oid};
 use weir_plan::walk::{each_part_mut, output_columns};
 
 impl Builder<'_> {
@@ -53,11 +53,12 @@ impl Builder<'_> {
                 Ok(select)
             }
             Rel::OneRow | Rel::Values { .. } => Err("rows that are not of a remote table".into()),
-            Rel::Window { .. } => Err("a window function".into()),
+            Rel::Window { input, functions } => self.window(input, functions),
             Rel::DistinctOn { .. } => Err("DISTINCT ON".into()),
             Rel::Expand(_) => Err("a set-returning function".into()),
-            Rel::SetOp(_) => Err("a set operation".into()),
-            Rel::With { .. } | Rel::CteRef { .. } => Err("a common table expression".into()),
+            Rel::SetOp(op) => self.set_operation(op),
+            Rel::With { ctes, body } => self.with(ctes, body),
+            Rel::CteRef { cte, columns } => self.cte(*cte, columns),
             Rel::Remote(_) => Err("a part that is remote already".into()),
         }
     }
@@ -167,9 +168,16 @@ impl Builder<'_> {
 
     fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Select> {
         if aggregate.grouping_sets.is_some() || !aggregate.groupings.is_empty() {
-            return Err("GROUPING SETS".into());
+            // Before the input is known to be of some dialect, it is of none.
+            let input = self.rel(&aggregate.input)?;
+            self.constructs("GROUPING SETS")?;
+            return self.grouped(input, aggregate);
         }
         let input = self.rel(&aggregate.input)?;
+        self.grouped(input, aggregate)
+    }
+
+    fn grouped(&mut self, input: Select, aggregate: &Aggregate) -> Result<Select> {
         let mut select = self.plain(input)?;
         let dialect = self.dialect()?;
         let (mut columns, mut keys) = (Vec::new(), Vec::new());
@@ -188,6 +196,18 @@ impl Builder<'_> {
             let term = self.agg_call(&mut select, &call.expr);
             self.folded = outside;
             columns.push((call.id, term?));
+        }
+        for grouping in &aggregate.groupings {
+            let of = grouping.expr.iter().map(|i| keys.get(*i).cloned().ok_or_else(|| "a group that is lost".to_string())).collect::<Result<Vec<_>>>()?;
+            columns.push((grouping.id, Term::computed(format!("CAST(grouping({}) AS INTEGER)", of.join(", ")), PgType::INT4)));
+        }
+        if let Some(sets) = &aggregate.grouping_sets {
+            let mut lists = Vec::new();
+            for set in sets {
+                let of = set.iter().map(|i| keys.get(*i).cloned().ok_or_else(|| "a group that is lost".to_string())).collect::<Result<Vec<_>>>()?;
+                lists.push(format!("({})", of.join(", ")));
+            }
+            keys = vec![format!("GROUPING SETS ({})", lists.join(", "))];
         }
         select.group = Some(keys);
         select.columns = columns;

@@ -29,12 +29,14 @@ options:
   --count N          generated queries (default 2000)
   --seed N           seed of the generator (default: from the clock)
   --only N           run only the generated query of this number
+  --any-route        do not ask who answered, only what
   --min-routed N     percent of generated queries that the engine must answer (default 95)
   --print            print the generated queries and run nothing";
 
 struct Options {
     address: Address,
     plain: bool,
+    any_route: bool,
     out: PathBuf,
     settings: Vec<String>,
     search_path: Option<String>,
@@ -48,6 +50,7 @@ fn options() -> Result<Options, String> {
     let mut options = Options {
         address: Address { socket_dir: "/tmp".into(), port: 5432, user: "postgres".into(), database: "postgres".into() },
         plain: false,
+        any_route: false,
         out: "differential-failures".into(),
         settings: Vec::new(),
         search_path: None,
@@ -75,6 +78,7 @@ fn options() -> Result<Options, String> {
             "--only" => options.generator.only = Some(number(&value()?)?),
             "--min-routed" => options.generator.min_routed = number(&value()?)?,
             "--plain" => options.plain = true,
+            "--any-route" => options.any_route = true,
             "--print" => options.generator.print = true,
             _ if word.starts_with("--") => return Err(format!("unknown option {word}\n{USAGE}")),
             _ if options.command.is_empty() => options.command = word,
@@ -94,6 +98,7 @@ fn run(options: &Options) -> Result<bool, String> {
         return Ok(true);
     }
     let mut runner = Runner::connect(options.address.clone(), options.plain, Report::new(&options.out))?;
+    runner.any_route = options.any_route;
     match options.command.as_str() {
         "run" => run_files(options, &mut runner)?,
         "generate" => generate::run(&options.generator, &options.settings, &mut runner)?,

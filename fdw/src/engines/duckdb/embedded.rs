@@ -67,6 +67,8 @@ impl Embedded {
             ("allow_persistent_secrets", "false".into()),
             ("arrow_output_version", "1.4".into()),
             ("produce_arrow_string_view", "true".into()),
+            // See `instance`.
+            ("disabled_optimizers", "deliminator".into()),
             // Nothing promises an order but ORDER BY.
             ("preserve_insertion_order", "false".into()),
         ];
@@ -115,7 +117,8 @@ impl Embedded {
             let result = {
                 let wrong = |message: &str| own.judge(message);
                 let pump = Pump { wrong: &wrong, endpoint: &own.endpoint, connection: &connection, to: &to };
-                pump.run(&sql, Wanted::Columns(columns))
+                // A value that does not fit is Postgres's to report.
+                pump.run(&sql, Wanted::Columns(columns)).map_err(|e| if e.kind == Kind::Remote { refused(&e.message) } else { e })
             };
             // Nothing of the query is left when its memory is given back.
             drop(connection);

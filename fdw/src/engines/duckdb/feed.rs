@@ -163,7 +163,10 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
             (scans, number)
         };
         let feed = scans.get(number).ok_or_else(|| Error::internal("a scan that is gone"))?;
-        for field in feed.schema().fields() {
+        let schema = feed.schema();
+        // There has to be a column, even where only rows are counted.
+        let none = Arc::new(Field::new("none", DataType::Int64, true));
+        for field in schema.fields().iter().chain(schema.fields().is_empty().then_some(&none)) {
             let name = CString::new(field.name().as_str()).map_err(|_| Error::internal("a column name with a zero byte"))?;
             let mut ty = logical_type(field.data_type()).ok_or_else(|| Error::refused(format!("DuckDB has no type for {}", field.data_type())))?;
             // SAFETY: a live `info`, a C string and a type, both copied; the type is destroyed once.

@@ -54,8 +54,10 @@ pub struct Instance {
 #[derive(Default)]
 pub struct Instances(Mutex<HashMap<Place, Arc<Instance>>>);
 
-/// What every connection begins with, where it may have been changed.
-const SESSION: &str = "SET TimeZone = 'UTC'; SET default_collation = ''; SET integer_division = false; SET ieee_floating_point_ops = true";
+/// What every connection begins with, where it may have been changed. The deliminator of DuckDB 1.5.5 loses rows of a correlated EXISTS with two
+/// inequalities beside an equality.
+const SESSION: &str = "SET TimeZone = 'UTC'; SET default_collation = ''; SET integer_division = false; SET ieee_floating_point_ops = true; \
+     SET disabled_optimizers = 'deliminator'";
 
 impl Opening {
     fn of(endpoint: &Endpoint) -> Result<Opening> {

@@ -14,6 +14,7 @@ pub fn session(ctype_is_c: bool) -> Session {
         interval_style: "postgres".into(),
         extra_float_digits: 1,
         fidelity: Fidelity::Exact,
+        engine: weir_plan::ir::Embedded::DataFusion,
         ctype_is_c,
         server_version_num: 150_000,
     }

@@ -28,6 +28,7 @@ fn session(timezone: &str) -> Session {
         interval_style: "postgres".to_owned(),
         extra_float_digits: 1,
         fidelity: Fidelity::Exact,
+        engine: weir_plan::ir::Embedded::DataFusion,
         ctype_is_c: true,
         server_version_num: 150_000,
     }

@@ -30,6 +30,7 @@ pub(super) fn session() -> Session {
         interval_style: "postgres".into(),
         extra_float_digits: 1,
         fidelity: Fidelity::Exact,
+        engine: weir_plan::ir::Embedded::DataFusion,
         ctype_is_c: true,
         server_version_num: 150_000,
     }
