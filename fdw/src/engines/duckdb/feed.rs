@@ -87,7 +87,10 @@ impl Scans {
 ///
 /// # Errors
 /// DuckDB does not take it.
-pub fn register(connection: ffi::duckdb_connection, scans: &Arc<Scans>) -> Result<(), String> {
+///
+/// # Safety
+/// The connection must be open.
+pub unsafe fn register(connection: ffi::duckdb_connection, scans: &Arc<Scans>) -> Result<(), String> {
     // SAFETY: handles are made here and destroyed once; the function holds a reference of its own to `scans`, which `drop_scans` gives back.
     unsafe {
         let mut function = ffi::duckdb_create_table_function();

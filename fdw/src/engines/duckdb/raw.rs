@@ -168,7 +168,8 @@ impl Session {
     /// # Errors
     /// DuckDB does not take it.
     pub fn register(&self, scans: &Arc<super::feed::Scans>) -> Result<(), Message> {
-        super::feed::register(self.raw(), scans)
+        // SAFETY: open as long as the session lives.
+        unsafe { super::feed::register(self.raw(), scans) }
     }
 
     /// Reads the statements of a text.
