@@ -65,7 +65,7 @@ fn has_password(uri: &str) -> bool {
     let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':'));
-    let parameter = uri.split(['?', '&', ';', ' ']).skip(1).filter_map(|p| p.split_once('=')).find(|(name, _)| {
+    let parameter = uri.split(['?', '&', ';', ' ']).filter(|p| !p.contains("://")).filter_map(|p| p.split_once('=')).find(|(name, _)| {
         let name = name.trim().to_ascii_lowercase();
         ["password", "pwd", "token", "secret"].iter().any(|word| name.contains(word))
     });
@@ -278,10 +278,17 @@ mod tests {
 
     #[test]
     fn a_uri_has_no_password() {
-        for bad in ["postgresql://u:p@h/db", "x://h?password=p", "x://h?a=b&api_token=p", "jdbc:x://h;Pwd=p"] {
+        for bad in ["postgresql://u:p@h/db", "x://h?password=p", "x://h?a=b&api_token=p", "jdbc:x://h;Pwd=p", "password=p host=h", "host=h password=p"] {
             assert!(super::has_password(bad), "{bad}");
         }
-        for good in ["postgresql://{user}:{password}@h/db", "postgresql://u@h:5432/db", "file:/tmp/x?mode=ro", "/tmp/x.db", "grpc://h:1"] {
+        for good in [
+            "postgresql://{user}:{password}@h/db",
+            "postgresql://u@h:5432/db",
+            "file:/tmp/x?mode=ro",
+            "/tmp/x.db",
+            "grpc://h:1",
+            "host=h user={user} password={password}",
+        ] {
             assert!(!super::has_password(good), "{good}");
         }
     }

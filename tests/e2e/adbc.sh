@@ -108,6 +108,9 @@ test_adbc_postgres() {
     local running="SELECT count(*) FROM pg_stat_activity WHERE usename = 'weir' AND state = 'active'"
     cancelled "adbc, weir.query" "SELECT * FROM weir.query('adbc_pg', 'SELECT pg_sleep(60)::text AS s')" counterpart_query "$running"
     cancelled "adbc, weir.execute" "SELECT weir.execute('adbc_pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
+    counterpart pg_stop counterpart
+    expect "adbc, postgres: a server that is gone" 'ERROR:  [0-9A-Z]*: server "adbc_pg"' "$(failing "SELECT id FROM adbc_pg.parents")"
+    counterpart pg_start counterpart
     expect "adbc, postgres: the next query works" '^5$' "$(failing "SELECT count(*) FROM adbc_pg.parents")"
 }
 

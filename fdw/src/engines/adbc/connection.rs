@@ -67,6 +67,8 @@ pub fn driver_error(endpoint: &Endpoint, e: &adbc_core::error::Error) -> Error {
         (Status::Timeout | Status::Cancelled, _) => (Kind::Remote, "57014", None),
         (_, Some("42P01")) => (Kind::Query, "HV00R", Some(again)),
         (_, Some("42703")) => (Kind::Query, "HV005", Some("The remote table has changed: import it again, or set the option \"column_name\".")),
+        (_, Some(state @ ("57014" | "57P01" | "57P02" | "57P03"))) => (Kind::Remote, state, None),
+        (_, Some(state)) if state.starts_with("08") => (Kind::Remote, state, None),
         (_, Some(state)) => (Kind::Query, state, None),
         (Status::NotFound, None) => (Kind::Query, "HV00R", Some(again)),
         (Status::NotImplemented, None) => (Kind::Query, "0A000", None),
@@ -189,6 +191,28 @@ fn database(endpoint: &Endpoint) -> Result<Arc<ManagedDatabase>> {
     Ok(opened)
 }
 
+/// What that dialect relies on: the settings, and an encoding in whose bytes COLLATE "C" orders as here.
+fn postgres_session(adbc: &mut ManagedConnection) -> adbc_core::error::Result<()> {
+    for sql in crate::engines::postgres::client::SESSION.split(';') {
+        let mut statement = adbc.new_statement()?;
+        statement.set_sql_query(sql.trim())?;
+        statement.execute_update()?;
+    }
+    let mut statement = adbc.new_statement()?;
+    statement.set_sql_query("SELECT 1 FROM pg_catalog.pg_settings WHERE name = 'server_encoding' AND setting = 'UTF8'")?;
+    let mut rows = 0;
+    for batch in statement.execute()? {
+        rows += batch?.num_rows();
+    }
+    if rows == 1 {
+        return Ok(());
+    }
+    Err(adbc_core::error::Error::with_message_and_status(
+        "the remote database has another encoding than UTF8, which dialect postgres needs",
+        Status::InvalidState,
+    ))
+}
+
 fn open(endpoint: &Endpoint) -> Result<Connection> {
     let o = options(endpoint);
     // Who is no superuser must not get in as whom he names, by the rights of this machine or by a password file here.
@@ -199,16 +223,7 @@ fn open(endpoint: &Endpoint) -> Result<Connection> {
     let database = database(endpoint)?;
     let mut adbc = database.new_connection().map_err(|e| connect_error(endpoint, &e))?;
     if o.text("dialect") == Some("postgres") {
-        // What that dialect relies on.
-        for statement in crate::engines::postgres::client::SESSION.split(';') {
-            let set = || {
-                let mut s = adbc.new_statement()?;
-                s.set_sql_query(statement.trim())?;
-                s.execute_update()
-            };
-            let mut set = set;
-            set().map_err(|e| connect_error(endpoint, &e))?;
-        }
+        postgres_session(&mut adbc).map_err(|e| connect_error(endpoint, &e))?;
     }
     Ok(Connection { adbc, _database: database })
 }
