@@ -20,6 +20,9 @@ use weir_plan::ir::{RemoteColumn, Scalar, ServerRef};
 use weir_plan::protocol::Change;
 use weir_plan::{Error, Result};
 
+/// Hashes of keys, and the two ways to hash.
+type Seen = (HashSet<(u64, u64)>, RandomState, RandomState);
+
 struct State {
     private: Private,
     /// The user is resolved.
@@ -32,7 +35,7 @@ struct State {
     /// Where the plan's rows have the key.
     junk: Vec<i16>,
     /// Keys that were changed by this statement, as pairs of hashes; only where a row may come twice.
-    seen: Option<(HashSet<(u64, u64)>, RandomState, RandomState)>,
+    seen: Option<Seen>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
 }

@@ -106,8 +106,11 @@ fn lost() -> Error {
         .with_hint("Roll back the whole transaction; what it wrote there is rolled back, too.")
 }
 
+/// An answer, and the connection if it can still be used.
+type Asked<T> = (Result<T>, Option<Client>);
+
 /// Uses the connection; it is lost unless `ask` gives it back.
-fn with_client<T>(ask: impl FnOnce(Client) -> std::result::Result<(T, Client), (Error, Option<Client>)>) -> Result<T> {
+fn with_client<T>(ask: impl FnOnce(Client) -> Asked<T>) -> Result<T> {
     let link = CURRENT.with_borrow_mut(|t| std::mem::replace(&mut t.link, Link::Away));
     let client = match link {
         Link::Idle(client) => client,
@@ -117,10 +120,7 @@ fn with_client<T>(ask: impl FnOnce(Client) -> std::result::Result<(T, Client), (
             CURRENT.with_borrow_mut(|t| t.link = Link::Unused);
         })?,
     };
-    let (result, client) = match ask(client) {
-        Ok((value, client)) => (Ok(value), Some(client)),
-        Err((e, client)) => (Err(e), client),
-    };
+    let (result, client) = ask(client);
     if let Some(client) = client {
         CURRENT.with_borrow_mut(|t| t.link = Link::Idle(client));
     }
@@ -128,14 +128,10 @@ fn with_client<T>(ask: impl FnOnce(Client) -> std::result::Result<(T, Client), (
 }
 
 /// Sends a request and waits for its first answer.
-fn asked(mut client: Client, request: &ToEngine) -> std::result::Result<(FromEngine, Client), (Error, Option<Client>)> {
-    match client.ask(request) {
-        Ok(answer) => Ok((answer, client)),
-        Err(e) => {
-            let left = client::survives(&e).then_some(client);
-            Err((e, left))
-        }
-    }
+fn asked(mut client: Client, request: &ToEngine) -> Asked<FromEngine> {
+    let answer = client.ask(request);
+    let usable = answer.as_ref().err().is_none_or(client::survives);
+    (answer, usable.then_some(client))
 }
 
 fn transact(remote: &Endpoint, points: Vec<Point>, work: Work) -> ToEngine {
@@ -201,10 +197,16 @@ pub unsafe fn query(
     let output: Vec<PgType> = columns.iter().map(|c| c.ty).collect();
     let request = request(server, Work::Query { sql, columns })?;
     with_client(|client| {
-        let (answer, client) = asked(client, &request)?;
-        let run = Run::answered(client, answer, &output, context).map_err(|e| (e, None))?;
-        // SAFETY: as promised by the caller.
-        unsafe { run.drain(values, nulls, each) }.map(|client| ((), client))
+        let (answer, client) = asked(client, &request);
+        let (answer, client) = match (answer, client) {
+            (Ok(answer), Some(client)) => (answer, client),
+            (answer, client) => return (answer.and_then(|_| Err(lost())), client),
+        };
+        match Run::answered(client, answer, &output, context) {
+            // SAFETY: as promised by the caller.
+            Ok(run) => unsafe { run.drain(values, nulls, each) },
+            Err(e) => (Err(e), None),
+        }
     })
 }
 
@@ -282,10 +284,8 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _arg:
                 error::raise(&e);
             }
         }
-        XACT_EVENT_PRE_PREPARE => {
-            if CURRENT.with_borrow(|t| !t.sites.is_empty()) {
-                error::raise(&Error::refused("cannot PREPARE a transaction that has written to remote servers"));
-            }
+        XACT_EVENT_PRE_PREPARE if CURRENT.with_borrow(|t| !t.sites.is_empty()) => {
+            error::raise(&Error::refused("cannot PREPARE a transaction that has written to remote servers"));
         }
         XACT_EVENT_COMMIT => {
             if let Link::Idle(client) = take().link {

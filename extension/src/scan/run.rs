@@ -142,21 +142,16 @@ impl Run {
     ///
     /// # Safety
     /// As for [`Run::next_row`].
-    pub unsafe fn drain(
-        mut self,
-        values: *mut pg_sys::Datum,
-        nulls: *mut bool,
-        mut each: impl FnMut(),
-    ) -> std::result::Result<Client, (Error, Option<Client>)> {
+    pub unsafe fn drain(mut self, values: *mut pg_sys::Datum, nulls: *mut bool, mut each: impl FnMut()) -> (Result<()>, Option<Client>) {
         self.kept = true;
         loop {
             // SAFETY: as promised by the caller.
             match unsafe { self.next_row(values, nulls) } {
                 Ok(true) => each(),
-                Ok(false) => return self.client.take().ok_or_else(|| (Error::internal("the connection to the engine was lost"), None)),
+                Ok(false) => return (Ok(()), self.client.take()),
                 Err(e) => {
                     let client = self.client.take().filter(|_| client::survives(&e));
-                    return Err((e, client));
+                    return (Err(e), client);
                 }
             }
         }
