@@ -167,7 +167,7 @@ duckdb_stops() {
     text=$(pg_client test psql -X -q -d weir_diff -c "SET search_path = tpch; SET weir.route = force; SET weir.engine = duckdb; SET statement_timeout = '500ms'" \
         -c "SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_shipmode = b.l_shipmode JOIN lineitem c ON c.l_suppkey = a.l_suppkey WHERE a.l_quantity * b.l_quantity > 3 + c.l_tax" 2>&1 || true)
     took=$((($(date +%s%N) - started) / 1000000))
-    if [[ $text == *'canceling statement due to statement timeout'* ]] && [ $took -lt 1500 ]; then count "duckdb stops" 1 0; else
+    if [[ $text == *'canceling statement due to statement timeout'* ]] && [ "$took" -lt 1500 ]; then count "duckdb stops" 1 0; else
         echo "after $took ms: $text"
         count "duckdb stops" 0 1
     fi

@@ -2,6 +2,7 @@
 # What the mirror relies on is lost: the replication slot is dropped, or invalidated for the WAL that it keeps; the server is a standby, is
 # promoted, or is restored from a copy of its files that is older than what the mirror applied. The mirror never answers from what it cannot
 # know to be complete, says why, and is copied again. Prints "ok N - what" and "not ok N - what" lines and ends with "lost test done".
+# shellcheck disable=SC2030,SC2031 # the standby has its own port, in a subshell
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/pg.sh

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # ADBC drivers from PyPI, and DuckDB's library as one, as counterparts. Sourced by tests/e2e/remote.sh after flightsql.sh.
 
 adbc_venv=$HOME/.cache/pg_weir/adbc

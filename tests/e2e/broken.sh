@@ -44,8 +44,8 @@ broken() { # label, wrapper, port of the server, options of the server, schema o
     shift 5
     local t="${label}_broken"
     before=$("$@")
-    proxy_start $((WEIR_PORT + 5)) "$port" || { report "not ok" "$label: the proxy starts"; return; }
-    query "CREATE SERVER $t FOREIGN DATA WRAPPER $wrapper OPTIONS (host '127.0.0.1', port '$((WEIR_PORT + 5))', connect_timeout_ms '2000', request_timeout_ms '3000', $options);
+    proxy_start $((WEIR_PORT + 14)) "$port" || { report "not ok" "$label: the proxy starts"; return; }
+    query "CREATE SERVER $t FOREIGN DATA WRAPPER $wrapper OPTIONS (host '127.0.0.1', port '$((WEIR_PORT + 14))', connect_timeout_ms '2000', request_timeout_ms '3000', $options);
         CREATE USER MAPPING FOR CURRENT_USER SERVER $t OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA $t;
         CREATE FOREIGN TABLE $t.parents (id int OPTIONS (key 'true'), name varchar(20), tag varchar(5)) SERVER $t OPTIONS ($place);
         CREATE FOREIGN TABLE $t.many (id int OPTIONS (key 'true'), v text) SERVER $t OPTIONS ($place)"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # A private ClickHouse, and what is tested with it. Sourced by tests/e2e/remote.sh: test_clickhouse, clickhouse_stop.
 #
 # Invariant: as in scripts/pg.sh, nothing here touches a server that it did not create.

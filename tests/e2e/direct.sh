@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # Writing to engines without transactions: what is written takes effect at once. Sourced by remote.sh, after write.sh, whose `both` is used.
 # shellcheck disable=SC2154 # what remote.sh defines
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # DuckDB as a remote engine. Sourced by tests/e2e/remote.sh, whose functions it uses. Its counterpart is a database file that the engine itself
 # opens: nothing has to be installed.
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # Flight SQL servers as counterparts: roapi (DataFusion) and Sail (Spark's SQL), both from PyPI, over Parquet files with the rows of the local
 # tables. Sourced by tests/e2e/remote.sh.
 
 flight_venv=$HOME/.cache/pg_weir/flightsql
 flight_dir=$WEIR_WORK/flightsql
-roapi_port=$((WEIR_PORT + 3))
-sail_port=$((WEIR_PORT + 4))
+roapi_port=$((WEIR_PORT + 10))
+sail_port=$((WEIR_PORT + 11))
 
 # The servers, in a directory of their own; "done" is written when all is there.
 flight_install() {
@@ -154,7 +155,7 @@ test_roapi() {
     local tables=() t
     for t in items parents children; do tables+=(--table "$t=$flight_dir/$t.parquet"); done
     for t in region nation part supplier partsupp customer orders lineitem; do tables+=(--table "tpch_$t=$flight_dir/$t.parquet"); done
-    flight_start roapi "$roapi_port" "$flight_venv/bin/roapi" --addr-http "127.0.0.1:$((WEIR_PORT + 5))" --addr-postgres "127.0.0.1:$((WEIR_PORT + 6))" \
+    flight_start roapi "$roapi_port" "$flight_venv/bin/roapi" --addr-http "127.0.0.1:$((WEIR_PORT + 12))" --addr-postgres "127.0.0.1:$((WEIR_PORT + 13))" \
         --addr-flight-sql "127.0.0.1:$roapi_port" "${tables[@]}" || { report "not ok" "roapi starts"; return; }
     query "CREATE SERVER roapi FOREIGN DATA WRAPPER weir_flightsql OPTIONS (host '127.0.0.1', port '$roapi_port', dialect 'datafusion');
         CREATE USER MAPPING FOR CURRENT_USER SERVER roapi; CREATE SCHEMA roapi; CREATE SCHEMA roapi_types; CREATE SCHEMA roapi_tpch"
@@ -177,7 +178,7 @@ test_roapi() {
     expect "roapi: weir.query of nonsense" 'ERROR:  [0-9A-Z]*: server "roapi"' "$(failing "SELECT * FROM weir.query('roapi', 'SELEKT')")"
     flight_stop roapi
     expect "roapi: a server that is gone" 'ERROR:  08[0-9]*: server "roapi"' "$(failing "SELECT count(*) FROM roapi.parents")"
-    flight_start roapi "$roapi_port" "$flight_venv/bin/roapi" --addr-http "127.0.0.1:$((WEIR_PORT + 5))" --addr-postgres "127.0.0.1:$((WEIR_PORT + 6))" \
+    flight_start roapi "$roapi_port" "$flight_venv/bin/roapi" --addr-http "127.0.0.1:$((WEIR_PORT + 12))" --addr-postgres "127.0.0.1:$((WEIR_PORT + 13))" \
         --addr-flight-sql "127.0.0.1:$roapi_port" "${tables[@]}"
     expect "roapi: and back" '^5$' "$(failing "SELECT count(*) FROM roapi.parents")"
     flight_stop roapi

@@ -123,12 +123,15 @@ tables() { sed -e "s/@float4@/$1/; s/@text@/$2/; s/@timestamp@/$3/; s/@timestamp
 
 # What a remote server runs must end when nobody waits for it any more: looked up in the remote's own list.
 cancelled() { # label, statement that runs long, command that counts what runs there
-    local label=$1 sql=$2 left=none
+    local label=$1 sql=$2 seen=0 left=none
     shift 2
-    pg_client $cluster psql -X -q -d $db -c "SET weir.route = force" -c "SET statement_timeout = '700ms'" -c "$sql" >"$out/cancel" 2>&1 &
+    pg_client $cluster psql -X -q -d $db -c "SET weir.route = force" -c "SET statement_timeout = '1500ms'" -c "$sql" >"$out/cancel" 2>&1 &
     local asking=$!
-    sleep 0.5
-    expect "$label: runs at the remote" '^[1-9]' "$("$@")"
+    while [ "$seen" = 0 ] && kill -0 $asking 2>/dev/null; do
+        sleep 0.1
+        seen=$("$@")
+    done
+    expect "$label: runs at the remote" '^[1-9]' "$seen"
     wait $asking || true
     for _ in $(seq 20); do
         left=$("$@")

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # StarRocks, of which there is no server to be had here: MariaDB for the wire and for SQL that both know, and a front end that answers as the
 # documentation says. Sourced by tests/e2e/remote.sh after mariadb.sh and flightsql.sh.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # The tests' own coordinator with Trino's protocol, and what is tested with it. Sourced by tests/e2e/remote.sh: test_trino, trino_stop.
 
 trino_home=${WEIR_TRINO:-$HOME/.cache/pg_weir/trino}
