@@ -100,9 +100,12 @@ unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Ne
     Ok(Side { rel, columns: out })
 }
 
+/// Where the columns of a query are found, by the number of the target.
+type Targets = BTreeMap<i16, (ColId, PgType)>;
+
 /// Translates the definition of a recursive common table expression, the `index`-th of level `owner`: the current level is the
 /// definition's own. What it puts out is found by the numbers of its columns.
-pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usize) -> Result<(Rel, BTreeMap<i16, (ColId, PgType)>)> {
+pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usize) -> Result<(Rel, Targets)> {
     let stmt = (*query).setOperations;
     if stmt.is_null() || tag(stmt) != NodeTag::T_SetOperationStmt {
         return Err("WITH RECURSIVE that is no UNION".into());

@@ -284,7 +284,7 @@ mod tests {
         let endpoint = endpoint(&[("driver", "/x"), ("password", "p w"), ("adbc.x.key", "long secret")]);
         let e = adbc_core::error::Error::with_message_and_status("unknown option password=p w, p%20w, long secret", Status::NotImplemented);
         assert_eq!(driver_error(&endpoint, &e).message, "server \"shop\": unknown option password=****, ****, ****");
-        let missing = driver(&super::tests::endpoint(&[("driver", "/no/such/driver.so")])).err().expect("refused");
+        let Err(missing) = driver(&super::tests::endpoint(&[("driver", "/no/such/driver.so")])) else { panic!("there is no such driver") };
         assert_eq!(missing.sqlstate, "HV00D");
     }
 }
