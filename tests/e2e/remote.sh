@@ -285,6 +285,7 @@ test_mariadb() {
 }
 
 mkdir -p "$out"
+scripts/setup.sh remote
 pg_init $cluster "fsync = off" "autovacuum = off" "jit = off"
 pg_start $cluster
 pg_query $cluster postgres "CREATE DATABASE $db TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
