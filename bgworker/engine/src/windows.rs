@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - The rows and their order are those of the operator that is replaced; a function is computed by the same expression, over a whole partition.
-//! - What is kept is accounted for.
+//! - The rows of the partition that has not ended are accounted for; while partitions are computed their rows are held twice, and that is not.
 
 use crate::physical::Stop;
 use arrow::array::{ArrayRef, RecordBatch};
