@@ -103,6 +103,8 @@ fn or_raise<T>(result: weir_plan::Result<T>) -> T {
 }
 
 /// Runs `f` with the rights of the extension's owner, for the catalog tables. An error restores the user, as it ends the (sub)transaction.
+///
+/// The caller's search path could lead `=` or `format` to functions of his own, which must not run with those rights.
 fn as_owner<T>(f: impl FnOnce() -> T) -> T {
     let (mut user, mut context) = (pg_sys::InvalidOid, 0);
     // SAFETY: restored below; Postgres restores it at the end of an aborted (sub)transaction.
@@ -111,10 +113,33 @@ fn as_owner<T>(f: impl FnOnce() -> T) -> T {
         let elevated = context | (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_NOFORCE_RLS).cast_signed();
         pg_sys::SetUserIdAndSecContext(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), elevated);
     }
+    // SAFETY: restored below, or at the end of an aborted (sub)transaction.
+    let nest_level = unsafe { pg_sys::NewGUCNestLevel() };
+    set(c"search_path", c"pg_catalog, pg_temp");
     let result = f();
     // SAFETY: as above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    unsafe {
+        pg_sys::AtEOXact_GUC(true, nest_level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
     result
+}
+
+/// Changes a setting until the nest level of the caller (or the transaction) ends.
+fn set(name: &std::ffi::CStr, value: &std::ffi::CStr) {
+    // SAFETY: the setting exists and takes the value.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
 }
 
 /// Text as jsonb, which the SQL wrapper takes apart.

@@ -4,7 +4,7 @@
 //! read beside live writes. The rows of the mirror come through the same path as every routed query, and both sides are compared by what
 //! their types print: the sum of a hash per row, which does not depend on the order.
 
-use super::{Arguments, fail, jsonb, or_raise};
+use super::{Arguments, fail, jsonb, or_raise, set};
 use crate::catalog::{self, MirrorInfo};
 use pgrx::pg_sys;
 use serde_json::json;
@@ -72,22 +72,6 @@ fn query(relid: pg_sys::Oid, info: &MirrorInfo) -> Result<CString> {
     CString::new(format!("SELECT {} FROM ONLY {table}", columns.join(", "))).map_err(|_| Error::internal("a name contains a zero byte"))
 }
 
-fn set(name: &std::ffi::CStr, value: &std::ffi::CStr) {
-    // SAFETY: the settings are ours; the change ends with the transaction (or with the nest level of the caller).
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
-}
-
 fn both_sides(relid: pg_sys::Oid, sql: &CString) -> Result<(Digest, Digest)> {
     let share = pg_sys::ShareLock.cast_signed();
     // SAFETY: the portals belong to this transaction and are closed here; the lock is given back as soon as both sides are pinned (or with
@@ -103,7 +87,10 @@ fn both_sides(relid: pg_sys::Oid, sql: &CString) -> Result<(Digest, Digest)> {
         set(c"weir.enabled", c"on");
         set(c"weir.route", c"force");
         set(c"weir.freshness", c"latest");
+        // A snapshot of its own, which holds the same: a query that shares one with another is not answered by the engine.
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
         let mirror_portal = open(sql)?;
+        pg_sys::PopActiveSnapshot();
         let mut mirror = Digest::default();
         // The first row pins the engine's snapshot.
         let more = fetch(mirror_portal, 1, &mut mirror)?;

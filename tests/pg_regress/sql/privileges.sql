@@ -74,5 +74,25 @@ RESET ROLE;
 DROP VIEW totals, barrier, invoker;
 DROP FUNCTION leak(numeric), peek();
 DROP TABLE secret;
+-- what a user defines is never called with the owner's rights, whatever the search path
+CREATE SCHEMA regress_evil AUTHORIZATION regress_weir_owner;
+SET ROLE regress_weir_owner;
+CREATE TABLE regress_evil.calls (by_whom name);
+CREATE FUNCTION regress_evil.same(oid, oid) RETURNS bool LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO regress_evil.calls VALUES (current_user); RETURN $1 OPERATOR(pg_catalog.=) $2; END';
+CREATE OPERATOR regress_evil.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = regress_evil.same);
+CREATE FUNCTION regress_evil.format(text, name, name) RETURNS text LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO regress_evil.calls VALUES (current_user); RETURN $2; END';
+CREATE TABLE regress_evil.mine (id int PRIMARY KEY);
+SET search_path = regress_evil, pg_catalog;
+SELECT weir.mirror('mine');
+SELECT weir.sync();
+ALTER TABLE mine ADD COLUMN v int;
+SELECT weir.unmirror('mine');
+DROP TABLE mine;
+SELECT DISTINCT by_whom FROM calls;
+RESET search_path;
+RESET ROLE;
+DROP SCHEMA regress_evil CASCADE;
 REVOKE ALL ON SCHEMA public FROM regress_weir_owner, regress_weir_reader;
 DROP ROLE regress_weir_owner, regress_weir_reader;
