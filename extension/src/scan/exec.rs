@@ -4,7 +4,7 @@ use super::run::{self, Run};
 use super::{EXEC_METHODS, Mode, Private};
 use crate::client::{Client, unexpected};
 use crate::worker::raw;
-use crate::{error, planner};
+use crate::{error, planner, settings};
 use pgrx::PgTryBuilder;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
@@ -38,6 +38,8 @@ struct Body {
     started: bool,
     /// Who opened the query: whose user mappings are taken.
     user: pg_sys::Oid,
+    /// The query sees what a calling query sees, which no snapshot of the engine is equal to.
+    is_part: bool,
     eflags: i32,
     shown_lsn: u64,
 }
@@ -71,6 +73,7 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
             leaf: std::ptr::null_mut(),
             started: false,
             user: pg_sys::GetUserId(),
+            is_part: shares_snapshot((*estate).es_snapshot),
             eflags,
             shown_lsn: 0,
             private,
@@ -92,6 +95,16 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
             }
         }
     }
+}
+
+/// Whether another query runs under the same snapshot: the one that called the STABLE function in which this one stands.
+///
+/// Each query at work has registered its snapshot twice (its `QueryDesc` and its `EState`); a portal that keeps its result, such as
+/// EXECUTE's, once more.
+unsafe fn shares_snapshot(snapshot: pg_sys::Snapshot) -> bool {
+    const ONE_QUERY: u32 = 2;
+    // SAFETY: null, or the snapshot that the executor has just registered.
+    unsafe { !snapshot.is_null() && (*snapshot).regd_count >= 2 * ONE_QUERY }
 }
 
 unsafe fn find_leaf(mut ps: *mut pg_sys::PlanState) -> *mut State {
@@ -149,9 +162,13 @@ unsafe fn start(state: *mut State) {
         let body = (*state).body;
         (*body).started = true;
         let asking = if (*body).private.mode == Mode::Root { (*body).leaf } else { state };
+        if (*body).is_part && (*(*asking).body).private.mirrors && settings::freshness() != settings::Freshness::Any {
+            return fall_back(state, &Error::refused("the query is part of another one, and sees what that sees"));
+        }
         let parameters = parameters(asking);
         let context = (*(*state).css.ss.ps.state).es_query_cxt;
-        match parameters.and_then(|params| Run::start(&(*(*asking).body).private, params, (*body).user, context)) {
+        let cost = (*(*state).css.ss.ps.plan).total_cost;
+        match parameters.and_then(|params| Run::start(&(*(*asking).body).private, cost, params, (*body).user, context)) {
             Ok(run) => {
                 (*body).shown_lsn = run.snapshot_lsn;
                 (*(*asking).body).run = Some(run);

@@ -31,11 +31,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Sends the query and waits until its first rows (or its end) are certain.
+    /// Sends the query and waits until its first rows (or its end) are certain. `cost` is that of the standard plan.
     ///
     /// # Errors
     /// Anything that went wrong; the caller decides whether Postgres runs the query instead.
-    pub fn start(private: &Private, params: Vec<Scalar>, user: pg_sys::Oid, parent: pg_sys::MemoryContext) -> Result<Run> {
+    pub fn start(private: &Private, cost: f64, params: Vec<Scalar>, user: pg_sys::Oid, parent: pg_sys::MemoryContext) -> Result<Run> {
         if let Some(reason) = planner_forbids(private) {
             return Err(Error::refused(reason));
         }
@@ -49,7 +49,7 @@ impl Run {
             plan: private.plan.clone(),
             params,
             freshness: if private.mirrors { freshness() } else { Freshness::Any },
-            freshness_timeout_ms: settings::freshness_timeout_ms(),
+            freshness_timeout_ms: patience_ms(private, cost),
             query_id: 0,
             remotes,
         };
@@ -196,6 +196,17 @@ fn planner_forbids(private: &Private) -> Option<String> {
         return Some(reason);
     }
     if private.mirrors { planner::transaction_forbids() } else { None }
+}
+
+/// How long to wait for fresh data. Where Postgres can run the query as well, no longer than is worth while: while a mirror catches up with a
+/// large transaction, each query would otherwise take that much longer than without us.
+fn patience_ms(private: &Private, cost: f64) -> u64 {
+    /// What is written a moment before the query is there after this time, whatever the query costs.
+    const LEAST_MS: u64 = 20;
+    /// Half of the time that Postgres needs for a unit of its cost.
+    const MS_PER_COST: f64 = 2e-3;
+    let most = settings::freshness_timeout_ms();
+    if settings::route() == settings::Route::auto && private.remotes.is_empty() { most.min(LEAST_MS.max((cost * MS_PER_COST) as u64)) } else { most }
 }
 
 fn freshness() -> Freshness {

@@ -4,7 +4,7 @@ use crate::Check;
 use crate::server::{Outcome, Server, describe, sqlstate};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// As many groups as rows, with wide keys: more than the memory of the checks.
 const MANY_GROUPS: &str = "SELECT count(*), sum(n), min(t), max(t) FROM (SELECT t, v, count(*) AS n FROM big GROUP BY t, v) AS s";
@@ -18,6 +18,7 @@ pub fn checks() -> Vec<Check> {
         ("what exceeds weir.temp_limit ends with 53200".into(), Box::new(disk_ends)),
         ("queries beyond weir.max_concurrent_queries wait in order".into(), Box::new(waits_in_order)),
         ("a cancelled query leaves the queue".into(), Box::new(leaves_the_queue)),
+        ("a query does not wait long for a mirror that lags behind".into(), Box::new(lags)),
     ]
 }
 
@@ -42,6 +43,31 @@ fn fits_by_default(server: &Server) -> Outcome {
     same_as_postgres(server, MANY_GROUPS)?;
     let memory = figure(server, MANY_GROUPS, "Engine Memory")?;
     if memory < 10_000 { Err(format!("a million groups in {memory} kB cannot be")) } else { Ok(()) }
+}
+
+/// With the worker stopped nothing is applied, as while a very large transaction is.
+fn lags(server: &Server) -> Outcome {
+    const QUERY: &str = "SELECT v, count(*) FROM big GROUP BY v";
+    let mut session = server.connect()?;
+    server.text(&mut session, QUERY)?;
+    server.must_be_routed(&mut session)?;
+    let worker = server.worker_pid()?;
+    let mut writer = server.connect()?;
+    server.signal("STOP", worker)?;
+    let outcome = server.batch(&mut writer, "UPDATE small SET v = v WHERE id = 1").and_then(|()| {
+        let started = Instant::now();
+        server.text(&mut session, QUERY)?;
+        let took = started.elapsed();
+        let route = server.text(&mut session, "SELECT fallback, message FROM weir.last_route()")?;
+        // Postgres's own time and a wait of at most a part of it; weir.freshness_timeout is 5 s.
+        if route.starts_with("t|the mirror did not catch up") && took < Duration::from_secs(4) { Ok(()) } else { Err(format!("it took {took:?}: {route}")) }
+    });
+    server.signal("CONT", worker)?;
+    outcome?;
+    server.wait_for("the mirror", || {
+        server.text(&mut session, QUERY)?;
+        Ok(server.must_be_routed(&mut session).is_ok())
+    })
 }
 
 fn spills(server: &Server) -> Outcome {
