@@ -190,7 +190,7 @@ unsafe fn private(
     unsafe {
         let query = query_of(root, rel, conditions, target, grouped);
         let session = planner::current_session();
-        let translated = translate::translate(query, (*(*root).glob).boundParams, &|_| None, &catalog::server_of, session)?;
+        let translated = translate::translate(query, (*(*root).glob).boundParams, &|_| None, &catalog::server_of, &|_| true, session)?;
         let (mut plan, top) = (translated.plan, translated.top);
         if translated.params_may_fail || top.sort.is_some() || top.limit.is_some() {
             return Err("something to finish here".into());

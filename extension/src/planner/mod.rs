@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 use std::cell::RefCell;
 
 mod insert;
+mod lookups;
 pub mod relations;
 mod route;
 mod windows;

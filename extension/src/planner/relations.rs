@@ -1,8 +1,8 @@
 //! The base relations of a query, wherever in it they stand.
 
-use crate::partition;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use std::collections::HashSet;
 use std::ffi::c_void;
 
 type Walker = unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool;
@@ -15,11 +15,31 @@ unsafe extern "C-unwind" {
     fn expression_tree_walker(node: *mut pg_sys::Node, walker: Walker, context: *mut c_void) -> bool;
 }
 
-/// What a look at the range tables gave.
+/// What a look at the range tables gave: OIDs, each once.
 #[derive(Debug, Default)]
 pub struct Relations {
-    /// OIDs of tables, foreign tables …, each once; of a partitioned table its leaves instead.
-    pub relids: Vec<pg_sys::Oid>,
+    /// Tables, foreign tables …
+    pub plain: Vec<pg_sys::Oid>,
+    /// Partitioned tables. Which of their leaves are read is the planner's to find out, and not looked up for each small query.
+    pub partitioned: Vec<pg_sys::Oid>,
+}
+
+/// The relations in a finished plan: of partitions those that the planner could not exclude. They are locked, and a change of them makes
+/// the plan void.
+///
+/// # Safety
+/// `stmt` must be a finished plan.
+pub unsafe fn planned(stmt: *mut pg_sys::PlannedStmt) -> HashSet<pg_sys::Oid> {
+    // SAFETY: the range table of a plan is a list of its entries.
+    unsafe {
+        let entries = (*stmt).rtable;
+        let n = if entries.is_null() { 0 } else { (*entries).length };
+        (0..n)
+            .map(|i| pg_sys::list_nth(entries, i).cast::<pg_sys::RangeTblEntry>())
+            .filter(|rte| (**rte).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|rte| (*rte).relid)
+            .collect()
+    }
 }
 
 /// Collects the relations that the query reads, in subqueries, CTEs and sublinks too. Relations of the system catalogs are included.
@@ -44,13 +64,11 @@ unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) 
             pg_sys::NodeTag::T_RangeTblEntry => {
                 let rte = node.cast::<pg_sys::RangeTblEntry>();
                 if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
-                    let relids = &mut (*context.cast::<Relations>()).relids;
-                    // Those that the planner will not read are locked by nobody yet; who translates the query locks them.
-                    let of = partition::leaves((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE);
-                    for relid in of.unwrap_or_else(|| vec![(*rte).relid]) {
-                        if !relids.contains(&relid) {
-                            relids.push(relid);
-                        }
+                    let relations = &mut *context.cast::<Relations>();
+                    let is_partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE.cast_signed();
+                    let relids = if is_partitioned { &mut relations.partitioned } else { &mut relations.plain };
+                    if !relids.contains(&(*rte).relid) {
+                        relids.push((*rte).relid);
                     }
                 }
                 false

@@ -1,9 +1,11 @@
 //! Routed or not: the one place that decides.
 
-use super::{LastRoute, insert, relations, set_last_route, windows, wrap};
+use super::relations::{self, Relations};
+use super::{LastRoute, insert, lookups, set_last_route, windows, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
 use crate::fdw;
+use crate::partition;
 use crate::scan::RemotePart;
 use crate::settings::{self, Freshness, Route};
 use crate::translate;
@@ -23,6 +25,13 @@ const COST_PER_VALUE_RETURNED: f64 = 50e-9 / 4.0e-6;
 
 /// The same for a row that passes a window: 0.7 µs, at which small partitions that come sorted from an index stay in Postgres.
 const COST_PER_WINDOW_ROW: f64 = 0.7e-6 / 4.0e-6;
+
+/// The same for a pair of rows that a join compares where Postgres looks up an index: 12 ns.
+const COST_PER_PAIR: f64 = 12e-9 / 4.0e-6;
+
+/// The same for planning and starting one more scan, such as of a partition: 0.5 ms. A few are covered by `weir.min_cost`.
+const COST_PER_SCAN: f64 = 0.5e-3 / 4.0e-6;
+const SCANS_COVERED: f64 = 8.0;
 
 /// A first look, before the standard planner changes the query: a copy if the query may be routed.
 ///
@@ -48,12 +57,11 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         }
     }
     // SAFETY: valid by contract.
-    let relids = unsafe { relations::collect(query) }.relids;
-    let user_relids: Vec<_> = relids.iter().copied().filter(|r| r.to_u32() >= pg_sys::FirstNormalObjectId).collect();
-    if user_relids.is_empty() {
+    let Relations { plain, partitioned } = unsafe { relations::collect(query) };
+    if !plain.iter().chain(&partitioned).any(|r| r.to_u32() >= pg_sys::FirstNormalObjectId) {
         return None;
     }
-    if let Some(reason) = not_ours(&relids) {
+    if let Some(reason) = not_ours(&plain) {
         refuse(reason);
         return None;
     }
@@ -65,8 +73,8 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
 }
 
 /// Why some relation is neither mirrored nor a foreign table of ours, if so.
-fn not_ours(relids: &[pg_sys::Oid]) -> Option<String> {
-    relids.iter().find_map(|&relid| match catalog::mirror_info(relid) {
+fn not_ours<'a>(relids: impl IntoIterator<Item = &'a pg_sys::Oid>) -> Option<String> {
+    relids.into_iter().find_map(|&relid| match catalog::mirror_info(relid) {
         None if fdw::catalog::server_of(relid).is_some() => None,
         None => Some(format!("table \"{}\" is not mirrored", relation_name(relid))),
         Some(info) if !info.active => Some(format!("the mirror of \"{}\" is not ready: {}", relation_name(relid), info.reason)),
@@ -113,8 +121,9 @@ unsafe fn take_over(
     bound_params: pg_sys::ParamListInfo,
 ) -> Result<(), String> {
     // SAFETY: valid by contract.
-    let relids = unsafe { relations::collect(query) }.relids;
-    let (foreign, mirrored): (Vec<_>, Vec<_>) = relids.into_iter().partition(|r| fdw::catalog::server_of(*r).is_some());
+    let Relations { plain, partitioned } = unsafe { relations::collect(query) };
+    let (foreign, mut mirrored): (Vec<_>, Vec<_>) = plain.into_iter().partition(|r| fdw::catalog::server_of(*r).is_some());
+    mirrored.extend(&partitioned);
     if !mirrored.is_empty()
         && let Some(reason) = transaction_forbids()
     {
@@ -128,6 +137,15 @@ unsafe fn take_over(
     if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
+    // SAFETY: a finished plan.
+    let planned = unsafe { relations::planned(standard) };
+    for relid in &partitioned {
+        // SAFETY: in a transaction; the planner has locked the leaves that it has not excluded.
+        let leaves = unsafe { partition::leaves(*relid, pg_sys::NoLock as pg_sys::LOCKMODE) }.unwrap_or_default();
+        if let Some(reason) = not_ours(leaves.iter().filter(|leaf| planned.contains(leaf))) {
+            return Err(reason);
+        }
+    }
     // SAFETY: the place of the whole plan, or of the rows to insert, in a finished plan.
     let slot =
         unsafe { if (*standard).commandType == pg_sys::CmdType::CMD_INSERT { insert::rows_of(query, standard)? } else { &raw mut (*standard).planTree } };
@@ -137,15 +155,20 @@ unsafe fn take_over(
         Some(translate::MirrorInfo { generation: info.generation, columns: info.columns.clone(), poisoned: info.poisoned.clone() })
     };
     // SAFETY: the query is a copy that may be changed.
-    let mut translated = unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, session.clone()) }?;
+    let mut translated =
+        unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, &|leaf| planned.contains(&leaf), session.clone()) }?;
     if foreign.is_empty() && settings::route() == Route::auto && translated.recursive {
         return Err("WITH RECURSIVE, whose cost cannot be known (weir.route = auto)".into());
     }
     let values_returned = rows * translated.top.engine_columns.len() as f64;
     // SAFETY: a finished plan.
-    let window_rows = unsafe { windows::rows(standard) };
-    let engine_cost =
-        settings::min_cost() + translated.values_read * COST_PER_VALUE_READ + values_returned * COST_PER_VALUE_RETURNED + window_rows * COST_PER_WINDOW_ROW;
+    let (window_rows, pairs) = unsafe { (windows::rows(standard), lookups::pairs(standard)) };
+    let engine_cost = settings::min_cost()
+        + translated.values_read * COST_PER_VALUE_READ
+        + values_returned * COST_PER_VALUE_RETURNED
+        + window_rows * COST_PER_WINDOW_ROW
+        + pairs * COST_PER_PAIR
+        + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     if foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost {
         return Err(format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}"));

@@ -116,6 +116,7 @@ pub unsafe fn base_relation(
     let mut cx = Cx {
         mirrors: &|_| None,
         foreign: &|_| None,
+        reads: &|_| true,
         session,
         root: param::folding_root(std::ptr::null_mut()),
         params: Vec::new(),
@@ -127,6 +128,7 @@ pub unsafe fn base_relation(
         case_args: Vec::new(),
         lateral_level: None,
         values_read: 0.0,
+        scans: 0.0,
         recursive: false,
         is_final: false,
     };

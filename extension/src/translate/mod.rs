@@ -46,8 +46,9 @@ use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
 pub use foreign::{base_relation, check_as_user, column_type};
+pub use from::rows as table_rows;
 pub use top::adopt_typmods;
-pub use tree::special_var;
+pub use tree::{has_executor_param, special_var};
 
 /// Why a query is not shipped, as EXPLAIN prints it.
 pub type Refusal = String;
@@ -76,6 +77,8 @@ pub struct Translated {
     pub top: Top,
     /// Values that the engine's scans read if nothing is pruned, by the statistics of `pg_class`; a value of variable length counts twice.
     pub values_read: f64,
+    /// Base relations, each partition by itself.
+    pub scans: f64,
     /// How often a part of it is evaluated nobody knows before.
     pub recursive: bool,
 }
@@ -127,6 +130,8 @@ struct Cx<'a> {
     mirrors: &'a dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
     /// The server of a relation that is a foreign table of ours.
     foreign: &'a dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
+    /// Whether the standard plan reads a partition.
+    reads: &'a dyn Fn(pg_sys::Oid) -> bool,
     session: Session,
     /// A planner root that carries nothing but the parameter values, for constant folding.
     root: *mut pg_sys::PlannerInfo,
@@ -142,6 +147,7 @@ struct Cx<'a> {
     /// While the expressions of a VALUES item are translated: the index of its level, whose columns are then outer columns (LATERAL).
     lateral_level: Option<usize>,
     values_read: f64,
+    scans: f64,
     /// Some part was `WITH RECURSIVE`.
     recursive: bool,
     /// What is being translated is part of the result, which Postgres can finish.
@@ -163,7 +169,7 @@ impl Cx<'_> {
 /// Translates a query.
 ///
 /// `query` is analysed and rewritten, not yet planned, and ours to scribble on. `mirrors` answers for a relation whether it has a mirror
-/// that may be used, `foreign` whether it is a foreign table of ours, and of which server.
+/// that may be used, `foreign` whether it is a foreign table of ours, and of which server, `reads` whether the standard plan reads a partition.
 ///
 /// # Errors
 /// The reason for which the query cannot be shipped.
@@ -175,6 +181,7 @@ pub unsafe fn translate(
     bound_params: pg_sys::ParamListInfo,
     mirrors: &dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
     foreign: &dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
+    reads: &dyn Fn(pg_sys::Oid) -> bool,
     session: Session,
 ) -> Result<Translated> {
     if (*query).commandType != pg_sys::CmdType::CMD_SELECT || !(*query).utilityStmt.is_null() {
@@ -187,6 +194,7 @@ pub unsafe fn translate(
     let mut cx = Cx {
         mirrors,
         foreign,
+        reads,
         session,
         root: param::folding_root(bound_params),
         params: Vec::new(),
@@ -198,6 +206,7 @@ pub unsafe fn translate(
         case_args: Vec::new(),
         lateral_level: None,
         values_read: 0.0,
+        scans: 0.0,
         recursive: false,
         is_final: false,
     };
@@ -209,6 +218,7 @@ pub unsafe fn translate(
         params_may_fail: cx.params_may_fail,
         top,
         values_read: cx.values_read,
+        scans: cx.scans,
         recursive: cx.recursive,
     })
 }

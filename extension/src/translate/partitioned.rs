@@ -1,6 +1,7 @@
 //! A partitioned table in FROM: all rows of its leaves, whose columns are found by name, as Postgres finds them.
 //!
-//! Invariant: the leaves are locked like those that the planner reads; a new one makes Postgres plan the query anew.
+//! Invariant: only leaves are read that the standard plan reads, which has excluded those whose bounds contradict the query. These are
+//! locked, and a new one makes Postgres plan the query anew.
 
 use super::from::{alias, rows, scan_column, set_column, system_column};
 use super::{Cx, Result, function_rte, types};
@@ -11,11 +12,15 @@ use std::collections::BTreeSet;
 use weir_plan::ir::{ColId, Rel, Scan, ScanColumn, SetOp, SetOpKind, Source};
 use weir_plan::types::PgType;
 
+/// A relation and the columns that it puts out.
+type Side = (Rel, Vec<(ColId, PgType)>);
+
 pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, name: &str) -> Result<Rel> {
     if !(*rte).inh {
         return Err(format!("ONLY on partitioned table {name}"));
     }
-    let leaves = partition::leaves((*rte).relid, pg_sys::AccessShareLock as pg_sys::LOCKMODE).unwrap_or_default();
+    let mut leaves = partition::leaves((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE).unwrap_or_default();
+    leaves.retain(|leaf| (cx.reads)(*leaf));
     let mut wanted = Vec::new();
     for &attno in used {
         if attno > 0 {
@@ -37,42 +42,55 @@ pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
             columns.push(scan_column(cx, leaf, &mirror, pg_sys::get_attnum(leaf, column_name))?);
         }
         let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
+        cx.scans += 1.0;
         cx.values_read += rows(leaf) * widths;
         let out: Vec<(ColId, PgType)> = columns.iter().map(|c| (c.id, c.ty)).collect();
         let source = Source::Mirror { relid: leaf.to_u32(), generation: mirror.generation };
         sides.push((Rel::Scan(Scan { source, name: types::relation_name(leaf), columns }), out));
     }
-    let mut sides = sides.into_iter();
-    let (mut rel, mut out) = match sides.next() {
-        Some(first) => first,
-        None => {
-            let mut out = Vec::new();
-            for &attno in &wanted {
-                let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
-                pg_sys::get_atttypetypmodcoll((*rte).relid, attno, &mut type_oid, &mut typmod, &mut collation);
-                out.push((cx.new_col(), types::pg_type(type_oid, typmod)?));
-            }
-            (Rel::Values { columns: out.clone(), rows: vec![] }, out)
+    if sides.is_empty() {
+        let mut out = Vec::new();
+        for &attno in &wanted {
+            let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+            pg_sys::get_atttypetypmodcoll((*rte).relid, attno, &mut type_oid, &mut typmod, &mut collation);
+            out.push((cx.new_col(), types::pg_type(type_oid, typmod)?));
         }
-    };
-    for (right, columns) in sides {
-        if out.is_empty() {
-            // Rows without columns cannot be appended.
-            (rel, out) = with_column(cx, rel);
-        }
-        let (right, columns) = if columns.is_empty() { with_column(cx, right) } else { (right, columns) };
-        let joined: Vec<_> = out.iter().zip(&columns).map(|((l, ty), (r, _))| (cx.new_col(), *l, *r, *ty)).collect();
-        out = joined.iter().map(|(id, _, _, ty)| (*id, *ty)).collect();
-        rel = Rel::SetOp(Box::new(SetOp { kind: SetOpKind::Union, all: true, left: rel, right, columns: joined, recursion: None }));
+        sides.push((Rel::Values { columns: out.clone(), rows: vec![] }, out));
     }
+    let (rel, out) = appended(cx, sides);
     for (attno, column) in wanted.iter().zip(&out) {
         set_column(cx, rti, *attno, Ok(*column));
     }
     Ok(rel)
 }
 
+/// The rows of all sides. Their tree is as flat as it can be: what walks plans recurses.
+fn appended(cx: &mut Cx, mut sides: Vec<Side>) -> Side {
+    while sides.len() > 1 {
+        let mut pairs = Vec::new();
+        let mut rest = sides.into_iter();
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) => union(cx, left, right),
+                None => left,
+            });
+        }
+        sides = pairs;
+    }
+    sides.pop().unwrap_or((Rel::OneRow, Vec::new()))
+}
+
+fn union(cx: &mut Cx, left: Side, right: Side) -> Side {
+    // Rows without columns cannot be appended.
+    let (left, left_columns) = if left.1.is_empty() { with_column(cx, left.0) } else { left };
+    let (right, right_columns) = if right.1.is_empty() { with_column(cx, right.0) } else { right };
+    let columns: Vec<_> = left_columns.iter().zip(&right_columns).map(|((l, ty), (r, _))| (cx.new_col(), *l, *r, *ty)).collect();
+    let out = columns.iter().map(|(id, _, _, ty)| (*id, *ty)).collect();
+    (Rel::SetOp(Box::new(SetOp { kind: SetOpKind::Union, all: true, left, right, columns, recursion: None })), out)
+}
+
 /// The relation with a column that nobody looks at.
-fn with_column(cx: &mut Cx, rel: Rel) -> (Rel, Vec<(ColId, PgType)>) {
+fn with_column(cx: &mut Cx, rel: Rel) -> Side {
     let (column, expr) = function_rte::some_column(cx);
     let exprs = vec![weir_plan::ir::Named { id: column.0, expr }];
     (Rel::Project { input: Box::new(rel), exprs }, vec![column])

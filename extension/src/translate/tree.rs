@@ -121,6 +121,15 @@ pub unsafe fn is_mark(var: *const Var) -> bool {
     varno(var) == pg_sys::OUTER_VAR as i64
 }
 
+/// Whether an expression of a finished plan holds a value that another node of the plan sets.
+pub unsafe fn has_executor_param(node: *mut Node) -> bool {
+    !node.is_null()
+        && match tag(node) {
+            NodeTag::T_Param => (*node.cast::<pg_sys::Param>()).paramkind == pg_sys::ParamKind::PARAM_EXEC,
+            _ => any_child(node, &mut |child| has_executor_param(child)),
+        }
+}
+
 /// Whether an expression depends on a row: it has a Var of any level, an aggregate, a sublink, or stands inside a construct
 /// that gives it a value (CASE, domain check).
 pub unsafe fn depends_on_row(node: *mut Node) -> bool {

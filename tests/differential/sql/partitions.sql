@@ -49,6 +49,16 @@ SELECT shop, count(*) FROM sale GROUP BY 1;
 CREATE TABLE sale_d PARTITION OF sale FOR VALUES FROM ('2024-05-01') TO ('2024-06-01');
 -- expect: postgres (sale_d)
 SELECT count(*) FROM sale;
+-- a partition that the query excludes needs no mirror
+SELECT count(*), sum(amount) FROM sale WHERE day < '2024-04-01';
+SELECT shop, count(*) FROM sale WHERE day BETWEEN '2024-02-01' AND '2024-04-30' GROUP BY shop;
+-- expect: postgres (sale_d)
+SELECT count(*) FROM sale a JOIN sale b USING (id) WHERE a.day < '2024-02-01';
+SELECT count(*) FROM sale a LEFT JOIN sale b ON a.id = b.id AND b.day >= '2024-03-01' AND b.day < '2024-03-11' WHERE a.day < '2024-02-01';
+SELECT shop, (SELECT max(day) FROM sale WHERE sale.shop = s.shop AND day < '2024-02-10') FROM shop s;
+SELECT count(*), sum(amount) FROM sale WHERE day > '2025-01-01';
+SELECT s.name, x.day FROM shop s LEFT JOIN sale x ON x.shop = s.shop AND x.day > '2025-01-01';
+SELECT id FROM sale WHERE day = '2024-01-05' UNION ALL SELECT id FROM sale WHERE day = '2024-02-05' UNION ALL SELECT k FROM h WHERE k = 5;
 -- do
 INSERT INTO sale VALUES (9001, '2024-05-05', 3, 1.5, 'late');
 -- do

@@ -44,6 +44,25 @@ SET weir.min_cost = 0;
 SELECT count(*) FROM p1 GROUP BY k HAVING k = 1;
 SELECT routed FROM weir.last_route();
 RESET weir.min_cost;
+-- auto: what an index answers row by row stays with it: the engine has none, and would compare all pairs
+CREATE TABLE price (k int, at int, p int, PRIMARY KEY (k, at));
+INSERT INTO price SELECT k, at, k + at FROM generate_series(1, 100) k, generate_series(1, 300) at;
+CREATE TABLE trade (id int PRIMARY KEY, k int, at int);
+INSERT INTO trade SELECT i, i % 100, i % 300 FROM generate_series(1, 6000) i;
+VACUUM ANALYZE price, trade;
+SELECT weir.mirror('price'), weir.mirror('trade');
+SELECT weir.sync();
+SET weir.min_cost = 100;
+SELECT sum((SELECT p FROM price WHERE price.k = t.k AND price.at <= t.at ORDER BY price.at DESC LIMIT 1)) FROM trade t;
+SELECT routed, reason ~ 'below the engine''s' AS by_cost FROM weir.last_route();
+SELECT count(*), sum(x.p) FROM trade t, LATERAL (SELECT p FROM price WHERE price.k = t.k ORDER BY price.at LIMIT 2) x;
+SELECT routed, reason ~ 'below the engine''s' AS by_cost FROM weir.last_route();
+SELECT count(*) FROM trade t JOIN price ON price.k = t.k AND price.at BETWEEN t.at AND t.at + 1;
+SELECT routed, reason ~ 'below the engine''s' AS by_cost FROM weir.last_route();
+SELECT count(*), sum(p) FROM trade t JOIN price USING (k, at);
+SELECT routed FROM weir.last_route();
+RESET weir.min_cost;
+DROP TABLE price, trade;
 -- EXPLAIN without ANALYZE opens nothing and runs nothing; with ANALYZE it counts rows
 SET weir.route = force;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT DISTINCT k FROM p1;

@@ -13,16 +13,19 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::functions_aggregate::expr_fn::bool_or;
 use datafusion::logical_expr::{Expr as DfExpr, lit};
-use weir_plan::ir::{ColId, Expr, Named, SetOp, SetOpKind};
+use weir_plan::ir::{ColId, Expr, Named, Rel, SetOp, SetOpKind};
 use weir_plan::types::PgType;
 
 impl Lowerer<'_> {
     pub(super) fn set_op(&mut self, op: &SetOp, domain: Option<&Domain>) -> Result<Node> {
-        let left = self.rel(&op.left, domain)?;
-        let right = self.rel(&op.right, domain)?;
         if op.columns.is_empty() {
             return Err(refused("a set operation without columns"));
         }
+        if is_append(op) {
+            return self.append(op, domain);
+        }
+        let left = self.rel(&op.left, domain)?;
+        let right = self.rel(&op.right, domain)?;
         let (mut left_values, mut right_values) = (Vec::new(), Vec::new());
         for (id, l, r, ty) in &op.columns {
             let (l, r) = (left.get(*l)?, right.get(*r)?);
@@ -33,13 +36,32 @@ impl Lowerer<'_> {
         let left = self.projected(left, left_values)?;
         let right = self.projected(right, right_values)?;
         match (op.kind, op.all) {
-            (SetOpKind::Union, true) => union_all(left, vec![right]),
-            (SetOpKind::Union, false) => {
+            (SetOpKind::Union, _) => {
                 let both = union_all(left, vec![right])?;
                 self.distinct(both)
             }
             (kind, all) => self.counted(left, right, kind, all),
         }
+    }
+
+    /// The rows of all sides of UNION ALLs within each other, as one union: a partitioned table has hundreds, and each level would be
+    /// one more projection for all rules to look at.
+    fn append(&mut self, op: &SetOp, domain: Option<&Domain>) -> Result<Node> {
+        let wanted: Vec<(ColId, PgType)> = op.columns.iter().map(|(id, _, _, ty)| (*id, *ty)).collect();
+        let mut sides = Vec::new();
+        gather(op, &wanted, &mut sides);
+        let nodes = sides.iter().map(|(rel, _)| self.rel(rel, domain)).collect::<Result<Vec<_>>>()?;
+        let mut values: Vec<Vec<(ColId, Value)>> = vec![Vec::new(); nodes.len()];
+        for (i, (id, ty)) in wanted.iter().enumerate() {
+            let held = nodes.iter().zip(&sides).map(|(node, (_, columns))| node.get(columns.get(i).copied().unwrap_or(*id)));
+            let held = held.collect::<Result<Vec<_>>>()?;
+            let form = unify::form(&held, *ty)?;
+            values.iter_mut().zip(held).for_each(|(values, v)| values.push((*id, form.apply(v))));
+        }
+        let mut nodes = nodes.into_iter().zip(values).map(|(node, values)| self.projected(node, values));
+        let first = nodes.next().transpose()?.ok_or_else(|| refused("a set operation without sides"))?;
+        let rest = nodes.collect::<Result<Vec<_>>>()?;
+        union_all(first, rest)
     }
 
     fn counted(&mut self, left: Node, right: Node, kind: SetOpKind, all: bool) -> Result<Node> {
@@ -82,6 +104,31 @@ impl Lowerer<'_> {
         }
         values.push((ids.side, Value::bool(lit(is_left))));
         Ok((self.projected(node, values)?, ids))
+    }
+}
+
+fn is_append(op: &SetOp) -> bool {
+    op.kind == SetOpKind::Union && op.all && op.recursion.is_none()
+}
+
+/// Collects the sides of UNION ALLs within each other, with the columns that they have for those `wanted` of the whole. A union whose
+/// columns have other types is a side.
+fn gather<'a>(op: &'a SetOp, wanted: &[(ColId, PgType)], sides: &mut Vec<(&'a Rel, Vec<ColId>)>) {
+    let find = |id: ColId, ty: PgType| op.columns.iter().find(|c| c.0 == id && c.3 == ty);
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for &(id, ty) in wanted {
+        if let Some((_, l, r, _)) = find(id, ty) {
+            left.push((*l, ty));
+            right.push((*r, ty));
+        }
+    }
+    for (rel, columns) in [(&op.left, left), (&op.right, right)] {
+        match rel {
+            Rel::SetOp(inner) if is_append(inner) && columns.iter().all(|&(id, ty)| inner.columns.iter().any(|c| c.0 == id && c.3 == ty)) => {
+                gather(inner, &columns, sides);
+            }
+            _ => sides.push((rel, columns.into_iter().map(|(id, _)| id).collect())),
+        }
     }
 }
 
