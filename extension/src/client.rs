@@ -9,8 +9,12 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 use weir_plan::protocol::{FrameReader, FromEngine, ToEngine, VERSION, encode_frame};
 use weir_plan::{Error, Kind, Result};
+
+/// How long a starting engine is waited for by what cannot do without it.
+const COMES_UP_WITHIN: Duration = Duration::from_secs(10);
 
 pub struct Client {
     stream: UnixStream,
@@ -40,6 +44,26 @@ impl Client {
         match IDLE.with_borrow_mut(Option::take) {
             Some(client) if client.is_open() => Ok(client),
             _ => Client::connect(),
+        }
+    }
+
+    /// As [`take`](Self::take), for a request that nobody but the engine can answer: an engine that is just coming up is waited for.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] if it does not come up.
+    pub fn take_when_up() -> Result<Client> {
+        let started = Instant::now();
+        loop {
+            match Client::take() {
+                Err(e) if e.kind == Kind::Unreachable => {
+                    crate::worker::ensure_started();
+                    if started.elapsed() >= COMES_UP_WITHIN {
+                        return Err(e.with_hint("The engine is a process of the background worker; see the server's log if it does not come up."));
+                    }
+                    pause(Duration::from_millis(20));
+                }
+                taken => return taken,
+            }
         }
     }
 
@@ -116,6 +140,18 @@ impl Client {
         }
         pg_sys::check_for_interrupts!();
     }
+}
+
+/// Sleeps, serving interrupts.
+pub fn pause(time: Duration) {
+    let events = (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH).cast_signed();
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    // SAFETY: MyLatch is this process's latch.
+    unsafe {
+        pg_sys::WaitLatch(pg_sys::MyLatch, events, millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
 }
 
 /// Whether a connection is between requests after this error of one.

@@ -52,10 +52,10 @@ mariadb_stop() {
     kill -9 "$pid" 2>/dev/null || true
 }
 
-# mariadb_sql SQL [DATABASE]: as root, over the socket; rows separated by tabs, without header. SQL "-": standard input.
+# mariadb_sql SQL [DATABASE [option of the client...]]: as root, over the socket; rows separated by tabs, without header. SQL "-": standard input.
 mariadb_sql() {
     local args=(--no-defaults --socket="$maria_dir/s" --user=root --batch --skip-column-names --default-character-set=utf8mb4
         --local-infile=1 --init-command="SET sql_mode='NO_BACKSLASH_ESCAPES,ANSI_QUOTES', time_zone='+00:00'")
-    if [ -n "${2:-}" ]; then args+=("$2"); fi
+    if [ $# -gt 1 ]; then args+=("${@:2}"); fi
     if [ "$1" = - ]; then mariadb "${args[@]}"; else mariadb "${args[@]}" -e "$1"; fi
 }

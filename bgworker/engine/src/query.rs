@@ -170,11 +170,26 @@ fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
     own + plan.children().into_iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
 }
 
-async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
-    let fail = |e: DataFusionError| match to_error(&e) {
+fn failed(e: &DataFusionError) -> Error {
+    match to_error(e) {
         e if e.kind == Kind::OutOfMemory => e.with_hint("Raise weir.memory_limit or weir.temp_limit."),
         e => e,
-    };
+    }
+}
+
+/// An error before the first batch. Hash tables of joins cannot spill here, those of Postgres can, so what needs memory runs there;
+/// what needs more disk than `weir.temp_limit` is an error.
+fn failed_at_start(e: &DataFusionError) -> Error {
+    match failed(e) {
+        e if e.kind == Kind::OutOfMemory && !e.detail.as_deref().is_some_and(|detail| detail.contains("disk space")) => {
+            Error { detail: e.detail, hint: e.hint, ..Error::refused("the query needs more memory than weir.memory_limit leaves it") }
+        }
+        e => e,
+    }
+}
+
+async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
+    let fail = |e: DataFusionError| failed_at_start(&e);
     let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
     let physical = runnable(planned.physical, &stop).map_err(fail)?;
     let (mut output, schema) = Output::start(&physical.schema())?;
@@ -191,7 +206,7 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
         for (ipc, rows) in output.encode(&batch)? {
             sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
         }
-        next = stream.next().await.transpose().map_err(fail)?;
+        next = stream.next().await.transpose().map_err(|e| failed(&e))?;
     }
     Ok(Used { peak_memory_bytes: pool.peak_bytes(), spilled_bytes: spilled_bytes(physical.as_ref()) })
 }

@@ -40,7 +40,7 @@ unsafe fn commands(stmt: *mut pg_sys::ImportForeignSchemaStmt, server: pg_sys::O
     // SAFETY: the current user imports.
     let remote = endpoint(ServerRef { server: server.to_u32(), user: 0 }, unsafe { pg_sys::GetUserId() })?;
     let engine = weir_fdw::registry::by_name(&remote.engine).ok_or_else(|| Error::internal("an unknown engine"))?;
-    let mut client = Client::take().inspect_err(|_| crate::worker::ensure_started())?;
+    let mut client = Client::take_when_up()?;
     let tables = match client.ask(&ToEngine::RemoteCatalog { remote: Box::new(remote), schema: schema.clone() })? {
         FromEngine::Catalog(tables) => tables,
         other => return Err(unexpected(&other)),

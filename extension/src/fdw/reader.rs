@@ -1,13 +1,14 @@
 //! The rows of one remote statement: streamed, or, where the transaction is open at the server, read to the end at once and kept.
 
 use super::{catalog, transaction};
+use crate::client::Client;
 use crate::scan::Run;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use weir_plan::ir::{Plan, Rel, Remote, RemoteColumn, Scalar, ServerRef};
 use weir_plan::protocol::{Freshness, ToEngine};
 use weir_plan::types::PgType;
-use weir_plan::{Error, Kind, Result};
+use weir_plan::{Error, Result};
 
 /// What is read: a plan that is one remote statement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,13 +65,7 @@ impl Reader {
             query_id: 0,
             remotes: vec![catalog::endpoint(statement.server, user)?],
         };
-        let run = Run::open(&request, &statement.output, context).map_err(|e| {
-            if e.kind != Kind::Unreachable {
-                return e;
-            }
-            crate::worker::ensure_started();
-            e.with_hint("Foreign tables are read through the engine of the background worker; see the server's log if it does not come up.")
-        })?;
+        let run = Run::open(Client::take_when_up()?, &request, &statement.output, context)?;
         Ok(Reader::Stream(Box::new(run)))
     }
 

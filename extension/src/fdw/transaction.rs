@@ -115,10 +115,13 @@ fn with_client<T>(ask: impl FnOnce(Client) -> Asked<T>) -> Result<T> {
     let client = match link {
         Link::Idle(client) => client,
         Link::Away => return Err(lost()),
-        Link::Unused => Client::take().inspect_err(|_| {
-            crate::worker::ensure_started();
+        Link::Unused => {
+            // A cancel raises from the wait.
             CURRENT.with_borrow_mut(|t| t.link = Link::Unused);
-        })?,
+            let client = Client::take_when_up()?;
+            CURRENT.with_borrow_mut(|t| t.link = Link::Away);
+            client
+        }
     };
     let (result, client) = ask(client);
     if let Some(client) = client {

@@ -53,15 +53,14 @@ impl Run {
             query_id: 0,
             remotes,
         };
-        Run::open(&request, &private.output, parent)
+        Run::open(Client::take()?, &request, &private.output, parent)
     }
 
     /// Sends a request that is answered by rows of these types.
     ///
     /// # Errors
     /// Anything that went wrong.
-    pub fn open(request: &ToEngine, output: &[PgType], parent: pg_sys::MemoryContext) -> Result<Run> {
-        let mut client = Client::take()?;
+    pub fn open(mut client: Client, request: &ToEngine, output: &[PgType], parent: pg_sys::MemoryContext) -> Result<Run> {
         match client.ask(request) {
             Ok(answer) => Run::answered(client, answer, output, parent),
             Err(e) => {

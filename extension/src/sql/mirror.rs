@@ -2,7 +2,7 @@
 
 use super::{Arguments, VOID, as_owner, fail, or_raise};
 use crate::catalog::{self, define, store};
-use crate::client::{Client, unexpected};
+use crate::client::{Client, pause, unexpected};
 use crate::partition;
 use crate::worker::{self, wake};
 use pgrx::datum::Interval;
@@ -150,18 +150,6 @@ fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
 fn own_writes() -> bool {
     // SAFETY: plain read of this backend's state.
     unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
-}
-
-/// Sleeps, serving interrupts.
-fn pause(time: Duration) {
-    let events = (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH).cast_signed();
-    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    // SAFETY: MyLatch is this process's latch.
-    unsafe {
-        pg_sys::WaitLatch(pg_sys::MyLatch, events, millis, pg_sys::PG_WAIT_EXTENSION);
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
-    pgrx::check_for_interrupts!();
 }
 
 fn name(relid: pg_sys::Oid) -> String {

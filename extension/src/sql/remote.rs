@@ -37,7 +37,7 @@ fn may_use(server: pg_sys::Oid, user: pg_sys::Oid) -> bool {
 /// `weir.execute(server, sql)`: the number of rows that the statement changed.
 pub fn execute(args: &Arguments) -> Option<pg_sys::Datum> {
     let rows = or_raise(endpoint(args).and_then(|(remote, sql)| {
-        let mut client = Client::take()?;
+        let mut client = Client::take_when_up()?;
         match client.ask(&ToEngine::RemoteExecute { remote: Box::new(remote), sql })? {
             FromEngine::Done { metrics } => {
                 client.give_back();
@@ -60,7 +60,7 @@ pub fn query(args: &Arguments) -> Option<pg_sys::Datum> {
         let context = (*(*info).econtext).ecxt_per_query_memory;
         let mut run = or_raise(endpoint(args).and_then(|(remote, sql)| {
             let json = PgType::new(oid::JSONB);
-            Run::open(&ToEngine::RemoteQuery { remote: Box::new(remote), sql }, &[json], context)
+            Run::open(Client::take_when_up()?, &ToEngine::RemoteQuery { remote: Box::new(remote), sql }, &[json], context)
         }));
         let previous = pg_sys::MemoryContextSwitchTo(context);
         let store = pg_sys::tuplestore_begin_heap(true, false, pg_sys::work_mem);

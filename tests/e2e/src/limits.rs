@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 const MANY_GROUPS: &str = "SELECT count(*), sum(n), min(t), max(t) FROM (SELECT t, v, count(*) AS n FROM big GROUP BY t, v) AS s";
 const NUMBER_GROUPS: &str = "SELECT count(*), sum(n), min(id) FROM (SELECT id, v, count(*) AS n FROM big GROUP BY id, v) AS s";
 const BIG_SORT: &str = "SELECT count(*), min(r), max(r) FROM (SELECT row_number() OVER (ORDER BY v DESC, id) AS r, t FROM big) AS s WHERE t > 'a'";
+/// Its hash table is more than the memory of the checks, and cannot spill.
+const BIG_JOIN: &str = "SELECT count(*), sum(a.v - b.v), min(a.t || b.t), max(b.t || a.t) FROM big a JOIN big b ON a.id = b.id AND a.t = b.t";
 
 pub fn checks() -> Vec<Check> {
     vec![
         ("a million groups fit under the default settings".into(), Box::new(fits_by_default)),
         ("what exceeds weir.memory_limit spills, and the answer is the same".into(), Box::new(spills)),
+        ("a join beyond weir.memory_limit runs in Postgres".into(), Box::new(join_falls_back)),
         ("what exceeds weir.temp_limit ends with 53200".into(), Box::new(disk_ends)),
         ("queries beyond weir.max_concurrent_queries wait in order".into(), Box::new(waits_in_order)),
         ("a cancelled query leaves the queue".into(), Box::new(leaves_the_queue)),
@@ -77,6 +80,17 @@ fn spills(server: &Server) -> Outcome {
             figure(server, sql, "Engine Spilled")?;
         }
         Ok(())
+    })
+}
+
+fn join_falls_back(server: &Server) -> Outcome {
+    server.with_settings(&[("weir.memory_limit", "80MB"), ("weir.cache_limit", "16MB")], || {
+        let mut session = server.connect_routed()?;
+        let engine = server.text(&mut session, BIG_JOIN)?;
+        let why = server.text(&mut session, "SELECT message FROM weir.last_route()")?;
+        server.batch(&mut session, "SET weir.route = off")?;
+        let postgres = server.text(&mut session, BIG_JOIN)?;
+        if engine == postgres && why.contains("weir.memory_limit") { Ok(()) } else { Err(format!("{engine}, Postgres says {postgres}: {why}")) }
     })
 }
 
