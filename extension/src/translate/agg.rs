@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, columns, expr, from, order, param, types};
+use super::{Cx, Result, columns, expr, from, json, order, param, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -16,7 +16,10 @@ use weir_plan::types::{PgType, oid};
 const MAX_GROUPING_SETS: usize = 4096;
 
 /// Aggregates whose result is the order of their input: `array_agg`, `string_agg`, `json_agg`, `json_object_agg` and their jsonb forms.
-const ORDER_IS_RESULT: &[u32] = &[2335, 4053, 3538, 3545, 3175, 3267, 3197, 3270];
+pub const ORDER_IS_RESULT: &[u32] = &[2335, 4053, 3538, 3545, 3175, 3267, 3197, 3270];
+
+/// `jsonb_object_agg("any","any")`: the order shows only if a name comes twice, which the engine refuses.
+const JSONB_OBJECT_AGG: u32 = 3270;
 
 /// sum and avg of float4 and float8.
 const FLOAT_SUMS: &[u32] = &[2110, 2111, AVG_FLOAT4, 2105];
@@ -246,7 +249,7 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         if agg.aggfnoid.to_u32() == COUNT && tag(node) == NodeTag::T_RowExpr {
             return count_rows(cx, agg, node.cast());
         }
-        let e = expr::translate(cx, node)?;
+        let e = if (**te).resjunk { expr::translate(cx, node)? } else { json::argument(cx, agg.aggfnoid.to_u32(), node)? };
         if !(**te).resjunk {
             args.push(e.clone());
         }
@@ -269,7 +272,8 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         let i = entry_index(clause, &entries)?;
         order::check_grouping(clause, nodes[i], "DISTINCT in an aggregate")?;
     }
-    if ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) && order_by.is_empty() {
+    let shows_order = ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) && !(agg.aggfnoid.to_u32() == JSONB_OBJECT_AGG && agg.aggdistinct.is_null());
+    if shows_order && order_by.is_empty() {
         if agg.aggdistinct.is_null() {
             return Err(format!("{} without ORDER BY", name()));
         }

@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, list, tag};
-use super::{Cx, Result, collation, constant, from, order, param, row, sublink, types};
+use super::{Cx, Result, collation, constant, from, json, order, param, row, sublink, types};
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
 use pgrx::pg_sys;
 use weir_plan::ir::{BoolTest, Expr, Scalar};
@@ -139,7 +139,10 @@ unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {
     if weir_plan::functions::row(x.funcid.to_u32()).is_none() {
         call::check(cx, callee, &[])?;
     }
-    let args = expr_list(cx, x.args)?;
+    let args = json::arguments(cx, x.funcid.to_u32(), x.args)?;
+    if let Some(text) = json::of_row(x.funcid.to_u32(), &args) {
+        return Ok(text);
+    }
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     let collation = call::check(cx, callee, &arg_types)?;
     Ok(Expr::Call { func: x.funcid.to_u32(), args, ty: types::type_of(f.cast())?, collation })

@@ -2,7 +2,7 @@
 
 use super::from::{self, set_column};
 use super::tree::{list, tag};
-use super::{Cx, Result, constant, expr, normalise, param, srf, types};
+use super::{Cx, Result, constant, each, expr, normalise, param, srf, types};
 use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, RangeTblEntry, RangeTblFunction};
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
@@ -62,6 +62,9 @@ unsafe fn expand(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut FuncExp
     let name = || types::function_name((*f).funcid);
     if !(*f).funcretset {
         return Err(format!("function {} in FROM", name()));
+    }
+    if let Some(rel) = each::pairs(cx, rti, rte, f)? {
+        return Ok(rel);
     }
     let before = cx.lateral_level;
     cx.lateral_level = Some(cx.levels.len() - 1);

@@ -3,6 +3,7 @@
 //!
 //! Why here and not by `flatten_join_alias_vars`: that wants a planner root from release 16 on as soon as a merged column is nullable.
 
+use super::implied_order;
 use super::tree::{self, any_child, any_in_query, list, map_children, map_query, tag};
 use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
 use pgrx::pg_sys;
@@ -23,6 +24,8 @@ pub unsafe fn normalise(query: *mut Query) {
     let nullable = nullable((*query).jointree.cast());
     let whole = |rti: usize| rtable.get(rti - 1).copied().filter(|rte| has_columns(*rte)).map(|rte| (rte, nullable.contains(&rti)));
     map_query(query, FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |node| whole_rows(node, &whole, 0));
+    // Whole rows first: this adds columns to the subquery.
+    implied_order::apply(query);
     any_in_query(query, FLAGS, &mut |node| {
         descend(node);
         false

@@ -15,6 +15,15 @@ use weir_plan::types::PgType;
 
 /// The function's rows beside those of `input`, over whose columns its arguments are.
 pub unsafe fn expand(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool) -> Result<Expand> {
+    rows_as(cx, f, input, with_ordinal, None)
+}
+
+/// As [`expand`], of a function that returns records, for which values of one type stand.
+pub unsafe fn expand_as(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool, ty: PgType) -> Result<Expand> {
+    rows_as(cx, f, input, with_ordinal, Some(ty))
+}
+
+unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool, ty: Option<PgType>) -> Result<Expand> {
     let f = &*f;
     let mut callee = Callee::function(f.funcid, f.inputcollid);
     callee.kind = FunctionKind::Set;
@@ -24,7 +33,10 @@ pub unsafe fn expand(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bo
     let args = expr::expr_list(cx, f.args)?;
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
-    let ty = types::pg_type(f.funcresulttype, -1)?;
+    let ty = match ty {
+        Some(ty) => ty,
+        None => types::pg_type(f.funcresulttype, -1)?,
+    };
     let ordinal = with_ordinal.then(|| cx.new_col());
     Ok(Expand { input, func: f.funcid.to_u32(), args, value: (cx.new_col(), ty), ordinal, outer: false })
 }

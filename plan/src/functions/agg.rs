@@ -1,6 +1,7 @@
 //! Rows of aggregates and window functions.
 
 use super::Row;
+use super::misc::has_json;
 use crate::ir::Session;
 use crate::types::{PgType, oid};
 
@@ -114,6 +115,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::aggregate(2519, "every(boolean)"),
     Row::aggregate(2335, "array_agg(anynonarray)").not_windowable().when(listed),
     Row::aggregate(3538, "string_agg(text,text)").not_windowable(),
+    Row::aggregate(3175, "json_agg(anyelement)").not_windowable().when(has_json),
+    Row::aggregate(3267, "jsonb_agg(anyelement)").not_windowable().when(has_json),
+    Row::aggregate(3197, "json_object_agg(\"any\",\"any\")").not_windowable().when(has_json),
+    Row::aggregate(3270, "jsonb_object_agg(\"any\",\"any\")").not_windowable().when(has_json),
     Row::aggregate(3972, "percentile_disc(double precision,anyelement)").needs(super::Needs::ByteOrder).not_windowable(),
     Row::aggregate(3974, "percentile_cont(double precision,double precision)").not_windowable(),
     Row::aggregate(3976, "percentile_cont(double precision,interval)").not_windowable(),

@@ -43,6 +43,36 @@ const fn array(oid: u32, name: &'static str) -> Row {
     Row::scalar(oid, name).needs(super::Needs::Deterministic).when(plain_elements)
 }
 
+/// Values whose JSON text is made here: a bpchar by its declared length, which elements of an array have not.
+pub(super) fn has_json(args: &[PgType], _: &Session) -> Result<(), String> {
+    let printed = |ty: &PgType| match ty.base {
+        oid::BPCHAR => ty.char_length().is_some(),
+        oid::BOOL
+        | oid::INT2
+        | oid::INT4
+        | oid::INT8
+        | oid::NUMERIC
+        | oid::FLOAT4
+        | oid::FLOAT8
+        | oid::DATE
+        | oid::TIME
+        | oid::TIMESTAMP
+        | oid::TIMESTAMPTZ
+        | oid::INTERVAL
+        | oid::UUID => true,
+        _ => ty.is_text_like(),
+    };
+    let held = |ty: &PgType| ty.element().map_or(printed(ty), |e| e.base != oid::BPCHAR && printed(&e));
+    match args.iter().find(|ty| !held(ty)) {
+        Some(ty) => Err(format!("argument of type {}", ty.oid)),
+        None => Ok(()),
+    }
+}
+
+const fn json(oid: u32, name: &'static str) -> Row {
+    Row::scalar(oid, name).when(has_json)
+}
+
 pub(super) const ROWS: &[Row] = &[
     // uuid
     Row::scalar(2956, "uuid_eq(uuid,uuid)"),
@@ -105,6 +135,26 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(3452, "int8(jsonb)"),
     Row::scalar(3453, "float4(jsonb)"),
     Row::scalar(2580, "float8(jsonb)"),
+    Row::scalar(3449, "numeric(jsonb)"),
+    // Made of values.
+    json(3176, "to_json(anyelement)"),
+    json(3787, "to_jsonb(anyelement)"),
+    json(3153, "array_to_json(anyarray)"),
+    json(3155, "row_to_json(record)"),
+    json(3198, "json_build_array(\"any\")"),
+    json(3200, "json_build_object(\"any\")"),
+    json(3271, "jsonb_build_array(\"any\")"),
+    json(3273, "jsonb_build_object(\"any\")"),
+    // jsonb made of jsonb.
+    Row::scalar(3301, "jsonb_concat(jsonb,jsonb)"),
+    Row::scalar(3302, "jsonb_delete(jsonb,text)"),
+    Row::scalar(3343, "jsonb_delete(jsonb,text[])"),
+    Row::scalar(3303, "jsonb_delete(jsonb,integer)"),
+    Row::scalar(3304, "jsonb_delete_path(jsonb,text[])"),
+    Row::scalar(3305, "jsonb_set(jsonb,text[],jsonb,boolean)"),
+    Row::scalar(3579, "jsonb_insert(jsonb,text[],jsonb,boolean)"),
+    Row::scalar(3262, "jsonb_strip_nulls(jsonb)"),
+    Row::scalar(3306, "jsonb_pretty(jsonb)"),
     // Arrays
     array(744, "array_eq(anyarray,anyarray)"),
     array(390, "array_ne(anyarray,anyarray)"),
@@ -126,4 +176,5 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(2091, "array_lower(anyarray,integer)"),
     Row::scalar(748, "array_ndims(anyarray)"),
     Row::scalar(3179, "cardinality(anyarray)"),
+    Row::scalar(3218, "width_bucket(anycompatible,anycompatiblearray)"),
 ];

@@ -16,6 +16,9 @@ mod text;
 mod time;
 mod window;
 
+/// Functions and aggregates that make JSON of values of any type, rows included: `to_json`, `json_build_object` and the like.
+pub const MAKE_JSON: &[u32] = &[3176, 3787, 3153, 3155, 3198, 3200, 3271, 3273, 3175, 3267, 3197, 3270];
+
 /// What kind of `pg_proc` entry a row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

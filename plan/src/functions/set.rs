@@ -22,13 +22,20 @@ pub(super) const ROWS: &[Row] = &[
     Row::set(3969, "json_array_elements_text(json)"),
     Row::set(3219, "jsonb_array_elements(jsonb)"),
     Row::set(3465, "jsonb_array_elements_text(jsonb)"),
+    Row::set(3208, "jsonb_each(jsonb)"),
+    Row::set(3932, "jsonb_each_text(jsonb)"),
+    Row::set(3958, "json_each(json)"),
+    Row::set(3959, "json_each_text(json)"),
+    Row::set(3957, "json_object_keys(json)"),
+    Row::set(2763, "regexp_matches(text,text)").needs(Deterministic),
+    Row::set(2764, "regexp_matches(text,text,text)").needs(Deterministic),
     Row::set(3931, "jsonb_object_keys(jsonb)"),
 ];
 
-/// The elements of a numeric array have no display scale of their own there, those of a bpchar array no length.
+/// The elements of a bpchar array have no length there.
 fn held_exactly(args: &[PgType], _: &Session) -> Result<(), String> {
     match args.first().and_then(PgType::element) {
-        Some(e) if !matches!(e.base, oid::NUMERIC | oid::BPCHAR) => Ok(()),
+        Some(e) if e.base != oid::BPCHAR => Ok(()),
         _ => Err("elements of this type are not held exactly".into()),
     }
 }

@@ -183,6 +183,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(3422, "sha512(bytea)"),
     Row::scalar(1946, "encode(bytea,text)"),
     Row::scalar(1947, "decode(text,text)"),
+    Row::scalar(1714, "convert_from(bytea,name)"),
+    Row::scalar(1717, "convert_to(text,name)"),
     Row::scalar(2089, "to_hex(integer)"),
     Row::scalar(2090, "to_hex(bigint)"),
     // Printing values.

@@ -164,6 +164,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(2044, "overlaps(timestamp, interval, timestamp, timestamp)"),
     Row::scalar(2049, "to_char(timestamp, text)"),
     Row::scalar(1770, "to_char(timestamptz, text)"),
+    Row::scalar(1768, "to_char(interval, text)"),
     Row::scalar(1778, "to_timestamp(text, text)"),
     Row::scalar(1780, "to_date(text, text)"),
 ];

@@ -111,7 +111,6 @@ SELECT payload ->> 'a' AS a, count(*), sum((payload ->> 'a')::numeric) FROM even
 SELECT id, payload, raw, u, b, tags, nums, dur, tod FROM event WHERE id < 20;
 SELECT jsonb_array_length(payload -> 'l'), jsonb_typeof(payload -> 'a'), count(*) FROM event GROUP BY 1, 2;
 SELECT id, e.value FROM event, jsonb_array_elements_text(payload -> 'l') e(value) WHERE id < 10;
--- expect: postgres (jsonb_agg)
 SELECT jsonb_agg(id ORDER BY id) FROM event WHERE id < 10;
 SELECT json_build_object('id', id, 'k', kind) FROM event WHERE id < 10;
 SELECT row_to_json(s) FROM store s;

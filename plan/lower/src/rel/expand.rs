@@ -4,6 +4,7 @@ use super::Lowerer;
 use super::expr::Scope;
 use super::node::{Domain, Node, column, name_of};
 use crate::error::{raise, refused};
+use crate::func;
 use crate::func::time::series::timestamps;
 use crate::udf;
 use crate::value::Value;
@@ -26,8 +27,10 @@ impl Lowerer<'_> {
         let args = self.exprs(&args, &Scope::of(&node))?;
         let (id, ty) = e.value;
         let list = self.elements(e.func, args, ty)?;
-        let Some(item) = arrow_type(&ty) else { return Err(refused(format!("rows of type {}", ty.oid))) };
-        if !matches!(&list.arrow, DataType::List(f) if f.data_type() == &item) || matches!(ty.base, oid::NUMERIC | oid::BPCHAR) {
+        // The elements of a numeric array are held as text.
+        let item = if ty.base == oid::NUMERIC { Some(DataType::Utf8View) } else { arrow_type(&ty) };
+        let Some(item) = item else { return Err(refused(format!("rows of type {}", ty.oid))) };
+        if !matches!(&list.arrow, DataType::List(f) if f.data_type() == &item) || ty.base == oid::BPCHAR {
             return Err(refused(format!("rows of type {}", ty.oid)));
         }
         let list = if e.outer { or_null(list) } else { list };
@@ -41,7 +44,9 @@ impl Lowerer<'_> {
         let mut node = node.extend(exprs)?;
         let options = UnnestOptions::new().with_preserve_nulls(e.outer);
         node.plan = LogicalPlanBuilder::from(node.plan).unnest_columns_with_options(unnested, options)?.build()?;
-        node.cols.insert(id, Value::new(column(name), item, ty));
+        let value = Value::new(column(name), item, ty);
+        let value = if ty.base == oid::NUMERIC { func::via_text(&Value { ty: PgType::TEXT, ..value }, ty, self.session)? } else { value };
+        node.cols.insert(id, value);
         node.order.push(id);
         if let Some(ordinal) = e.ordinal {
             node.cols.insert(ordinal, Value::new(column(name_of(ordinal)), DataType::Int64, PgType::INT8));
@@ -69,7 +74,9 @@ impl Lowerer<'_> {
             2766 => call(2768, args),
             6160 => call(394, args),
             6161 => call(376, args),
-            3219 | 3465 | 3955 | 3969 | 3931 => crate::func::json_rows(func, args, ty),
+            3219 | 3465 | 3955 | 3969 | 3931 | 3957 | 3208 | 3932 | 3958 | 3959 => crate::func::json_rows(func, args, ty),
+            // Its rows are arrays themselves.
+            2763 | 2764 => self.call(func, args, ty, Collation::Locale),
             _ => Err(refused(format!("set-returning function {func}"))),
         }
     }

@@ -194,10 +194,15 @@ impl Lowerer<'_> {
     fn array(&self, elements: &[Expr], ty: PgType, scope: &Scope<'_>) -> Result<Value> {
         let element = ty.element().ok_or_else(|| refused(format!("an array of type {}", ty.oid)))?;
         let arrow = arrow_type(&ty).ok_or_else(|| refused(format!("an array of type {}", ty.oid)))?;
-        if element.base == oid::NUMERIC || elements.is_empty() {
+        if elements.is_empty() {
             return Err(refused("an array constructor of this type"));
         }
         let elements = self.exprs(elements, scope)?;
+        if element.base == oid::NUMERIC {
+            // The elements of a numeric array are held as text.
+            let items = elements.iter().map(|v| Ok(func::via_text(v, PgType::TEXT, self.session)?.expr)).collect::<Result<Vec<_>>>()?;
+            return Ok(Value::new(datafusion::functions_nested::expr_fn::make_array(items), arrow, ty));
+        }
         let form = unify::form(&elements.iter().collect::<Vec<_>>(), element)?;
         let items = elements.iter().map(|v| form.of(v).0).collect();
         Ok(Value::new(datafusion::functions_nested::expr_fn::make_array(items), arrow, ty))

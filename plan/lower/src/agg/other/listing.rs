@@ -77,7 +77,7 @@ fn has_plain_equality(ty: &PgType) -> bool {
 }
 
 /// `values`: the arguments as they are collected.
-fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
+pub(super) fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
     if args.windowed {
         return Err(refused(format!("{name} as a window function")));
     }

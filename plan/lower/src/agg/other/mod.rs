@@ -17,8 +17,10 @@ use weir_plan::types::oid;
 
 mod collect;
 mod interval;
+mod json;
 mod label;
 mod listing;
+mod numerics;
 mod percentile;
 
 pub use label::enum_rank;
@@ -37,6 +39,10 @@ pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
         2518 => plain(args, bool_or_udaf()),
         2335 => listing::array_agg(args),
         3538 => listing::string_agg(args),
+        3175 => json::agg(args, false),
+        3267 => json::agg(args, true),
+        3197 => json::object_agg(args, false),
+        3270 => json::object_agg(args, true),
         3974 | 3980 => percentile::cont(args),
         3976 => interval::percentile(args, "percentile_cont", true),
         3972 if args.args.first().is_some_and(|a| a.ty.base == oid::INTERVAL) => interval::percentile(args, "percentile_disc", false),

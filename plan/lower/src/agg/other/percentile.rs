@@ -4,7 +4,7 @@
 //! WITHIN GROUP's ORDER BY says.
 
 use super::collect::{Finish, Spec};
-use super::single;
+use super::{numerics, single};
 use crate::agg::{AggArgs, AggLowered};
 use crate::error::{raise, refused};
 use crate::value::{DScale, Value};
@@ -26,10 +26,21 @@ pub(super) fn cont(args: &AggArgs<'_>) -> Result<AggLowered> {
 }
 
 pub(super) fn disc(args: &AggArgs<'_>) -> Result<AggLowered> {
+    if is_any_numeric(args) || args.args.first().is_some_and(|v| v.dscale.is_some() && args.func == 3978) {
+        return numerics::disc(args);
+    }
     percentile(args, "percentile_disc", sorted_value(args)?, pick)
 }
 
+/// A numeric whose display scale is not known beforehand.
+fn is_any_numeric(args: &AggArgs<'_>) -> bool {
+    args.args.first().is_some_and(|v| matches!(v.dscale, Some(DScale::Dynamic(_))))
+}
+
 pub(super) fn mode(args: &AggArgs<'_>) -> Result<AggLowered> {
+    if is_any_numeric(args) {
+        return numerics::mode(args);
+    }
     let value = sorted_value(args)?;
     let finish: Finish = Arc::new(|columns, bounds| {
         let values = columns.first().ok_or_else(|| refused("mode without a column"))?;
@@ -58,7 +69,7 @@ pub(super) fn mode(args: &AggArgs<'_>) -> Result<AggLowered> {
 }
 
 /// The value to sort: of a type whose Arrow order is Postgres's (text: the row of the function asks for byte order).
-fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
+pub(super) fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
     let [value] = args.args.as_slice() else { return Err(refused("an ordered-set aggregate over several values")) };
     if args.windowed || args.order_by.len() != 1 || args.distinct {
         return Err(refused("an unusual ordered-set aggregate"));
@@ -78,8 +89,7 @@ fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
         | oid::BYTEA
         | oid::TEXT
         | oid::VARCHAR => Ok(value),
-        // Equal numerics of different display scales would be told apart by the order of the input.
-        oid::NUMERIC if matches!(value.dscale, Some(DScale::Static(_))) => Ok(value),
+        oid::NUMERIC => Ok(value),
         _ => Err(refused(format!("an ordered-set aggregate over values of type {}", value.ty.oid))),
     }
 }
@@ -87,7 +97,13 @@ fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
 /// The result for the fractions of one group; `None` is NULL.
 pub(super) type Choose = fn(&ArrayRef, usize, usize, f64) -> Result<Option<ScalarValue>>;
 
-pub(super) fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, choose: Choose) -> Result<AggLowered> {
+/// The fractions of a percentile; `values` is `None` for a NULL array.
+pub(super) struct Fractions {
+    pub many: bool,
+    pub values: Option<Vec<Option<f64>>>,
+}
+
+pub(super) fn fractions(args: &AggArgs<'_>, name: &'static str) -> Result<Fractions> {
     let [direct] = args.direct.as_slice() else { return Err(refused(format!("{name} wants one fraction"))) };
     let many = match &direct.arrow {
         DataType::Float64 => false,
@@ -96,14 +112,19 @@ pub(super) fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, 
     };
     // Over no rows the column of fractions is empty, but a bad fraction is an error then too.
     let Expr::Literal(constant, _) = &direct.expr else { return Err(refused(format!("{name} with a fraction that is not constant"))) };
-    let fractions = if many { list_of(constant)? } else { Some(vec![fraction(constant)?]) };
-    for f in fractions.iter().flatten().flatten() {
+    let values = if many { list_of(constant)? } else { Some(vec![fraction(constant)?]) };
+    for f in values.iter().flatten().flatten() {
         if !(0.0..=1.0).contains(f) {
             // With several fractions that is an error only if there are rows.
             let message = format!("percentile value {f} is not between 0 and 1");
             return Err(if many { refused(message) } else { raise("22003", message) });
         }
     }
+    Ok(Fractions { many, values })
+}
+
+pub(super) fn percentile(args: &AggArgs<'_>, name: &'static str, value: &Value, choose: Choose) -> Result<AggLowered> {
+    let Fractions { many, values: fractions } = fractions(args, name)?;
     if many && value.dscale.is_some() {
         return Err(refused(format!("{name} of several fractions of numeric values")));
     }
@@ -181,7 +202,7 @@ fn list_of(s: &ScalarValue) -> Result<Option<Vec<Option<f64>>>> {
     }
 }
 
-fn range(group: &[usize]) -> (usize, usize) {
+pub(super) fn range(group: &[usize]) -> (usize, usize) {
     (group.first().copied().unwrap_or_default(), group.last().copied().unwrap_or_default())
 }
 
@@ -203,8 +224,12 @@ fn interpolate(values: &ArrayRef, start: usize, end: usize, f: f64) -> Result<Op
 
 fn pick(values: &ArrayRef, start: usize, end: usize, f: f64) -> Result<Option<ScalarValue>> {
     one_kind_of_zero(values, start, end)?;
-    let row = (f * (end - start) as f64).ceil().max(1.0) as usize - 1;
-    Ok(Some(ScalarValue::try_from_array(values, start + row)?))
+    Ok(Some(ScalarValue::try_from_array(values, picked(f, start, end))?))
+}
+
+/// The row of the discrete percentile.
+pub(super) fn picked(f: f64, start: usize, end: usize) -> usize {
+    start + (f * (end - start) as f64).ceil().max(1.0) as usize - 1
 }
 
 /// 0 and -0 are equal to the sort, but print differently: which of them is chosen is not known here.

@@ -1,7 +1,6 @@
 //! Arithmetic of float4 and float8 with Postgres's checks (`float.c`, `float.h` of release 15).
 //!
-//! The transcendental functions are those of the C library, as in Postgres: the engine and the server run on one machine. Cube
-//! roots are not shipped: Rust links its own, which rounds differently.
+//! The transcendental functions are those of the C library, as in Postgres: the engine and the server run on one machine.
 
 use super::arg;
 use super::int::division_by_zero;
@@ -53,7 +52,7 @@ enum Unary {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     Overflow,
     Underflow,
     DivisionByZero,
@@ -127,8 +126,13 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         let kernel = Arc::new(move |a: &ScalarFunctionArgs| checked_unary(a, move |v| compute(f, v)));
         return Some(arg(call, 0).map(|v| float8(name, vec![v.expr.clone()], kernel)));
     }
+    if let Some((f, name)) = super::degrees::function(call.func) {
+        let kernel = Arc::new(move |a: &ScalarFunctionArgs| checked_unary(a, f));
+        return Some(arg(call, 0).map(|v| float8(name, vec![v.expr.clone()], kernel)));
+    }
     Some(match call.func {
         232 | 1346 | 1368 => two(call, "pg_float_power", power),
+        2734 => two(call, "pg_float_atan2d", super::degrees::atan2d),
         1603 => two(call, "pg_float_atan2", |y, x| {
             let angle = y.atan2(x);
             if angle.is_infinite() { Err(Failure::Overflow) } else { Ok(angle) }

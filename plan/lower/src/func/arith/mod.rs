@@ -10,11 +10,13 @@ use datafusion::common::Result;
 mod bucket;
 pub mod cast;
 pub mod compare;
+mod degrees;
 mod float;
 mod fold;
 mod int;
 pub(crate) mod kernel;
 pub mod numeric;
+mod thresholds;
 mod to_char;
 
 #[cfg(test)]
@@ -28,7 +30,8 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| float::lower(call))
         .or_else(|| cast::lower(call))
         .or_else(|| to_char::lower(call))
-        .or_else(|| bucket::lower(call))?;
+        .or_else(|| bucket::lower(call))
+        .or_else(|| thresholds::lower(call))?;
     Some(value.map(fold::fold))
 }
 

@@ -25,7 +25,7 @@ pub(in crate::func) mod elements;
 mod json;
 mod uuid;
 
-pub(crate) use json::{json_rows, jsonb_key};
+pub(crate) use json::{json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     if matches!(call.func, 438 | 440) {
@@ -59,6 +59,15 @@ pub fn via_text(value: &Value, ty: PgType, session: &Session) -> Option<Result<V
     let from = value.ty.base;
     let text = |t: u32| matches!(t, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME);
     let args = vec![value.expr.clone()];
+    if matches!(ty.base, oid::JSON | oid::JSONB) {
+        return match from {
+            // A jsonb as json is its text.
+            oid::JSONB if ty.base == oid::JSON => Some(Ok(Value::new(value.expr.clone(), DataType::Utf8View, ty))),
+            oid::JSON => Some(Ok(Value::new(json::jsonb(value.expr.clone()), DataType::Utf8View, ty))),
+            oid::TEXT | oid::VARCHAR => Some(Ok(json::read(value.expr.clone(), ty))),
+            _ => None,
+        };
+    }
     let expr = match ty.base {
         // Labels and documents are held as they print.
         to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR) && to != oid::NAME => value.expr.clone(),

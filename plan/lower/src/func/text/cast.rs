@@ -43,7 +43,7 @@ pub fn strip_blanks(expr: Expr) -> Expr {
 }
 
 /// The bpchar as Postgres stores it: padded to its declared length.
-pub(super) fn pad_bpchar(value: &Value) -> Result<Expr> {
+pub(in crate::func) fn pad_bpchar(value: &Value) -> Result<Expr> {
     let length = value.ty.char_length().ok_or_else(|| refused("a character value without a declared length"))?;
     let kernel = kernel!(StringViewBuilder::new(), |s: text| Some(pad(s, length)));
     Ok(udf::call("bpchar_pad", length.to_string(), DataType::Utf8View, vec![value.expr.clone()], kernel))

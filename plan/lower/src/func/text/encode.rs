@@ -20,6 +20,17 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         3422 => make(call, "sha512", "", kernel!(BinaryViewBuilder::new(), |b: bytes| Some(Sha512::digest(b)))),
         1946 => make(call, "encode", "", kernel!(StringViewBuilder::new(), |b: bytes, format: text| Some(encode(b, format)?))),
         1947 => make(call, "decode", "", kernel!(BinaryViewBuilder::new(), |s: text, format: text| Some(decode(s, format)?))),
+        1714 => make(call, "convert_from", "", kernel!(StringViewBuilder::new(), |b: bytes, encoding: text| Some(convert_from(b, encoding)?))),
+        1717 => make(
+            call,
+            "convert_to",
+            "",
+            kernel!(BinaryViewBuilder::new(), |s: text, encoding: text| Some(if is_utf8(encoding) {
+                s
+            } else {
+                return Err(refused("another encoding than UTF8"));
+            })),
+        ),
         2089 => make(call, "to_hex", "", kernel!(StringViewBuilder::new(), |n: int4| Some(format!("{n:x}")))),
         2090 => make(call, "to_hex8", "", kernel!(StringViewBuilder::new(), |n: int8| Some(format!("{n:x}")))),
         _ => return None,
@@ -33,6 +44,27 @@ pub(in crate::func) fn hex(bytes: &[u8]) -> String {
         let _ = write!(out, "{b:02x}");
     }
     out
+}
+
+/// As Postgres reads names of encodings: letters and digits count.
+fn encoding_key(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn is_utf8(name: &str) -> bool {
+    matches!(encoding_key(name).as_str(), "utf8" | "unicode")
+}
+
+/// Invalid bytes are an error, which Postgres raises.
+fn convert_from(bytes: &[u8], encoding: &str) -> Result<String> {
+    if bytes.contains(&0) {
+        return Err(refused("a zero byte in a text"));
+    }
+    match encoding_key(encoding).as_str() {
+        "utf8" | "unicode" => String::from_utf8(bytes.to_vec()).map_err(|_| refused("bytes that are no UTF8")),
+        "latin1" | "iso88591" => Ok(bytes.iter().map(|b| char::from(*b)).collect()),
+        _ => Err(refused("another encoding than UTF8 and LATIN1")),
+    }
 }
 
 fn encode(bytes: &[u8], format: &str) -> Result<String> {

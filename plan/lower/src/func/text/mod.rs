@@ -22,6 +22,7 @@ mod search;
 pub(in crate::func) mod slice;
 mod trim;
 
+pub(in crate::func) use cast::pad_bpchar;
 pub use cast::{relabel, strip_blanks};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {

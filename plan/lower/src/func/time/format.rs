@@ -53,30 +53,44 @@ pub fn time(t: i64, out: &mut String) {
     put_time(t, out);
 }
 
-pub fn timestamp(t: i64, out: &mut String) {
+/// What stands between date and time, and how an offset is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Iso,
+    /// With a T, and always with the minutes of the offset: what JSON has.
+    Xsd,
+}
+
+impl Style {
+    fn separator(self) -> char {
+        if self == Style::Iso { ' ' } else { 'T' }
+    }
+}
+
+pub fn timestamp(t: i64, style: Style, out: &mut String) {
     if is_infinite(t) {
         return infinite(t > 0, out);
     }
     let c = Civil::from_timestamp(t);
     put_date(c.year, c.month, c.day, out);
-    out.push(' ');
+    out.push(style.separator());
     put_time(c.time, out);
     put_era(c.year, out);
 }
 
-pub fn timestamptz(t: i64, zone: &Zone, out: &mut String) -> Result<()> {
+pub fn timestamptz(t: i64, zone: &Zone, style: Style, out: &mut String) -> Result<()> {
     if is_infinite(t) {
         infinite(t > 0, out);
         return Ok(());
     }
     let c = zone.civil(t)?;
     put_date(c.year, c.month, c.day, out);
-    out.push(' ');
+    out.push(style.separator());
     put_time(c.time, out);
     let offset = zone.at(t.div_euclid(SECOND_US)).offset;
     let seconds = offset.abs();
     put!(out, "{}{:02}", if offset < 0 { '-' } else { '+' }, seconds / 3600);
-    if seconds % 3600 != 0 {
+    if seconds % 3600 != 0 || style == Style::Xsd {
         put!(out, ":{:02}", seconds % 3600 / 60);
     }
     if seconds % 60 != 0 {

@@ -25,12 +25,14 @@ pub(crate) mod series;
 mod tests;
 mod text;
 mod to_char;
+mod to_char_interval;
 mod to_date;
 mod trunc;
 mod tzif;
 mod unit;
 mod zone;
 
+pub(in crate::func) use text::iso_text;
 pub use text::via_text;
 pub use zone::set_timezone_directory;
 
@@ -43,5 +45,6 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| interval::lower(call))
         .or_else(|| make::lower(call))
         .or_else(|| to_char::lower(call))
+        .or_else(|| to_char_interval::lower(call))
         .or_else(|| to_date::lower(call))
 }

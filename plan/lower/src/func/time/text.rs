@@ -2,6 +2,7 @@
 //!
 //! Invariants: output only under DateStyle ISO and IntervalStyle postgres, else the cast is refused.
 
+use super::format::Style;
 use super::kernel::{Span, arg};
 use super::zone::Zone;
 use super::{format, input};
@@ -11,7 +12,7 @@ use crate::value::Value;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveBuilder, StringViewBuilder};
 use arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, internal_datafusion_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs};
 use std::sync::Arc;
 use weir_plan::ir::Session;
 use weir_plan::types::{PgType, arrow_type, oid};
@@ -50,7 +51,7 @@ fn output(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
             Ok(true)
         }),
         oid::TIMESTAMP => strings::<TimestampMicrosecondType>(|t, out| {
-            format::timestamp(t, out);
+            format::timestamp(t, Style::Iso, out);
             Ok(true)
         }),
         oid::INTERVAL => strings::<IntervalMonthDayNanoType>(|i, out| {
@@ -60,10 +61,32 @@ fn output(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
         _ => {
             let zone = Zone::named(&session.timezone)?;
             key = format!("{key} {}", zone.name);
-            strings::<TimestampMicrosecondType>(move |t, out| format::timestamptz(t, &zone, out).map(|()| true))
+            strings::<TimestampMicrosecondType>(move |t, out| format::timestamptz(t, &zone, Style::Iso, out).map(|()| true))
         }
     };
     Ok(Value::new(udf::call("pg_datetime_out", key, DataType::Utf8View, vec![value.expr.clone()], kernel), DataType::Utf8View, ty))
+}
+
+/// A date or timestamp as JSON has it, whatever the DateStyle. Source: `JsonEncodeDateTime`.
+pub(in crate::func) fn iso_text(value: &Value, session: &Session) -> Result<Expr> {
+    let mut key = value.ty.base.to_string();
+    let kernel = match value.ty.base {
+        oid::DATE => strings::<Date32Type>(|d, out| {
+            format::date(d, out);
+            Ok(true)
+        }),
+        oid::TIMESTAMP => strings::<TimestampMicrosecondType>(|t, out| {
+            format::timestamp(t, Style::Xsd, out);
+            Ok(true)
+        }),
+        oid::TIMESTAMPTZ => {
+            let zone = Zone::named(&session.timezone)?;
+            key = format!("{key} {}", zone.name);
+            strings::<TimestampMicrosecondType>(move |t, out| format::timestamptz(t, &zone, Style::Xsd, out).map(|()| true))
+        }
+        other => return Err(refused(format!("JSON of type {other} as a date"))),
+    };
+    Ok(udf::call("pg_datetime_json", key, DataType::Utf8View, vec![value.expr.clone()], kernel))
 }
 
 /// A kernel that writes each value's text; `false` from `f` is NULL.

@@ -86,7 +86,7 @@ fn positive_year(year: i64) -> i64 {
 }
 
 /// The English suffix of an ordinal number.
-fn suffix(digits: &str, upper: bool) -> &'static str {
+pub(super) fn suffix(digits: &str, upper: bool) -> &'static str {
     let bytes = digits.as_bytes();
     let teen = bytes.len() > 1 && bytes[bytes.len() - 2] == b'1';
     match (bytes.last(), teen, upper) {

@@ -6,6 +6,7 @@ use super::super::text::lower_call::{compare, make};
 use super::super::text::rows::{Args, kernel};
 use super::super::text::slice::count;
 use crate::error::refused;
+use crate::func;
 use crate::udf::{self, Kernel};
 use crate::value::{Call, Value};
 use arrow::array::{
@@ -13,17 +14,24 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{Operator, ScalarFunctionArgs};
+use datafusion::logical_expr::{Expr, Operator, ScalarFunctionArgs};
 use std::borrow::Cow;
 use std::sync::Arc;
+use weir_plan::types::{PgType, oid};
 
+mod build;
 mod contain;
+mod document;
+mod edit;
 mod number;
 mod rows;
 mod scan;
+mod write;
 
+pub(crate) use build::{jsonb, jsonb_text};
 pub(crate) use rows::json_rows;
 use scan::{Kind, kind, text_of};
+pub(crate) use write::{json_name, json_text};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     Some(match call.func {
@@ -68,8 +76,28 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         3452 => make(call, "jsonb_int8", "", kernel!(Int64Builder::new(), |j: text| Some(number::integer(j)?))),
         3453 => make(call, "jsonb_float4", "", kernel!(Float32Builder::new(), |j: text| Some(number::float4(j)?))),
         2580 => make(call, "jsonb_float8", "", kernel!(Float64Builder::new(), |j: text| Some(number::float8(j)?))),
-        _ => return None,
+        3449 => jsonb_numeric(call),
+        _ => return build::lower(call).or_else(|| edit::lower(call)),
     })
+}
+
+/// A number in jsonb as numeric.
+fn jsonb_numeric(call: &Call<'_>) -> Result<Value> {
+    let kernel =
+        kernel!(StringViewBuilder::new(), |j: text| Some(if kind(j)? == Kind::Number { j } else { return Err(refused("a jsonb that is no number")) }));
+    let text = make(&Call { args: call.args.clone(), ty: PgType::TEXT, ..*call }, "jsonb_number", "", kernel)?;
+    func::via_text(&text, call.ty, call.session)
+}
+
+/// A text as json, which stays as it is, or as jsonb.
+pub(in crate::func) fn read(text: Expr, ty: PgType) -> Value {
+    let expr = if ty.base == oid::JSONB {
+        jsonb(text)
+    } else {
+        let kernel = kernel!(StringViewBuilder::new(), |j: text| Some(document::Node::read(j).map(|_| j)?));
+        udf::call("json_in", "", DataType::Utf8View, vec![text], kernel)
+    };
+    Value::new(expr, DataType::Utf8View, ty)
 }
 
 /// A part as `->>` shows it: JSON null is NULL.
@@ -99,7 +127,7 @@ fn exists(j: &str, keys: &StringViewArray, any: bool) -> Result<bool> {
 }
 
 /// The text by which jsonb values are equal.
-pub(crate) fn jsonb_key(document: datafusion::logical_expr::Expr) -> datafusion::logical_expr::Expr {
+pub(crate) fn jsonb_key(document: Expr) -> Expr {
     let kernel = kernel!(StringViewBuilder::new(), |j: text| Some(number::normal(j)));
     udf::call("jsonb_normal", "", DataType::Utf8View, vec![document], kernel)
 }

@@ -10,9 +10,10 @@ use datafusion::common::{Result, internal_err};
 use std::sync::Arc;
 use weir_plan::types::PgType;
 
-/// `json(b)_array_elements(_text)` and `jsonb_object_keys`. What is no array (or object) is an error, which Postgres raises.
+/// `json(b)_array_elements(_text)`, `json(b)_object_keys`, and `json(b)_each(_text)` as arrays of a name and a value. What is no array (or object) is an error, which Postgres raises.
 pub(crate) fn json_rows(func: u32, args: Vec<Value>, ty: PgType) -> Result<Value> {
-    let (keys, as_text, check) = (func == 3931, matches!(func, 3465 | 3969), matches!(func, 3955 | 3969));
+    let (keys, as_text, check) = (matches!(func, 3931 | 3957), matches!(func, 3465 | 3969), matches!(func, 3955 | 3969 | 3957..=3959));
+    let pairs = matches!(func, 3208 | 3932 | 3958 | 3959);
     let result = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8View, true)));
     let kernel = udf::over_arrays(move |arrays| {
         let Some(documents) = arrays.first().and_then(|a| a.as_string_view_opt()) else { return internal_err!("rows of other than JSON") };
@@ -23,11 +24,15 @@ pub(crate) fn json_rows(func: u32, args: Vec<Value>, ty: PgType) -> Result<Value
                 continue;
             };
             let j = if check { scan::checked(j)? } else { j };
-            let wanted = if keys { Kind::Object } else { Kind::Array };
+            let wanted = if keys || pairs { Kind::Object } else { Kind::Array };
             if kind(j)? != wanted {
                 return Err(refused("elements or keys of a JSON value of another kind"));
             }
-            if keys {
+            if pairs {
+                for (key, value) in scan::members(j)? {
+                    out.values().append_value(format!("[{key}, {value}]"));
+                }
+            } else if keys {
                 for (key, _) in scan::members(j)? {
                     out.values().append_value(scan::unquote(key)?);
                 }

@@ -262,7 +262,7 @@ pub(super) fn follow<'a>(j: &'a str, path: &[&str]) -> Result<Option<&'a str>> {
 }
 
 /// As `strtol` reads it: blanks before, a sign.
-fn subscript(step: &str) -> Option<i32> {
+pub(super) fn subscript(step: &str) -> Option<i32> {
     let digits = step.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     digits.parse().ok()
 }

@@ -19,6 +19,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::ScalarFunctionArgs;
 use std::sync::Arc;
 
+mod all;
 mod charset;
 mod compiled;
 mod extract;
@@ -36,7 +37,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1239 | 1657 | 1241 => matches(call, true, true),
         6263 | 6264 => matches(call, false, false),
         2284 | 2285 | 6251 | 6252 | 6253 => replace::lower(call),
-        _ => return extract::lower(call),
+        _ => return extract::lower(call).or_else(|| all::lower(call)),
     })
 }
 

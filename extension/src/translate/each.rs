@@ -1,0 +1,53 @@
+//! `jsonb_each` and the like in FROM: functions whose rows have two columns. The engine expands the document to pairs, which are JSON
+//! arrays of a name and a value; a projection takes those apart.
+
+use super::from::set_column;
+use super::{Cx, Result, srf};
+use pg_sys::{FuncExpr, RangeTblEntry};
+use pgrx::pg_sys;
+use weir_plan::ir::{Collation, Expr, Named, Rel, Scalar};
+use weir_plan::types::{PgType, oid};
+
+struct Kind {
+    func: u32,
+    document: u32,
+    /// The function that takes an element out of an array, as text and as the document's type.
+    text_at: u32,
+    value_at: u32,
+    value: PgType,
+}
+
+const JSON: PgType = PgType::new(oid::JSON);
+const JSONB: PgType = PgType::new(oid::JSONB);
+const KINDS: [Kind; 4] = [
+    Kind { func: 3208, document: oid::JSONB, text_at: 3216, value_at: 3215, value: JSONB },
+    Kind { func: 3932, document: oid::JSONB, text_at: 3216, value_at: 3216, value: PgType::TEXT },
+    Kind { func: 3958, document: oid::JSON, text_at: 3950, value_at: 3949, value: JSON },
+    Kind { func: 3959, document: oid::JSON, text_at: 3950, value_at: 3950, value: PgType::TEXT },
+];
+
+/// The rows of such a function; `None` if it is another.
+pub unsafe fn pairs(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut FuncExpr) -> Result<Option<Rel>> {
+    let func = (*f).funcid.to_u32();
+    let Some(kind) = KINDS.iter().find(|k| k.func == func) else { return Ok(None) };
+    let before = cx.lateral_level;
+    cx.lateral_level = Some(cx.levels.len() - 1);
+    let expand = srf::expand_as(cx, f, Rel::OneRow, (*rte).funcordinality, PgType::new(kind.document));
+    cx.lateral_level = before;
+    let expand = expand?;
+    let (pair, pair_type) = expand.value;
+    let part = |func: u32, place: i32, ty: PgType| {
+        let place = Expr::Const { value: Scalar::Int4(place), ty: PgType::INT4 };
+        Expr::Call { func, args: vec![Expr::Column { id: pair, ty: pair_type }, place], ty, collation: Collation::None }
+    };
+    let (name, value) = (cx.new_col(), cx.new_col());
+    let mut exprs = vec![Named { id: name, expr: part(kind.text_at, 0, PgType::TEXT) }, Named { id: value, expr: part(kind.value_at, 1, kind.value) }];
+    set_column(cx, rti, 1, Ok((name, PgType::TEXT)));
+    set_column(cx, rti, 2, Ok((value, kind.value)));
+    if let Some(ordinal) = expand.ordinal {
+        let id = cx.new_col();
+        exprs.push(Named { id, expr: Expr::Column { id: ordinal, ty: PgType::INT8 } });
+        set_column(cx, rti, 3, Ok((id, PgType::INT8)));
+    }
+    Ok(Some(Rel::Project { input: Box::new(Rel::Expand(Box::new(expand))), exprs }))
+}

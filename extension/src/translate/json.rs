@@ -1,0 +1,103 @@
+//! Arguments of the functions that make JSON of values of any type: rows, which have a form in the plan only here, and types whose JSON
+//! a cast of the user's decides.
+
+use super::tree::{list, string, tag};
+use super::{Cx, Result, expr, types};
+use pg_sys::{Node, NodeTag, RowExpr};
+use pgrx::pg_sys;
+use weir_plan::functions::MAKE_JSON;
+use weir_plan::ir::{Collation, Expr, Scalar};
+use weir_plan::types::{PgType, oid};
+
+/// `row_to_json(record)`, which in a plan has the names of the row's columns and then their values.
+const ROW_TO_JSON: u32 = 3155;
+/// A row is its JSON text.
+const ROW: PgType = PgType { oid: 2249, base: oid::JSON, typmod: -1 };
+
+/// An argument of a call of `func`.
+pub unsafe fn argument(cx: &mut Cx, func: u32, node: *mut Node) -> Result<Expr> {
+    if !MAKE_JSON.contains(&func) {
+        return expr::translate(cx, node);
+    }
+    if tag(node) == NodeTag::T_RowExpr {
+        return row(cx, node.cast());
+    }
+    let arg = expr::translate(cx, node)?;
+    let ty = arg.ty();
+    let base = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
+    if base.to_u32() >= pg_sys::FirstNormalObjectId {
+        let mut cast = pg_sys::InvalidOid;
+        let path = pg_sys::find_coercion_pathway(pg_sys::JSONOID, base, pg_sys::CoercionContext::COERCION_EXPLICIT, &mut cast);
+        if path == pg_sys::CoercionPathType::COERCION_PATH_FUNC {
+            return Err(format!("JSON of type {}, which has a cast to json", types::type_name(base)));
+        }
+    }
+    Ok(arg)
+}
+
+pub unsafe fn arguments(cx: &mut Cx, func: u32, nodes: *mut pg_sys::List) -> Result<Vec<Expr>> {
+    let mut args = Vec::new();
+    for node in list::<Node>(nodes) {
+        args.push(argument(cx, func, node)?);
+    }
+    Ok(args)
+}
+
+/// `row_to_json` of a row, whose text the argument is already.
+pub fn of_row(func: u32, args: &[Expr]) -> Option<Expr> {
+    match args {
+        [Expr::Call { func: ROW_TO_JSON, args, collation, .. }] if func == ROW_TO_JSON => {
+            Some(Expr::Call { func, args: args.clone(), ty: PgType::new(oid::JSON), collation: *collation })
+        }
+        _ => None,
+    }
+}
+
+unsafe fn row(cx: &mut Cx, row: *mut RowExpr) -> Result<Expr> {
+    pg_sys::check_stack_depth();
+    let names = names(row)?;
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    for (name, node) in names.into_iter().zip(list::<Node>((*row).args)) {
+        // Columns that were dropped.
+        let Some(name) = name else { continue };
+        columns.push(Expr::Const { value: Scalar::Text(name), ty: PgType::TEXT });
+        values.push(argument(cx, ROW_TO_JSON, node)?);
+    }
+    columns.extend(values);
+    Ok(Expr::Call { func: ROW_TO_JSON, args: columns, ty: ROW, collation: Collation::None })
+}
+
+/// The names of a row's columns: those of its type if that has any, whatever they are called in the query.
+unsafe fn names(row: *mut RowExpr) -> Result<Vec<Option<String>>> {
+    let r = &*row;
+    let count = list::<Node>(r.args).len();
+    let given: Vec<String> = list::<Node>(r.colnames).into_iter().map(|n| name(n)).collect();
+    if given.len() != count {
+        return Err("a row without names".into());
+    }
+    if r.row_typeid == pg_sys::RECORDOID {
+        return Ok(given.into_iter().map(Some).collect());
+    }
+    let relid = pg_sys::get_typ_typrelid(r.row_typeid);
+    if relid == pg_sys::InvalidOid {
+        return Err(format!("a row of type {}", types::type_name(r.row_typeid)));
+    }
+    let mut names = Vec::with_capacity(count);
+    for (i, given) in given.iter().enumerate() {
+        let attnum = i16::try_from(i + 1).map_err(|_| "a row of too many columns")?;
+        let found = pg_sys::get_attname(relid, attnum, true);
+        if found.is_null() {
+            return Err("a row of an unknown column".into());
+        }
+        // A column that was dropped has no name in the query.
+        names.push((!given.is_empty()).then(|| string(found)));
+    }
+    Ok(names)
+}
+
+unsafe fn name(node: *mut Node) -> String {
+    #[cfg(feature = "pg14")]
+    return string((*node.cast::<pg_sys::Value>()).val.str_);
+    #[cfg(not(feature = "pg14"))]
+    return string((*node.cast::<pg_sys::String>()).sval);
+}
