@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
+mod heavy;
 mod insert;
 mod lookups;
 pub mod relations;

@@ -1,7 +1,7 @@
 //! Routed or not: the one place that decides.
 
 use super::relations::{self, Relations};
-use super::{LastRoute, insert, lookups, set_last_route, windows, wrap};
+use super::{LastRoute, heavy, insert, lookups, set_last_route, windows, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
 use crate::fdw;
@@ -25,6 +25,9 @@ const COST_PER_VALUE_RETURNED: f64 = 50e-9 / 4.0e-6;
 
 /// The same for a row that passes a window: 0.7 µs, at which small partitions that come sorted from an index stay in Postgres.
 const COST_PER_WINDOW_ROW: f64 = 0.7e-6 / 4.0e-6;
+
+/// What Postgres needs for a unit of its cost, see [`COST_PER_VALUE_READ`].
+const NANOSECONDS_PER_COST: f64 = 4000.0;
 
 /// The same for a pair of rows that a join compares where Postgres looks up an index: 12 ns.
 const COST_PER_PAIR: f64 = 12e-9 / 4.0e-6;
@@ -59,6 +62,9 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
     // SAFETY: valid by contract.
     let Relations { plain, partitioned } = unsafe { relations::collect(query) };
     if !plain.iter().chain(&partitioned).any(|r| r.to_u32() >= pg_sys::FirstNormalObjectId) {
+        return None;
+    }
+    if plain.iter().any(|relid| catalog::is_own(*relid)) {
         return None;
     }
     if let Some(reason) = not_ours(&plain) {
@@ -168,6 +174,7 @@ unsafe fn take_over(
         + values_returned * COST_PER_VALUE_RETURNED
         + window_rows * COST_PER_WINDOW_ROW
         + pairs * COST_PER_PAIR
+        + heavy::nanoseconds(&mut translated.plan.root) / NANOSECONDS_PER_COST
         + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     if foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost {

@@ -24,6 +24,9 @@ struct State {
 struct Body {
     private: Private,
     params: *mut pg_sys::List,
+    /// Those whose evaluation may fail, evaluated at the begin: a subtransaction cannot start once Postgres is in parallel mode, which the
+    /// standard plan may ask for.
+    evaluated: Option<Result<Vec<Scalar>>>,
     run: Option<Run>,
     /// Rows have been returned: it is too late to start anew in Postgres.
     delivered: bool,
@@ -64,6 +67,7 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
         let private = Private::of(scan).unwrap_or_else(|e| error::raise(&e));
         let mut body = Body {
             params: std::ptr::null_mut(),
+            evaluated: None,
             run: None,
             delivered: false,
             fallback: std::ptr::null_mut(),
@@ -88,6 +92,9 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
         let early = body.private.start_early;
         (*state).body = PgMemoryContexts::For((*estate).es_query_cxt).leak_and_drop_on_delete(body);
         let explain_only = eflags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY.cast_signed() != 0;
+        if !explain_only && (*(*state).body).private.mode != Mode::Root && (*(*state).body).private.params_may_fail {
+            (*(*state).body).evaluated = Some(parameters(state));
+        }
         if !explain_only && (*(*state).body).private.mode != Mode::Leaf {
             planner::note_started();
             if early {
@@ -185,8 +192,14 @@ unsafe fn parameters(state: *mut State) -> Result<Vec<Scalar>> {
     unsafe {
         let body = (*state).body;
         let econtext = (*state).css.ss.ps.ps_ExprContext;
+        if let Some(values) = &(*body).evaluated {
+            return values.clone();
+        }
         if !(*body).private.params_may_fail {
             return run::evaluate((*body).params, &(*body).private.params, econtext);
+        }
+        if pg_sys::IsInParallelMode() {
+            return Err(Error::refused("a parameter that may fail is not evaluated during a parallel operation"));
         }
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;

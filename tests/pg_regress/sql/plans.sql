@@ -61,7 +61,22 @@ SELECT count(*) FROM trade t JOIN price ON price.k = t.k AND price.at BETWEEN t.
 SELECT routed, reason ~ 'below the engine''s' AS by_cost FROM weir.last_route();
 SELECT count(*), sum(p) FROM trade t JOIN price USING (k, at);
 SELECT routed FROM weir.last_route();
+-- auto: functions that the engine computes more slowly, whatever Postgres takes them to cost
+SELECT count(*), count(ln(p + 1.5)) FROM price;
+SELECT routed, reason ~ 'below the engine''s' AS by_cost FROM weir.last_route();
+SELECT count(*), ln(sum(p) + 1.5) > 0 FROM price;
+SELECT routed FROM weir.last_route();
 RESET weir.min_cost;
+-- a parameter that may fail, where the standard plan is parallel
+SET weir.route = force;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT count(*), count(age(timestamp '2024-01-01' + k * interval '1 day')) FROM price;
+SELECT routed, fallback FROM weir.last_route();
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
 DROP TABLE price, trade;
 -- EXPLAIN without ANALYZE opens nothing and runs nothing; with ANALYZE it counts rows
 SET weir.route = force;
