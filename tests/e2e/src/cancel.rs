@@ -40,7 +40,24 @@ pub fn checks() -> Vec<Check> {
         }
     }
     checks.push(("a session goes on after a cancelled query".into(), Box::new(goes_on)));
+    checks.push(("a cancelled query makes way for others".into(), Box::new(makes_way)));
     checks
+}
+
+/// Half a minute of logarithms, whose rows all are in memory: the engine must stop all the same, or nobody else gets a turn.
+fn makes_way(server: &Server) -> Outcome {
+    let mut session = server.connect_routed()?;
+    server.batch(&mut session, "SET statement_timeout = '500ms'")?;
+    match session.simple_query("SELECT count(ln(v + id::numeric)) FROM big") {
+        Err(e) if sqlstate(&e) == "57014" => {}
+        other => return Err(format!("the logarithms ended with {}", other.map_or_else(|e| describe(&e), |_| "rows".into()))),
+    }
+    let mut other = server.connect_routed()?;
+    let started = Instant::now();
+    server.text(&mut other, "SELECT v, count(*) FROM big GROUP BY v")?;
+    server.must_be_routed(&mut other)?;
+    let took = started.elapsed();
+    if took < Duration::from_secs(6) { Ok(()) } else { Err(format!("the next query took {took:?}")) }
 }
 
 impl Stage {

@@ -34,6 +34,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// A unit of work has at least this many rows, if it is split at all.
 const MIN_MORSEL_ROWS: u32 = 1 << 15;
@@ -42,6 +43,10 @@ const MORSELS_PER_PARTITION: usize = 4;
 
 /// Footers that are read at once when a table is first scanned.
 const FOOTERS_AT_ONCE: usize = 16;
+
+/// What is computed of the rows of a scan may take long, and would never wait for anything if they all are in the cache: after this time
+/// other queries have their turn, and a query that was cancelled ends.
+const LONGEST_TURN: Duration = Duration::from_millis(10);
 
 fn external(e: weir_plan::Error) -> DataFusionError {
     DataFusionError::External(Box::new(e))
@@ -423,11 +428,15 @@ impl ExecutionPlan for MirrorScan {
             current: None,
             pruned: MetricBuilder::new(&self.metrics).counter("row_groups_pruned", partition),
         };
-        let stream = futures::stream::try_unfold((work, baseline), |(mut work, baseline)| async move {
+        let stream = futures::stream::try_unfold((work, baseline, Instant::now()), |(mut work, baseline, mut given_way)| async move {
+            if given_way.elapsed() > LONGEST_TURN {
+                tokio::task::yield_now().await;
+                given_way = Instant::now();
+            }
             let batch = work.next().await?;
             Ok(batch.map(|batch| {
                 baseline.record_output(batch.num_rows());
-                (batch, (work, baseline))
+                (batch, (work, baseline, given_way))
             }))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
