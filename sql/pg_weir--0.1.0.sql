@@ -138,11 +138,16 @@ SELECT m.relid::regclass AS relation,
             THEN round(e.rows_copied / greatest(extract(epoch FROM clock_timestamp() - m.copy_started_at), 0.001)) END::int8 AS rows_per_second,
        m.copy_started_at AS started_at,
        m.copied_at AS finished_at,
-       coalesce(m.reason, m.last_error) AS reason
+       coalesce(m.reason, m.last_error, CASE WHEN m.state <> 'active' THEN b.reason END) AS reason
   FROM weir.mirror_table m
   LEFT JOIN (SELECT x.* FROM weir._status() j, jsonb_to_recordset(j -> 'mirrors')
                AS x(relid oid, generation int8, rows_copied int8, live_rows int8)
               WHERE j IS NOT NULL) e ON e.relid = m.relid AND e.generation = m.generation
+  -- A slot, and the snapshot of a copy, wait for the transactions that are open; shown to those who may see the workers.
+  LEFT JOIN (SELECT 'waits for the end of transactions of other sessions: process ' || string_agg(DISTINCT blocking::text, ', ') AS reason
+               FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) AS blocking
+              WHERE a.datname = current_database() AND a.backend_type LIKE 'pg\_weir%'
+             HAVING count(*) > 0) b ON true
  WHERE has_table_privilege(m.relid, 'SELECT');
 
 CREATE VIEW weir.memory AS

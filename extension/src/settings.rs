@@ -161,8 +161,14 @@ fn parse_freshness(text: &CStr) -> Option<Freshness> {
 }
 
 unsafe extern "C-unwind" fn check_freshness(value: *mut *mut std::ffi::c_char, _: *mut *mut std::ffi::c_void, _: pg_sys::GucSource::Type) -> bool {
-    // SAFETY: Postgres passes a C string, or null for no value.
-    unsafe { (*value).is_null() || parse_freshness(CStr::from_ptr(*value)).is_some() }
+    // SAFETY: Postgres passes a C string, or null for no value, and shows the hint if the value is refused.
+    unsafe {
+        let good = (*value).is_null() || parse_freshness(CStr::from_ptr(*value)).is_some();
+        if !good {
+            pg_sys::GUC_check_errhint_string = pg_sys::pstrdup(c"Use latest, session, any, or the greatest age, such as 500ms, 5s or 2min.".as_ptr());
+        }
+        good
+    }
 }
 
 /// Defines all settings; called once from `_PG_init`.

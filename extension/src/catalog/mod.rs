@@ -54,6 +54,11 @@ pub fn installed() -> bool {
     mirror_table() != pg_sys::InvalidOid
 }
 
+/// Whether this is the table of the mirrors, over which the views are: their queries are not routed, and not worth a note.
+pub fn is_own(relid: pg_sys::Oid) -> bool {
+    relid == mirror_table()
+}
+
 /// The mirror of a table, if there is one. Needs a transaction.
 pub fn mirror_info(relid: pg_sys::Oid) -> Option<Rc<MirrorInfo>> {
     register_callbacks();

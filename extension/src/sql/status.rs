@@ -16,7 +16,7 @@ pub fn status(_: &Arguments) -> Option<pg_sys::Datum> {
         "cache_used_bytes": status.cache_used_bytes,
         "running_queries": status.running_queries,
         "waiting_queries": status.waiting_queries,
-        "mirrors": status.mirrors.iter().map(|m| json!({
+        "mirrors": status.mirrors.iter().filter(|m| may_read(m.relid.into())).map(|m| json!({
             "relid": m.relid,
             "generation": m.generation,
             "copying": m.copying,
@@ -28,6 +28,14 @@ pub fn status(_: &Arguments) -> Option<pg_sys::Datum> {
             "applied_lsn": lsn(m.applied_lsn),
         })).collect::<Vec<_>>(),
     }))
+}
+
+/// How many rows a table has is not for those who may not read it.
+fn may_read(relid: pg_sys::Oid) -> bool {
+    let mut is_missing = false;
+    // SAFETY: a catalog look-up.
+    let answer = unsafe { pg_sys::pg_class_aclcheck_ext(relid, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode, &raw mut is_missing) };
+    !is_missing && answer == pg_sys::AclResult::ACLCHECK_OK
 }
 
 /// As `pg_lsn` is written.

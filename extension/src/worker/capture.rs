@@ -268,6 +268,12 @@ impl Capture {
             let tuples = &(*change).data.tp;
             ((*rel).rd_id.to_u32(), (*change).action, tuple(tuples.oldtuple), tuple(tuples.newtuple), (*rel).rd_att)
         };
+        // SAFETY: as promised by the caller.
+        let original = unsafe { (*(*rel).rd_rel).relrewrite }.to_u32();
+        if original != 0 {
+            self.rewritten(original, commit_lsn);
+            return Ok(());
+        }
         match self.tracked.get(&relid) {
             // What the segments contain already may even have had another shape.
             Some(tracked) if !tracked.dead && commit_lsn > tracked.def.applied_lsn => {}
@@ -299,6 +305,14 @@ impl Capture {
             Err(reason) => self.give_up(relid, reason),
         }
         Ok(())
+    }
+
+    /// A row was written into the heap that will take the place of a table's. The event trigger has marked the mirror, unless it was
+    /// switched off.
+    fn rewritten(&mut self, relid: u32, commit_lsn: u64) {
+        if self.tracked.get(&relid).is_some_and(|t| !t.dead && commit_lsn > t.def.applied_lsn) {
+            self.give_up(relid, "the table was rewritten".into());
+        }
     }
 
     /// Compares the table as it was at this change with what the mirror was made for.
@@ -542,6 +556,8 @@ pub unsafe fn install(ctx: *mut pg_sys::LogicalDecodingContext, capture: *mut Ca
             commit_cb: Some(commit_callback),
             ..pg_sys::OutputPluginCallbacks::default()
         };
+        // Rows of rewritten tables come, too.
+        (*(*ctx).reorder).output_rewrites = true;
         (*ctx).streaming = false;
         (*ctx).twophase = false;
         (*ctx).output_plugin_private = capture.cast();

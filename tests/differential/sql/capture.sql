@@ -128,3 +128,23 @@ DROP TABLE capture.three; CREATE TABLE capture.three (a int PRIMARY KEY, v text)
 -- expect: any
 SELECT * FROM three;
 SELECT count(*) FROM c;
+-- a table that is rewritten in its shape while the event triggers are off
+-- do
+CREATE TABLE capture.rewritten (id int PRIMARY KEY, v text); INSERT INTO capture.rewritten SELECT i, 'before' FROM generate_series(1, 100) i;
+-- do
+SELECT weir.mirror('capture.rewritten');
+-- do
+SELECT weir.sync('capture.rewritten');
+SELECT v, count(*) FROM rewritten GROUP BY v;
+-- do
+ALTER EVENT TRIGGER pg_weir_table_rewrite DISABLE; ALTER EVENT TRIGGER pg_weir_ddl_command_end DISABLE;
+-- do
+ALTER TABLE capture.rewritten ALTER COLUMN v TYPE text USING 'after';
+-- do
+ALTER EVENT TRIGGER pg_weir_table_rewrite ENABLE ALWAYS; ALTER EVENT TRIGGER pg_weir_ddl_command_end ENABLE ALWAYS;
+-- expect: any
+SELECT v, count(*) FROM rewritten GROUP BY v;
+-- do
+SELECT weir.sync('capture.rewritten');
+-- expect: any
+SELECT v, count(*) FROM rewritten GROUP BY v;

@@ -33,3 +33,6 @@ SELECT count(*) FROM fresh;
 SELECT routed FROM weir.last_route();
 COMMIT;
 DROP TABLE fresh;
+-- a value that is none says what is
+SET weir.freshness = '1 hour';
+RESET weir.freshness;
