@@ -65,7 +65,8 @@ way() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$seconds" | tee -a "$results"
 }
 
-fetch="COPY (SELECT * FROM %s) TO '/dev/null' (FORMAT binary)"
+# All rows reach the executor, which drops them.
+fetch="EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF, SUMMARY OFF) SELECT * FROM %s"
 # shellcheck disable=SC2059 # the formats are ours
 of() { printf "$1" "$2"; }
 
@@ -126,8 +127,9 @@ done
 empty_pg() { counterpart pg_query bench_counterpart postgres "TRUNCATE w"; }
 for _ in $(seq "$runs"); do
     read_ways Postgres weir_pg postgres_fdw own_pg
-    way "Postgres: fetch" native postgres_sql "$(of "$fetch" f | sed "s,'/dev/null',STDOUT,")"
-    way "Postgres: aggregate pushed down" native postgres_sql "$(of "$aggregate" f)"
+    way "Postgres: fetch" "psql, COPY in binary" postgres_sql "COPY f TO STDOUT (FORMAT binary)"
+    way "Postgres: fetch" "psql, SELECT" postgres_sql "SELECT * FROM f"
+    way "Postgres: aggregate pushed down" psql postgres_sql "$(of "$aggregate" f)"
     insert_way "Postgres: INSERT of $inserted rows" pg_weir weir_pg empty_pg
     insert_way "Postgres: INSERT of $inserted rows" "postgres_fdw, batch_size 1" own_pg empty_pg
     query "ALTER SERVER own_pg OPTIONS (SET batch_size '1000')"
@@ -156,8 +158,8 @@ fi
 empty_my() { mariadb_sql "DELETE FROM w" bench; }
 for _ in $(seq "$runs"); do
     read_ways MariaDB weir_my "${rival[@]}"
-    way "MariaDB: fetch" native mariadb_timed "SELECT * FROM f"
-    way "MariaDB: aggregate pushed down" native mariadb_timed "$(of "$aggregate" f)"
+    way "MariaDB: fetch" "the client mariadb" mariadb_timed "SELECT * FROM f"
+    way "MariaDB: aggregate pushed down" "the client mariadb" mariadb_timed "$(of "$aggregate" f)"
     insert_way "MariaDB: INSERT of $inserted rows" pg_weir weir_my empty_my
     if [ ${#rival[@]} -gt 0 ]; then insert_way "MariaDB: INSERT of $inserted rows" "mysql_fdw, row by row" own_my empty_my; fi
 done
@@ -173,8 +175,8 @@ query "CREATE SCHEMA weir_ch; CREATE SERVER weir_ch FOREIGN DATA WRAPPER weir_cl
     CREATE USER MAPPING FOR CURRENT_USER SERVER weir_ch OPTIONS (user 'default'); CREATE FOREIGN TABLE weir_ch.f ($columns) SERVER weir_ch"
 for _ in $(seq "$runs"); do
     read_ways ClickHouse weir_ch
-    way "ClickHouse: fetch" native clickhouse_timed "SELECT * FROM bench.f FORMAT Native"
-    way "ClickHouse: aggregate pushed down" native clickhouse_timed "$(of "$aggregate" bench.f) FORMAT Native"
+    way "ClickHouse: fetch" "curl, format Native" clickhouse_timed "SELECT * FROM bench.f FORMAT Native"
+    way "ClickHouse: aggregate pushed down" "curl, format Native" clickhouse_timed "$(of "$aggregate" bench.f) FORMAT Native"
 done
 clickhouse_stop
 
@@ -185,15 +187,16 @@ if [ "$(id -u)" -eq 0 ]; then chown -R "$(pg_os_user)" "$WEIR_WORK/bench_duckdb"
 query "CREATE SCHEMA weir_duck; CREATE SERVER weir_duck FOREIGN DATA WRAPPER weir_duckdb OPTIONS (database '$WEIR_WORK/bench_duckdb/f.db', read_only 'true', schema 'main'); CREATE FOREIGN TABLE weir_duck.f ($columns) SERVER weir_duck"
 for _ in $(seq "$runs"); do
     read_ways DuckDB weir_duck
-    way "DuckDB: fetch" native duckdb_timed "SELECT * FROM f"
-    way "DuckDB: aggregate pushed down" native duckdb_timed "$(of "$aggregate" f)"
+    way "DuckDB: fetch" "Python, Arrow batches" duckdb_timed "SELECT * FROM f"
+    way "DuckDB: aggregate pushed down" "Python, Arrow batches" duckdb_timed "$(of "$aggregate" f)"
 done
 
 kill "$sampler"
 sampler=''
 {
     printf '# Remote engines\n\n'
-    printf 'Written by `bench/remote.sh` on %s: %s cores, %s, %s rows of 8 columns, best of %s, in seconds, all servers on one machine, one at a time. Fetching is `COPY (SELECT * ...) TO` a file that keeps nothing; a native client throws the rows away. postgres_fdw and mysql_fdw fetch 50,000 rows at a time.\n\n' \
+    # shellcheck disable=SC2016 # the quotes are of the text
+    printf 'Written by `bench/remote.sh` on %s: %s cores, %s, %s rows of 8 columns, best of %s, in seconds, all servers on one machine, one at a time. Fetching is `EXPLAIN (ANALYZE, TIMING OFF) SELECT *`: every row reaches the executor, which drops it. A native client throws the rows away. postgres_fdw and mysql_fdw fetch 50,000 rows at a time.\n\n' \
         "$(date +%F)" "$(nproc)" "$("$PG_CONFIG" --version)" "$rows" "$runs"
     awk -F '\t' '
         { key = $1 SUBSEP $2; if (!($1 in seen)) { seen[$1] = 1; what[++n] = $1 } if (!(key in best)) { best[key] = $3; who[$1] = who[$1] "\t" $2 } else if ($3 < best[key]) best[key] = $3 }

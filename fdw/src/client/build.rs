@@ -17,6 +17,8 @@ pub enum Cell<'a> {
     Float8(f64),
     /// Text, a decimal number as text, or bytes.
     Bytes(&'a [u8]),
+    /// A decimal number: its digits, and how many of them are after the point.
+    Decimal(i128, i16),
     /// Days since 1970-01-01.
     Date(i64),
     /// Microseconds since 1970-01-01 00:00.
@@ -120,6 +122,13 @@ impl Column {
             (Column::Float32(b), Cell::Float4(v)) => b.append_value(v),
             (Column::Float64(b), Cell::Float4(v)) => b.append_value(f64::from(v)),
             (Column::Float64(b), Cell::Float8(v)) => b.append_value(v),
+            // By far the most frequent, without wide arithmetic.
+            (Column::Decimal128(b, p, s), Cell::Decimal(v, own)) if own == i16::from(*s) => {
+                if v.unsigned_abs() >= 10u128.pow(u32::from(*p)) {
+                    return Err(RANGE);
+                }
+                b.append_value(v);
+            }
             (Column::Decimal128(b, p, s), cell) => {
                 let v = scaled(cell, i32::from(*s))?;
                 let v = v.to_i128().ok_or(RANGE)?;
@@ -245,10 +254,11 @@ fn parse<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
 /// The digits after the point.
 fn display_scale(cell: Cell) -> Result<i16, Unfit> {
     let scale = match cell {
-        Cell::Bytes(text) => text.iter().position(|b| *b == b'.').map_or(0, |p| text.len() - p - 1),
-        _ => 0,
+        Cell::Bytes(text) => i16::try_from(text.iter().position(|b| *b == b'.').map_or(0, |p| text.len() - p - 1)).ok(),
+        Cell::Decimal(_, scale) => Some(scale),
+        _ => Some(0),
     };
-    i16::try_from(scale).ok().filter(|s| *s <= i16::from(DYNAMIC_SCALE)).ok_or("it has too many digits")
+    scale.filter(|s| *s <= i16::from(DYNAMIC_SCALE)).ok_or("it has too many digits")
 }
 
 /// A decimal number with `scale` digits after the point, exactly.
@@ -258,6 +268,15 @@ fn scaled(cell: Cell, scale: i32) -> Result<i256, Unfit> {
     let ten = i256::from_i128(10);
     match cell {
         Cell::Int(v) => i256::from_i128(v).checked_mul(ten.checked_pow(u32::try_from(scale).map_err(|_| RANGE)?).ok_or(RANGE)?).ok_or(RANGE),
+        Cell::Decimal(v, own) => {
+            let power = |n: i32| u32::try_from(n).ok().and_then(|n| ten.checked_pow(n)).ok_or(RANGE);
+            let (v, own) = (i256::from_i128(v), i32::from(own));
+            if own <= scale {
+                return v.checked_mul(power(scale - own)?).ok_or(RANGE);
+            }
+            let unit = power(own - scale)?;
+            if v.checked_rem(unit) == Some(i256::ZERO) { v.checked_div(unit).ok_or(RANGE) } else { Err("it has too many digits after the point") }
+        }
         Cell::Bytes(text) => {
             let (negative, digits) = match text.strip_prefix(b"-") {
                 Some(rest) => (true, rest),
@@ -322,6 +341,8 @@ pub(super) fn shown(cell: Cell) -> String {
         Cell::Float4(v) => v.to_string(),
         Cell::Float8(v) => v.to_string(),
         Cell::Bytes(b) => String::from_utf8_lossy(b).into_owned(),
+        Cell::Decimal(v, 0) => v.to_string(),
+        Cell::Decimal(v, scale) => format!("{v}e-{scale}"),
         Cell::Date(d) => format!("day {d}"),
         Cell::Timestamp(us) | Cell::Time(us) => format!("{us} us"),
     };
@@ -410,6 +431,11 @@ mod tests {
         assert_eq!(v("12.500", 1).as_deref(), Ok("125"));
         assert!(v("12.501", 2).is_err());
         assert!(v("1e5", 2).is_err());
+        let d = |n, own, scale| scaled(Cell::Decimal(n, own), scale).map(|v| v.to_string());
+        assert_eq!(d(-1250, 2, 4).as_deref(), Ok("-125000"));
+        assert_eq!(d(-1250, 2, 1).as_deref(), Ok("-125"));
+        assert!(d(1250, 2, 0).is_err());
+        assert_eq!(d(0, 5, 0).as_deref(), Ok("0"));
         assert_eq!(v("0.000000000000000000000000000001", 36).as_deref(), Ok("1000000"));
         assert_eq!(v("99999999999999999999999999999999999", 36).as_deref().map(str::len), Ok(71));
     }

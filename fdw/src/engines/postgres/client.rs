@@ -7,7 +7,7 @@ use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiv
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::{CancelToken, Config};
@@ -304,7 +304,13 @@ pub async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &st
     let no_params: [&(dyn tokio_postgres::types::ToSql + Sync); 0] = [];
     let rows = in_time(endpoint, limit, client.query_raw(&statement, no_params)).await?;
     let mut rows = std::pin::pin!(rows);
-    while let Some(row) = in_time(endpoint, limit, async { rows.next().await.transpose() }).await? {
+    loop {
+        // Most rows are there already; a timer for each would cost more than the row.
+        let row = match rows.next().now_or_never() {
+            Some(row) => row.transpose().map_err(|e| statement_error(endpoint, &e))?,
+            None => in_time(endpoint, limit, async { rows.next().await.transpose() }).await?,
+        };
+        let Some(row) = row else { break };
         if let Some(batch) = decode::row(&row, &kinds, &mut batches)?
             && sender.send(Ok(batch)).await.is_err()
         {

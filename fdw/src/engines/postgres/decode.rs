@@ -134,6 +134,7 @@ fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Opti
             Some(us) => us.checked_add(EPOCH_US).filter(|us| *us != i64::MAX).map(Cell::Timestamp),
             None => None,
         },
+        Read::Numeric if let Some((digits, scale)) = short_numeric(bytes) => Some(Cell::Decimal(digits, scale)),
         Read::Numeric => match numeric(bytes) {
             Some(Ok(number)) => {
                 text = number;
@@ -147,6 +148,39 @@ fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Opti
         Some(cell) => batches.put(i, cell).map(Some),
         None => Ok(None),
     }
+}
+
+/// Decimal digits that certainly fit into an `i128`.
+const SHORT_DIGITS: u32 = 36;
+
+/// A numeric of few digits: them, and how many are after the point. Source: `numeric_send`.
+fn short_numeric(bytes: &[u8]) -> Option<(i128, i16)> {
+    let (head, groups) = bytes.split_first_chunk::<8>()?;
+    let [n0, n1, w0, w1, s0, s1, d0, d1] = *head;
+    let (count, weight) = (u16::from_be_bytes([n0, n1]), i32::from(i16::from_be_bytes([w0, w1])));
+    let (sign, scale) = (u16::from_be_bytes([s0, s1]), i16::from_be_bytes([d0, d1]));
+    if groups.len() != usize::from(count) * 2 || !matches!(sign, 0 | 0x4000) || scale < 0 {
+        return None;
+    }
+    // Digits after the point that are stored: whole groups, which may be more or fewer than are shown.
+    let stored = 4 * (i32::from(count) - 1 - weight);
+    let missing = i32::from(scale) - stored;
+    if u32::from(count) * 4 + missing.max(0).unsigned_abs() > SHORT_DIGITS || missing < -3 {
+        return None;
+    }
+    let mut digits = 0i128;
+    for group in groups.chunks_exact(2) {
+        digits = digits * 10_000 + i128::from(u16::from_be_bytes(group.try_into().ok()?));
+    }
+    let power = 10i128.pow(missing.unsigned_abs());
+    if missing >= 0 {
+        digits *= power;
+    } else if digits % power == 0 {
+        digits /= power;
+    } else {
+        return None;
+    }
+    Some((if sign == 0 { digits } else { -digits }, scale))
 }
 
 /// A numeric as text, with its display scale; `Err` for those that are no numbers. Source: `numeric_send`.
@@ -205,7 +239,14 @@ mod tests {
         for word in [digits.len() as u16, weight.cast_unsigned(), if negative { 0x4000 } else { 0 }, dscale].iter().chain(digits) {
             bytes.extend(word.to_be_bytes());
         }
-        numeric(&bytes).expect("whole").expect("a number")
+        let text = numeric(&bytes).expect("whole").expect("a number");
+        if let Some((digits, scale)) = short_numeric(&bytes) {
+            let shown = format!("{:0width$}", digits.unsigned_abs(), width = scale as usize + 1);
+            let (whole, after) = shown.split_at(shown.len() - scale as usize);
+            let point = if scale > 0 { "." } else { "" };
+            assert_eq!(format!("{}{whole}{point}{after}", if digits < 0 { "-" } else { "" }), text);
+        }
+        text
     }
 
     #[test]
