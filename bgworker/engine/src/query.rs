@@ -159,6 +159,9 @@ async fn wait_for_place(resources: &Resources) -> Result<OwnedSemaphorePermit> {
     Arc::clone(&resources.queue).acquire_owned().await.map_err(|_| Error::internal("the engine is shutting down"))
 }
 
+/// So many rows are computed before the first is sent, if there are as many.
+const HELD_ROWS: usize = 4096;
+
 /// What a query took.
 struct Used {
     peak_memory_bytes: u64,
@@ -198,15 +201,31 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
     // A recursion may be given up, which is no matter only as long as no row has left.
     weir_lower::settle(&physical, &task).await.map_err(fail)?;
     let mut stream = execute_stream(Arc::clone(&physical), task).map_err(fail)?;
-    // The first batch is awaited before anything is promised: an error before it lets the query run in Postgres.
-    let mut next = stream.next().await.transpose().map_err(fail)?;
+    // The first rows are awaited before anything is promised: an error before them lets the query run in Postgres. Of a small answer those
+    // are all, whose parts may come in any order.
+    let (mut held, mut rows, mut ended) = (Vec::new(), 0, false);
+    while rows < HELD_ROWS && !ended {
+        match stream.next().await.transpose().map_err(fail)? {
+            Some(batch) => {
+                rows += batch.num_rows();
+                held.push(batch);
+            }
+            None => ended = true,
+        }
+    }
     let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };
     sender.send(head).await.map_err(gone)?;
-    while let Some(batch) = next {
+    let mut held = held.into_iter();
+    loop {
+        let next = match held.next() {
+            Some(batch) => Some(batch),
+            None if ended => None,
+            None => stream.next().await.transpose().map_err(|e| failed(&e))?,
+        };
+        let Some(batch) = next else { break };
         for (ipc, rows) in output.encode(&batch)? {
             sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
         }
-        next = stream.next().await.transpose().map_err(|e| failed(&e))?;
     }
     Ok(Used { peak_memory_bytes: pool.peak_bytes(), spilled_bytes: spilled_bytes(physical.as_ref()) })
 }

@@ -241,9 +241,26 @@ pub fn relabel(arg: Expr, ty: PgType) -> Result<Expr> {
     Ok(Expr::Relabel { arg: Box::new(arg), ty })
 }
 
+/// Casts to int4, int8, numeric and float8 that lose nothing, or round as reading the digits does.
+const WIDENING: &[u32] = &[313, 481, 754, 1740, 1781, 1782, 235, 316, 482];
+
 unsafe fn array_coerce(cx: &mut Cx, a: *mut pg_sys::ArrayCoerceExpr) -> Result<Expr> {
     let a = &*a;
     let element = a.elemexpr.cast::<Node>();
+    // Element by element through text, or to a wider type, which is the same.
+    let through_text = match tag(element) {
+        NodeTag::T_CoerceViaIO => tag((*element.cast::<pg_sys::CoerceViaIO>()).arg) == NodeTag::T_CaseTestExpr,
+        NodeTag::T_FuncExpr => {
+            let f = &*element.cast::<pg_sys::FuncExpr>();
+            let args = list::<Node>(f.args);
+            matches!(args.as_slice(), [arg] if tag(*arg) == NodeTag::T_CaseTestExpr) && WIDENING.contains(&f.funcid.to_u32())
+        }
+        _ => false,
+    };
+    if through_text {
+        let arg = Box::new(translate(cx, a.arg.cast())?);
+        return Ok(Expr::ViaText { arg, ty: types::pg_type(a.resulttype, a.resulttypmod)? });
+    }
     let is_relabel = tag(element) == NodeTag::T_RelabelType && tag((*element.cast::<pg_sys::RelabelType>()).arg) == NodeTag::T_CaseTestExpr;
     if !is_relabel {
         let from = types::type_name(pg_sys::exprType(a.arg.cast()));
@@ -267,6 +284,9 @@ unsafe fn subscript(cx: &mut Cx, s: *mut pg_sys::SubscriptingRef) -> Result<Expr
     const HANDLER: u32 = 6179;
     let x = &*s;
     let array = translate(cx, x.refexpr.cast())?;
+    if array.ty().base == weir_plan::types::oid::JSONB && x.refassgnexpr.is_null() && x.reflowerindexpr.is_null() {
+        return json::subscript(cx, array, x.refupperindexpr);
+    }
     if array.ty().element().is_none() || !x.refassgnexpr.is_null() {
         return Err(refused(s.cast()));
     }

@@ -18,6 +18,9 @@ pub unsafe fn apply(query: *mut Query) {
     if (*inner).sortClause.is_null() {
         return;
     }
+    if sorts_input(q.targetList.cast()) || sorts_input(q.havingQual) {
+        return;
+    }
     for te in list::<TargetEntry>((*inner).targetList) {
         let is_key = list::<SortGroupClause>((*inner).sortClause).iter().any(|c| (**c).tleSortGroupRef == (*te).ressortgroupref);
         if (*te).resjunk && is_key {
@@ -27,6 +30,18 @@ pub unsafe fn apply(query: *mut Query) {
     }
     visit(q.targetList.cast(), rti, inner);
     visit(q.havingQual, rti, inner);
+}
+
+/// Whether there is an aggregate with an order of its own: from release 16 on, the input of all may be sorted for it.
+unsafe fn sorts_input(node: *mut Node) -> bool {
+    if cfg!(any(feature = "pg14", feature = "pg15")) || node.is_null() || matches!(tag(node), NodeTag::T_Query | NodeTag::T_SubLink) {
+        return false;
+    }
+    if tag(node) == NodeTag::T_Aggref {
+        let a = &*node.cast::<Aggref>();
+        return !a.aggorder.is_null() || !a.aggdistinct.is_null();
+    }
+    tree::any_child(node, &mut |child| sorts_input(child))
 }
 
 /// The subquery that is all there is in FROM.

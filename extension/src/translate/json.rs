@@ -22,6 +22,9 @@ pub unsafe fn argument(cx: &mut Cx, func: u32, node: *mut Node) -> Result<Expr> 
     if tag(node) == NodeTag::T_RowExpr {
         return row(cx, node.cast());
     }
+    if tag(node) == NodeTag::T_CaseExpr && pg_sys::type_is_rowtype(pg_sys::exprType(node)) {
+        return row_if_there(cx, node.cast());
+    }
     let arg = expr::translate(cx, node)?;
     let ty = arg.ty();
     let base = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
@@ -43,14 +46,47 @@ pub unsafe fn arguments(cx: &mut Cx, func: u32, nodes: *mut pg_sys::List) -> Res
     Ok(args)
 }
 
+/// A row that may not be there, as the normaliser writes it.
+unsafe fn row_if_there(cx: &mut Cx, case: *mut pg_sys::CaseExpr) -> Result<Expr> {
+    let c = &*case;
+    let (&[when], true, true) = (list::<pg_sys::CaseWhen>(c.args).as_slice(), c.arg.is_null(), c.defresult.is_null()) else {
+        return Err("a choice of rows".into());
+    };
+    let result = (*when).result.cast::<Node>();
+    if tag(result) != NodeTag::T_RowExpr {
+        return Err("a choice of rows".into());
+    }
+    let there = expr::translate(cx, (*when).expr.cast())?;
+    Ok(Expr::Case { whens: vec![(there, row(cx, result.cast())?)], otherwise: None, ty: ROW })
+}
+
 /// `row_to_json` of a row, whose text the argument is already.
 pub fn of_row(func: u32, args: &[Expr]) -> Option<Expr> {
     match args {
         [Expr::Call { func: ROW_TO_JSON, args, collation, .. }] if func == ROW_TO_JSON => {
             Some(Expr::Call { func, args: args.clone(), ty: PgType::new(oid::JSON), collation: *collation })
         }
+        [Expr::Case { whens, otherwise, ty }] if func == ROW_TO_JSON && *ty == ROW => {
+            Some(Expr::Case { whens: whens.clone(), otherwise: otherwise.clone(), ty: PgType::new(oid::JSON) })
+        }
         _ => None,
     }
+}
+
+/// `document['a'][1]`, which is `document #> ARRAY['a', '1']`.
+pub unsafe fn subscript(cx: &mut Cx, document: Expr, places: *mut pg_sys::List) -> Result<Expr> {
+    /// `jsonb_extract_path(jsonb,text[])`
+    const EXTRACT_PATH: u32 = 3217;
+    let mut elements = Vec::new();
+    for node in list::<Node>(places) {
+        let place = expr::translate(cx, node)?;
+        elements.push(match place.ty().base {
+            oid::TEXT => place,
+            _ => Expr::ViaText { arg: Box::new(place), ty: PgType::TEXT },
+        });
+    }
+    let path = Expr::Array { elements, ty: PgType::new(1009) };
+    Ok(Expr::Call { func: EXTRACT_PATH, args: vec![document, path], ty: PgType::new(oid::JSONB), collation: Collation::None })
 }
 
 unsafe fn row(cx: &mut Cx, row: *mut RowExpr) -> Result<Expr> {

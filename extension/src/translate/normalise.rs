@@ -8,6 +8,7 @@ use super::tree::{self, any_child, any_in_query, list, map_children, map_query, 
 use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
 use pgrx::pg_sys;
 use std::collections::HashSet;
+use weir_plan::functions::MAKE_JSON;
 
 #[cfg(not(feature = "pg18"))]
 const FLAGS: u32 = pg_sys::QTW_IGNORE_JOINALIASES;
@@ -77,6 +78,12 @@ unsafe fn has_columns(rte: *mut RangeTblEntry) -> bool {
 unsafe fn whole_rows(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32) -> *mut Node {
     match tag(node) {
         NodeTag::T_Var => row_of(node.cast(), whole, levels_up, false).unwrap_or(node),
+        NodeTag::T_FuncExpr if MAKE_JSON.contains(&(*node.cast::<pg_sys::FuncExpr>()).funcid.to_u32()) => {
+            map_children(node, &mut |child| json_arguments(child, whole, levels_up))
+        }
+        NodeTag::T_Aggref if MAKE_JSON.contains(&(*node.cast::<pg_sys::Aggref>()).aggfnoid.to_u32()) => {
+            map_children(node, &mut |child| json_arguments(child, whole, levels_up))
+        }
         NodeTag::T_NullTest => {
             let test = node.cast::<pg_sys::NullTest>();
             let arg = (*test).arg.cast::<Node>();
@@ -93,6 +100,54 @@ unsafe fn whole_rows(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut Rang
         NodeTag::T_Query => map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| whole_rows(child, whole, levels_up + 1)).cast(),
         _ => map_children(node, &mut |child| whole_rows(child, whole, levels_up)),
     }
+}
+
+/// As [`whole_rows`] for the arguments of a function that makes JSON, which can be told whether the row is there.
+unsafe fn json_arguments(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32) -> *mut Node {
+    match tag(node) {
+        NodeTag::T_List | NodeTag::T_TargetEntry => map_children(node, &mut |child| json_arguments(child, whole, levels_up)),
+        NodeTag::T_Var => row_if_there(node.cast(), whole, levels_up).unwrap_or_else(|| whole_rows(node, whole, levels_up)),
+        _ => whole_rows(node, whole, levels_up),
+    }
+}
+
+/// `CASE WHEN column IS NOT NULL THEN row END`, where a column of the table that is never NULL tells if an outer join made up the row.
+unsafe fn row_if_there(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32) -> Option<*mut Node> {
+    let row = row_of(var, whole, levels_up, true)?;
+    let rti = usize::try_from(tree::varno(var)).ok()?;
+    let (rte, nullable) = whole(rti)?;
+    // Nobody enforces what is said of foreign tables.
+    let is_table = (*rte).rtekind == RTEKind::RTE_RELATION && matches!((*rte).relkind as u8, pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE);
+    if !nullable || !is_table {
+        return None;
+    }
+    let columns = list::<Node>((*row.cast::<pg_sys::RowExpr>()).args);
+    let mut place = 1i16..;
+    let known = columns.into_iter().find(|column| place.next().is_some_and(|attnum| tag(*column) == NodeTag::T_Var && never_null((*rte).relid, attnum)))?;
+    let test = pg_sys::palloc0(size_of::<pg_sys::NullTest>()).cast::<pg_sys::NullTest>();
+    test.cast::<Node>().write(Node { type_: NodeTag::T_NullTest });
+    (*test).arg = tree::copy(known).cast();
+    (*test).nulltesttype = pg_sys::NullTestType::IS_NOT_NULL;
+    let when = pg_sys::palloc0(size_of::<pg_sys::CaseWhen>()).cast::<pg_sys::CaseWhen>();
+    when.cast::<Node>().write(Node { type_: NodeTag::T_CaseWhen });
+    (*when).expr = test.cast();
+    (*when).result = row.cast();
+    let case = pg_sys::palloc0(size_of::<pg_sys::CaseExpr>()).cast::<pg_sys::CaseExpr>();
+    case.cast::<Node>().write(Node { type_: NodeTag::T_CaseExpr });
+    (*case).casetype = (*var).vartype;
+    (*case).args = pg_sys::lappend(std::ptr::null_mut(), when.cast());
+    Some(case.cast())
+}
+
+unsafe fn never_null(relid: pg_sys::Oid, attnum: i16) -> bool {
+    let tuple = pg_sys::SearchSysCache2(pg_sys::SysCacheIdentifier::ATTNUM as i32, pg_sys::Datum::from(relid), pg_sys::Datum::from(attnum));
+    if tuple.is_null() {
+        return false;
+    }
+    let attribute = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_attribute>();
+    let known = (*attribute).attnotnull && !(*attribute).attisdropped;
+    pg_sys::ReleaseSysCache(tuple);
+    known
 }
 
 unsafe fn row_of(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32, or_null: bool) -> Option<*mut Node> {

@@ -58,8 +58,7 @@ SELECT coalesce(json_agg(x), '[]') FROM (SELECT id FROM wide WHERE id > 10 ORDER
 SELECT jsonb_build_object('total', count(*), 'rows', jsonb_agg(jsonb_build_object('kind', kind, 'n', n) ORDER BY kind)) FROM (SELECT kind, count(*) AS n FROM ev GROUP BY kind) x;
 SELECT w.id, (SELECT json_agg(json_build_object('id', e.id, 'at', e.at) ORDER BY e.id) FROM ev e WHERE e.id % 10 = w.id) AS events FROM wide w;
 SELECT w.id, coalesce(json_agg(e.doc ORDER BY e.id) FILTER (WHERE e.id IS NOT NULL), '[]'::json) FROM wide w LEFT JOIN ev e ON e.id = w.id * 3 AND w.name LIKE 'o%' GROUP BY w.id, w.name;
--- expect: any
-SELECT w.id, json_agg(e ORDER BY e.id) FROM wide w LEFT JOIN ev e ON e.id = w.id * 3 AND w.name LIKE 'o%' GROUP BY w.id, w.name;
+SELECT w.id, json_agg(e ORDER BY e.id), jsonb_agg(to_jsonb(e) - 'doc' ORDER BY e.id) FILTER (WHERE e.id IS NOT NULL) FROM wide w LEFT JOIN ev e ON e.id = w.id * 3 AND w.name LIKE 'o%' GROUP BY w.id, w.name;
 SELECT (payload::jsonb -> 'user' ->> 'id')::int AS u, sum((payload::jsonb ->> 'amount')::numeric), count(*) FROM ev GROUP BY 1;
 SELECT payload::json #>> '{user,name}' AS u, (payload::jsonb -> 'amount')::numeric AS amount, payload::jsonb AS doc FROM ev WHERE payload::jsonb @> '{"ok": true}';
 SELECT id, jb || '{"new": 1}', jb || '[1, "x"]', '{"b": 2}' || jb, jb || jb, jb || 'null', jb || NULL FROM v;
@@ -78,3 +77,7 @@ SELECT id, t, ('{"t": ' || to_json(t)::text || '}')::jsonb ->> 't' = t FROM v WH
 SELECT t::jsonb AS x, count(*) FROM v GROUP BY 1;
 SELECT id, (jb -> 'b')::numeric + 0.5, (jb -> 'a' -> 1)::numeric FROM v WHERE (jb -> 'b')::numeric > 0;
 SELECT to_json(ad)::text AS x, to_json(af)::text AS y, count(*) FROM v GROUP BY 1, 2;
+-- expect: any
+SELECT e.id, row_to_json(w), to_jsonb(w) FROM ev e LEFT JOIN (SELECT id, name FROM wide WHERE name IS NOT NULL) w ON w.id = e.id;
+SELECT v.id, row_to_json(e)::text AS r, json_build_object('e', e, 'n', v.n)::text AS b, count(*) FROM v LEFT JOIN ev e ON e.id = v.id * 10 GROUP BY 1, 2, 3;
+SELECT v.id, e.id, json_build_array(v.t, e) FROM v FULL JOIN ev e ON e.id = v.id + 37;

@@ -307,6 +307,48 @@ impl Elements {
     }
 }
 
+/// A cast of an array: of each element through its text.
+pub(super) fn each_through_text(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
+    let (Some(from), Some(to), DataType::List(field)) = (value.ty.element(), ty.element(), &value.arrow) else {
+        return Err(refused("a cast of other than arrays"));
+    };
+    if [from.base, to.base].contains(&oid::BPCHAR) || to.typmod >= 0 {
+        return Err(refused(format!("a cast from type {} to type {}", value.ty.oid, ty.oid)));
+    }
+    let element = Expr::Column(Column::new_unqualified("e"));
+    // The elements of a numeric array are held as text.
+    let text = match from.base {
+        oid::NUMERIC => Value::new(element, DataType::Utf8View, PgType::TEXT),
+        _ => {
+            let value = Value::new(element, field.data_type().clone(), from);
+            if matches!(from.base, oid::TEXT | oid::VARCHAR) { value } else { func::via_text(&value, PgType::TEXT, session)? }
+        }
+    };
+    let cast = match to.base {
+        oid::TEXT | oid::VARCHAR => text,
+        // Read, and printed as the type prints it.
+        oid::NUMERIC => func::via_text(&func::via_text(&text, PgType::NUMERIC, session)?, PgType::TEXT, session)?,
+        _ => func::via_text(&text, to, session)?,
+    };
+    let arrow = arrow_type(&ty).ok_or_else(|| refused("an array of an unknown type"))?;
+    let DataType::List(result) = arrow.clone() else { return Err(refused("a cast to other than an array")) };
+    let schema = Arc::new(Schema::new(vec![Field::new("e", field.data_type().clone(), true)]));
+    let physical = create_physical_expr(&cast.expr, &DFSchema::try_from(Arc::clone(&schema))?, &ExecutionProps::new())?;
+    let key = format!("{} {} {}", from.oid, to.oid, cast.expr);
+    let kernel: Kernel = Arc::new(move |call: &ScalarFunctionArgs| {
+        let args = Args::new(call)?;
+        let list = args.list(0)?;
+        // Elements of rows that are NULL, or not of this part of the array, are not looked at: they could be unreadable.
+        let spans = (0..args.rows).map(|row| list.array.is_valid(list.at(row)).then(|| span(list.array, list.at(row))));
+        let own = parts(list.array, spans)?;
+        let Some(own) = own.as_any().downcast_ref::<ListArray>() else { return internal_err!("an array that is no list") };
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(own.values())])?;
+        let items = physical.evaluate(&batch)?.into_array(own.values().len())?;
+        args.finish(Arc::new(ListArray::try_new(Arc::clone(&result), own.offsets().clone(), items, own.nulls().cloned())?))
+    });
+    Ok(Value::new(udf::call("array_cast", key, arrow.clone(), vec![value.expr.clone()], kernel), arrow, ty))
+}
+
 /// `array_out`.
 pub(super) fn text(value: &Value, ty: PgType, session: &Session) -> Result<Value> {
     let element = value.ty.element().ok_or_else(|| refused("the text of an array of an unknown type"))?;

@@ -71,6 +71,7 @@ pub fn via_text(value: &Value, ty: PgType, session: &Session) -> Option<Result<V
     let expr = match ty.base {
         // Labels and documents are held as they print.
         to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR) && to != oid::NAME => value.expr.clone(),
+        _ if value.ty.element().is_some() && ty.element().is_some() => return Some(elements::each_through_text(value, ty, session)),
         oid::TEXT | oid::VARCHAR if value.ty.element().is_some() => return Some(elements::text(value, ty, session)),
         to if text(to) && from == oid::UUID => {
             udf::call("uuid_out", "", DataType::Utf8View, args, kernel!(StringViewBuilder::new(), |u: uuid| Some(print_uuid(u))))
