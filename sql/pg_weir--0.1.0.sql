@@ -176,6 +176,14 @@ ALTER EVENT TRIGGER pg_weir_ddl_command_end ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_weir_table_rewrite ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_weir_sql_drop ENABLE ALWAYS;
 
+-- Connections that were opened with other options are closed.
+CREATE FUNCTION weir._servers_changed() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'weir_servers_changed';
+CREATE EVENT TRIGGER pg_weir_servers_changed ON ddl_command_end
+    WHEN TAG IN ('ALTER SERVER', 'DROP SERVER', 'ALTER USER MAPPING', 'DROP USER MAPPING', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
+    EXECUTE FUNCTION weir._servers_changed();
+ALTER EVENT TRIGGER pg_weir_servers_changed ENABLE ALWAYS;
+
 -- Remote engines. A validator is not told its wrapper: the engine is in its name.
 CREATE FUNCTION weir.fdw_handler() RETURNS fdw_handler
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'weir_fdw_handler';
@@ -217,7 +225,10 @@ COMMENT ON FUNCTION weir.query(name, text) IS 'runs a query on a remote server a
 CREATE FUNCTION weir.execute(server name, sql text) RETURNS int8
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_execute';
 COMMENT ON FUNCTION weir.execute(name, text) IS 'runs a statement on a remote server as it is; the number of rows it changed';
-REVOKE ALL ON FUNCTION weir.query(name, text), weir.execute(name, text) FROM PUBLIC;
+CREATE FUNCTION weir.refresh(server name DEFAULT NULL) RETURNS int8
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'weir_refresh';
+COMMENT ON FUNCTION weir.refresh(name) IS 'closes idle connections to a remote server, or to all; their number';
+REVOKE ALL ON FUNCTION weir.query(name, text), weir.execute(name, text), weir.refresh(name) FROM PUBLIC;
 
 CREATE FUNCTION weir._engines() RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'weir_engines';
@@ -236,7 +247,7 @@ SELECT e ->> 'name' AS name,
   FROM jsonb_array_elements(weir._engines()) AS e;
 GRANT SELECT ON weir.engines TO PUBLIC;
 
-REVOKE ALL ON FUNCTION weir._start_worker(), weir._ddl_command_end(), weir._table_rewrite(), weir._sql_drop() FROM PUBLIC;
+REVOKE ALL ON FUNCTION weir._start_worker(), weir._ddl_command_end(), weir._table_rewrite(), weir._sql_drop(), weir._servers_changed() FROM PUBLIC;
 GRANT USAGE ON SCHEMA weir TO PUBLIC;
 GRANT SELECT ON weir.mirrors, weir.progress, weir.memory TO PUBLIC;
 

@@ -77,6 +77,9 @@ pub trait Client: Send + Sync {
         Ok(changed)
     }
 
+    /// Closes idle connections to a server by its OID, or to all; their number.
+    async fn forget(&self, server: Option<u32>) -> u64;
+
     /// Begins a transaction, for engines whose descriptor says that they have them.
     async fn begin(&self, endpoint: &Endpoint, _isolation: Isolation) -> Result<Box<dyn Session>> {
         Err(Error::refused(format!("server \"{}\" has no transactions", endpoint.name)))
@@ -118,6 +121,17 @@ impl Clients {
             "trino" => Ok(Arc::clone(&self.trino) as Arc<dyn Client>),
             other => Err(Error::new(Kind::BadOption, format!("there is no engine \"{other}\""))),
         }
+    }
+
+    /// Closes idle connections to a server by its OID, or to all, and has those in use closed when they become idle; how many were idle.
+    pub async fn forget(&self, server: Option<u32>) -> u64 {
+        let mut closed = 0;
+        for engine in crate::registry::ENGINES {
+            if let Ok(client) = self.of(engine.name) {
+                closed += client.forget(server).await;
+            }
+        }
+        closed
     }
 
     /// Where the statements of one local transaction go.

@@ -139,6 +139,8 @@ pub struct Capabilities {
     pub transactions: bool,
     /// Gives back rows as they were stored (RETURNING).
     pub returning: bool,
+    /// Gives back inserted and deleted rows, if the server is one that does (MariaDB).
+    pub returns_new_and_deleted: bool,
     /// A running statement can be stopped there.
     pub cancel: bool,
     /// Knows how many rows a table has.
@@ -147,8 +149,17 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// For `..Capabilities::NONE` in a descriptor.
-    pub const NONE: Capabilities =
-        Capabilities { push: false, write: false, update: false, truncate: false, transactions: false, returning: false, cancel: false, count: false };
+    pub const NONE: Capabilities = Capabilities {
+        push: false,
+        write: false,
+        update: false,
+        truncate: false,
+        transactions: false,
+        returning: false,
+        returns_new_and_deleted: false,
+        cancel: false,
+        count: false,
+    };
 }
 
 /// A remote engine.

@@ -19,4 +19,4 @@ mod sink;
 mod sql;
 pub mod write;
 
-pub use sql::{ForeignTable, Tables, statement, text};
+pub use sql::{Assignment, ForeignTable, Modification, Tables, modification, statement, text};

@@ -55,6 +55,16 @@ pub enum Arith {
     Mul,
 }
 
+impl Arith {
+    pub fn sign(self) -> &'static str {
+        match self {
+            Arith::Add => "+",
+            Arith::Sub => "-",
+            Arith::Mul => "*",
+        }
+    }
+}
+
 /// Which part of a date or timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {

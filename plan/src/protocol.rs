@@ -18,7 +18,7 @@ use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
@@ -107,6 +107,11 @@ pub enum ToEngine {
     },
     /// Figures for the views. Answer: [`FromEngine::Status`].
     Status,
+    /// Closes idle connections to a remote server by its OID, or to all, and has those in use closed when they become idle. Answer: `Done` with
+    /// their number.
+    Forget {
+        server: Option<u32>,
+    },
 }
 
 /// To a backend or copy worker.

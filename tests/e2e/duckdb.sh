@@ -7,11 +7,13 @@ duck_dir=$WEIR_WORK/duckdb
 # Named as one of its schemas is.
 duck_file=$duck_dir/shop.db
 
-# The threads of this cluster's engine that run at the moment.
+# The threads of this database's engine that run at the moment.
 engine_threads() {
     local pid stat running=0
+    : "${engine_of:=$(query "SELECT oid FROM pg_database WHERE datname = current_database()")}"
     for pid in $(pgrep -x weir-engine); do
         [ "$(readlink "/proc/$pid/cwd")" = "$(pg_dir $cluster)/data" ] || continue
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") =~ pg_weir/$engine_of( |$|/) ]] || continue
         for stat in /proc/"$pid"/task/*/stat; do
             if [[ $(sed 's/^.*) //' "$stat" 2>/dev/null) == R* ]]; then running=$((running + 1)); fi
         done
@@ -49,6 +51,8 @@ test_duckdb() {
     expect "duckdb: no database" 'ERROR:  08001: server "none": could not open the database' "$(failing "CREATE SERVER none FOREIGN DATA WRAPPER weir_duckdb OPTIONS (database '$WEIR_WORK/$cluster/data/PG_VERSION'); SELECT weir.execute('none', 'SELECT 1')")"
     expect "duckdb: the next query works" '^5$' "$(failing "SELECT count(*) FROM duck.parents")"
 
+    write_duckdb
+    changed_duckdb
     duck_tpch
     local slow="SELECT count(*) FROM range(100000000000) r WHERE r.range % 7 = r.range % 11"
     cancelled "duckdb, query" "SELECT count(*) FROM duck_tpch.lineitem a JOIN duck_tpch.lineitem b ON a.l_suppkey = b.l_suppkey JOIN duck_tpch.lineitem c ON c.l_suppkey = a.l_suppkey WHERE a.l_quantity * b.l_quantity > 3 + c.l_tax" engine_threads

@@ -182,6 +182,7 @@ test_roapi() {
         --addr-flight-sql "127.0.0.1:$roapi_port" "${tables[@]}"
     expect "roapi: and back" '^5$' "$(failing "SELECT count(*) FROM roapi.parents")"
     flight_stop roapi
+    later broken_roapi
 }
 
 test_sail() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Remote engines against real counterparts: each query over foreign tables must answer as over local tables with the same rows, taken over as a
 # whole and through foreign scans alike. Prints "ok N - what" and "not ok N - what" lines and ends with "remote test done".
-# shellcheck disable=SC2030,SC2031 # a counterpart has its own port, in a subshell
+# shellcheck disable=SC2030,SC2031,SC2086 # a counterpart has its own port, in a subshell; names of databases need no quotes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=scripts/pg.sh
@@ -12,6 +12,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/clickhouse.sh
 # shellcheck source=tests/e2e/write.sh
 . tests/e2e/write.sh
+# shellcheck source=tests/e2e/returning.sh
+. tests/e2e/returning.sh
+# shellcheck source=tests/e2e/at_once.sh
+. tests/e2e/at_once.sh
 # shellcheck source=tests/e2e/direct.sh
 . tests/e2e/direct.sh
 # shellcheck source=tests/e2e/flightsql.sh
@@ -20,6 +24,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/adbc.sh
 # shellcheck source=tests/e2e/duckdb.sh
 . tests/e2e/duckdb.sh
+# shellcheck source=tests/e2e/duckdb_write.sh
+. tests/e2e/duckdb_write.sh
 # shellcheck source=tests/e2e/starrocks.sh
 . tests/e2e/starrocks.sh
 # shellcheck source=tests/e2e/trino.sh
@@ -31,7 +37,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 : "${CARGO_TARGET_DIR:=$HOME/.cache/pg_weir/target}"
 cluster=remote
-db=remote
 number=0
 out=$WEIR_WORK/out/remote
 
@@ -194,7 +199,8 @@ test_postgres() {
     cancelled "postgres, weir.execute" "SELECT weir.execute('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     as_it_is postgres pg
     write_postgres
-    broken_postgres
+    changed_postgres
+    later broken_postgres
     tls_postgres
     query "CREATE ROLE somebody LOGIN; GRANT USAGE ON FOREIGN SERVER pg TO somebody; GRANT USAGE ON SCHEMA pg TO somebody; GRANT SELECT ON ALL TABLES IN SCHEMA pg TO somebody;
         CREATE USER MAPPING FOR somebody SERVER pg OPTIONS (user 'postgres', password 'any')"
@@ -275,7 +281,8 @@ test_mariadb() {
     cancelled "mariadb, weir.execute" "SELECT weir.execute('shop', 'DO SLEEP(60)')" mariadb_sql "$running"
     as_it_is mariadb shop
     write_mariadb
-    broken_mariadb
+    changed_mariadb
+    later broken_mariadb
     tls_mariadb
     mariadb_sql "CREATE TABLE bad (id int, d date, v varchar(20)); SET sql_mode=''; INSERT INTO bad VALUES (1, '0000-00-00', 'x'), (2, '2024-01-01', 'too long for it')" shop
     query "CREATE FOREIGN TABLE bad (id int, d date, v varchar(5)) SERVER shop"
@@ -284,20 +291,73 @@ test_mariadb() {
     expect "mariadb: what fits is read" '^1,2$' "$(failing "SELECT string_agg(id::text, ',' ORDER BY id) FROM bad")"
 }
 
+# A database of its own, with the local tables and the extension.
+database() { # name
+    db=$1
+    pg_query $cluster postgres "CREATE DATABASE $db TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
+    query "CREATE EXTENSION pg_weir" >/dev/null
+    query "CREATE SCHEMA local"
+    { echo "SET search_path = local;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } | pg_client $cluster psql -X -q -v ON_ERROR_STOP=1 -d $db -f -
+    query "CREATE TABLE mirrored AS SELECT id, 'note ' || id AS note FROM generate_series(1, 6) id; ALTER TABLE mirrored ADD PRIMARY KEY (id); CREATE TABLE plain AS SELECT * FROM mirrored"
+    query "SELECT weir.mirror('mirrored')" >/dev/null
+    query "SELECT weir.sync()" >/dev/null
+    "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
+}
+
+# Tests that wait more than they work run side by side, when all else of their group is done: `later` notes one, `now` runs them.
+waiting=()
+later() { waiting+=("$*"); }
+now() {
+    local test n=0 pids=() pid
+    for test in "${waiting[@]}"; do
+        n=$((n + 1))
+        # shellcheck disable=SC2086 # a function and its arguments
+        $test >"$out/later.$n" 2>&1 &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || echo "not ok 0 - a test broke off"; done
+    for n in $(seq ${#waiting[@]}); do cat "$out/later.$n"; done
+    waiting=()
+}
+
+# Some engines, one after the other, in a database of their own.
+group() { # name, engines
+    local engine started
+    out=$out/$1
+    mkdir -p "$out"
+    database "remote_$1"
+    shift
+    for engine in "$@"; do
+        started=$SECONDS
+        "test_$engine"
+        echo "# $engine took $((SECONDS - started)) s"
+    done
+    started=$SECONDS
+    now
+    echo "# what had waited took $((SECONDS - started)) s"
+    echo "group done"
+}
+
+# What shares a counterpart, or a port, is in one group; groups run side by side.
+groups=("one mariadb starrocks flight" "two postgres roapi sail adbc" "three clickhouse trino duckdb")
+
 mkdir -p "$out"
 scripts/setup.sh remote
-pg_init $cluster "fsync = off" "autovacuum = off" "jit = off"
+tls_certificates || true
+pg_init $cluster "fsync = off" "autovacuum = off" "jit = off" "max_worker_processes = 32"
 pg_start $cluster
-pg_query $cluster postgres "CREATE DATABASE $db TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"
-query "CREATE EXTENSION pg_weir" >/dev/null
-query "CREATE SCHEMA local"
-{ echo "SET search_path = local;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } | pg_client $cluster psql -X -q -v ON_ERROR_STOP=1 -d $db -f -
-query "CREATE TABLE mirrored AS SELECT id, 'note ' || id AS note FROM generate_series(1, 6) id; ALTER TABLE mirrored ADD PRIMARY KEY (id); CREATE TABLE plain AS SELECT * FROM mirrored"
-query "SELECT weir.mirror('mirrored')" >/dev/null
-query "SELECT weir.sync()" >/dev/null
-"$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock $cluster) port=$WEIR_PORT user=postgres dbname=$db" >/dev/null
-
-engines=("$@")
-if [ ${#engines[@]} -eq 0 ]; then engines=(mariadb postgres clickhouse trino flight roapi sail adbc duckdb starrocks); fi
-for engine in "${engines[@]}"; do "test_$engine"; done
+if [ $# -gt 0 ]; then groups=("some $*"); fi
+running=()
+for g in "${groups[@]}"; do
+    # shellcheck disable=SC2086 # a name and engines
+    (group $g) >"$out/${g%% *}.log" 2>&1 &
+    running+=($!)
+done
+for i in "${!groups[@]}"; do
+    log=$out/${groups[$i]%% *}.log
+    wait "${running[$i]}" || true
+    grep -q '^group done$' "$log" || echo "not ok 0 - the tests of ${groups[$i]} ran to their end" >>"$log"
+done
+# Numbered as if they had run one after the other.
+for g in "${groups[@]}"; do cat "$out/${g%% *}.log"; done | awk '/^ok [0-9]+ - / {sub(/^ok [0-9]+/, "ok " ++n)} /^not ok [0-9]+ - / {sub(/^not ok [0-9]+/, "not ok " ++n)} {print}' | grep -v '^group done$'
 echo "remote test done"

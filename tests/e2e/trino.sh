@@ -73,8 +73,10 @@ test_trino() {
     local notices
     notices=$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER trino INTO trino')
     expect "trino: columns that cannot be mapped are skipped with a notice" 'column "arr" of "odd" is skipped' "$notices"
-    expect "trino: nanoseconds are not mapped" 'column "ns" of "odd" is skipped' "$notices"
-    expect "trino: odd names and types" '^1\|v\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|\{"a": \[1, null\]\}\|23:59:59.123456\|-1234567890123456789012345678.0123456789\|-Infinity\|2024-10-27 01:30:00.000001\+00$' "$(query 'SELECT * FROM trino.odd')"
+    expect "trino: nanoseconds are timestamps" '^timestamp without time zone$' "$(query "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'trino.odd'::regclass AND attname = 'ns'")"
+    expect "trino: those that are whole microseconds are read" '^2024-01-01 00:00:00$' "$(query 'SELECT ns FROM trino.odd')"
+    expect "trino: finer ones are errors" 'a value of column "ns" does not fit' "$(trino_duckdb "UPDATE shop.odd SET ns = '2024-01-01 00:00:00.123456789'"; failing "SELECT ns FROM trino.odd")"
+    expect "trino: odd names and types" '^1\|v\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|\{"a": \[1, null\]\}\|23:59:59.123456\|-1234567890123456789012345678.0123456789\|-Infinity\|2024-10-27 01:30:00.000001\+00$' "$(query 'SELECT id, "a '"'"'quoted"" name", u, b, j, tm, big, neg, t3 FROM trino.odd')"
     expect "trino: rows of a table" '^12$' "$(query "SELECT option_value FROM pg_options_to_table((SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'trino.items'::regclass)) WHERE option_name = 'rows'")"
     expect "trino: a schema that is not there" 'has no schema "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER trino INTO trino')"
     expect "trino: session properties in their header" 'query_priority=2' "$(trino_asks 'requests?header=X-Trino-Session')"
@@ -83,6 +85,7 @@ test_trino() {
         ALTER FOREIGN TABLE trino.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     # Products of more than 38 digits, or more than 18 in the test's own server.
     same_answers trino trino tests/e2e/remote/queries.sql local 4
+    expect "trino: values of parameters go with EXECUTE, the statement in a header" 'weir=SELECT%20.*%3F' "$(trino_asks 'requests?header=X-Trino-Prepared-Statement')"
     query "ALTER SERVER trino OPTIONS (ADD spooling 'false')"
     expect "trino: results without spooling" '^12\|7$' "$(query "SET weir.route = force; SELECT count(v), count(*) FILTER (WHERE flag IS NOT TRUE) FROM trino.items" | sed 's/^11|/12|/')"
     expect "trino: many pages" '^5000\|12497500$' "$(query "SELECT count(*), sum((q ->> 'range')::int) FROM weir.query('trino', 'SELECT range FROM range(5000)') q")"
@@ -132,6 +135,8 @@ test_trino() {
     cancelled "trino, weir.execute" "SELECT weir.execute('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7')" trino_asks running
     as_it_is trino trino "CREATE TABLE shop.made (a integer, b varchar)"
     write_trino
+    changed_trino
+    later broken_trino
 }
 
 write_trino() {

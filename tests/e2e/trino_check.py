@@ -25,6 +25,8 @@ def check(conn):
     assert row[6] == moment.replace(tzinfo=datetime.timezone.utc) and row[7] != row[7] and row[8] == b"\0\xff" and row[9] is None, row
     cursor.execute("SELECT * FROM range(5000)")
     assert sum(r[0] for r in cursor.fetchall()) == 4999 * 2500
+    cursor.execute("SELECT ?, '?', ? + 1", ("it's", 41))
+    assert cursor.fetchall() == [["it's", "?", 42]]
     try:
         cursor.execute("SELECT * FROM nothing")
         cursor.fetchall()
@@ -41,6 +43,7 @@ def main():
     port = int(sys.argv[1])
     for encoding in (None, "json", "json+zstd", "json+lz4"):
         check(connection(port, encoding=encoding))
+    check(connection(port, legacy_prepared_statements=True))
     check(connection(port, user="token", auth=trino.auth.JWTAuthentication("very secret token"), allow_insecure_auth=True))
     if len(sys.argv) > 3:
         check(connection(int(sys.argv[3]), http_scheme="https", user="weir", auth=trino.auth.BasicAuthentication("weir", "secret word"), verify=sys.argv[2]))

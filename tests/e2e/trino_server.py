@@ -26,7 +26,7 @@ import threading
 import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, quote_plus, unquote_plus, urlparse
 
 import duckdb
 import lz4.block
@@ -157,7 +157,9 @@ def value_of(value, kind, millis):
 
 class Query:
     def __init__(self, sql, headers):
-        self.id, self.slug, self.sql = f"q{next(COUNTER)}", uuid.uuid4().hex, sql
+        self.id, self.slug, self.sql, self.headers = f"q{next(COUNTER)}", uuid.uuid4().hex, sql, headers
+        # What the client is to remember, in a header of every answer.
+        self.session = None
         self.user = headers.get("X-Trino-User")
         self.millis = "PARAMETRIC_DATETIME" not in headers.get("X-Trino-Client-Capabilities", "")
         self.catalog, self.schema = headers.get("X-Trino-Catalog"), headers.get("X-Trino-Schema")
@@ -180,7 +182,14 @@ class Query:
             self.done.set()
 
     def answer(self):
-        sql = self.sql.strip()
+        sql = self.sql = executed(self.sql, self.headers).strip()
+        prepare = re.fullmatch(r"PREPARE\s+(\w+)\s+FROM\s+(.*)", sql, re.S | re.I)
+        if prepare:
+            self.session = ("X-Trino-Added-Prepare", f"{quote_plus(prepare.group(1))}={quote_plus(prepare.group(2))}")
+            return
+        if re.match(r"DEALLOCATE\s+PREPARE\s", sql, re.I):
+            self.session = ("X-Trino-Deallocated-Prepare", quote_plus(sql.split()[-1]))
+            return
         stats = re.fullmatch(r'SHOW STATS FOR (".*")', sql)
         if stats:
             count = self.cursor.execute(f"SELECT count(*) FROM {stats.group(1)}").fetchone()[0]
@@ -215,6 +224,11 @@ class Query:
         else:
             self.columns = [{"name": d[0], "type": trino_type(d[1])} for d in result.description]
             kinds = [c["type"] for c in self.columns]
+            if "timestamp(9)" in kinds:
+                # Python's moments have no nanoseconds.
+                names = ['"' + d[0].replace('"', '""') + '"' for d in result.description]
+                texts = [f"CAST({n} AS varchar)" if k == "timestamp(9)" else n for n, k in zip(names, kinds)]
+                result = self.cursor.execute(f"SELECT {', '.join(texts)} FROM ({translated[0]})")
             while True:
                 part = result.fetchmany(10_000)
                 if not part:
@@ -225,6 +239,41 @@ class Query:
         self.cursor.interrupt()
         self.state, self.error = "FAILED", Failure("USER_CANCELED", 3, "Query was canceled").error
         self.done.set()
+
+
+def pieces(sql, at):
+    """The text between these characters, where they are neither in quotes nor in parentheses."""
+    found, depth, quote, start = [], 0, None, 0
+    for i, c in enumerate(sql):
+        if quote:
+            quote = None if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        elif c in "()" and at == ",":
+            depth += 1 if c == "(" else -1
+        elif c == at and depth == 0:
+            found.append(sql[start:i])
+            start = i + 1
+    return found + [sql[start:]]
+
+
+def executed(sql, headers):
+    """The statement that EXECUTE means: what the client says in headers that it has prepared, with the values that follow USING."""
+    match = re.fullmatch(r"EXECUTE\s+(IMMEDIATE\s+'(?:[^']|'')*'|\w+)(?:\s+USING\s+(.*))?", sql.strip(), re.S | re.I)
+    if not match:
+        return sql
+    known = {match.group(1): match.group(1).split("'", 1)[1][:-1].replace("''", "'")} if "'" in match.group(1) else {}
+    for header in headers.get_all("X-Trino-Prepared-Statement") or []:
+        for one in header.split(","):
+            name, _, text = one.strip().partition("=")
+            known[unquote_plus(name)] = unquote_plus(text)
+    if match.group(1) not in known:
+        raise Failure("NOT_FOUND", 4, f"Prepared statement not found: {match.group(1)}")
+    values = [v.strip() for v in pieces(match.group(2), ",")] if match.group(2) else []
+    text = pieces(known[match.group(1)], "?")
+    if len(values) != len(text) - 1:
+        raise Failure("INVALID_PARAMETER_USAGE", 74, f"line 1:1: Incorrect number of parameters: expected {len(text) - 1} but found {len(values)}")
+    return "".join(t + v for t, v in zip(text, values + [""]))
 
 
 def compressed(encoding, text):
@@ -248,9 +297,11 @@ class Handler(BaseHTTPRequestHandler):
     def base(self):
         return f"{'https' if self.encrypted else 'http'}://{self.headers.get('Host')}"
 
-    def reply(self, status, body=b"", kind="application/json"):
+    def reply(self, status, body=b"", kind="application/json", more=None):
         self.send_response(status)
         self.send_header("Content-Type", kind)
+        if more:
+            self.send_header(*more)
         if len(body) > 200 and "gzip" in self.headers.get("Accept-Encoding", "") and next(COUNTER) % 2:
             body = gzip.compress(body)
             self.send_header("Content-Encoding", "gzip")
@@ -377,7 +428,7 @@ class Handler(BaseHTTPRequestHandler):
             if start + ROWS_PER_PAGE < len(query.rows):
                 answer["nextUri"] = following
                 stats["state"] = "RUNNING"
-        self.reply(200, json.dumps(answer).encode())
+        self.reply(200, json.dumps(answer).encode(), more=query.session)
 
     def encoded(self, query, rows):
         segments = []

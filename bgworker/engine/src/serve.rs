@@ -162,6 +162,10 @@ impl Connection {
                 ToEngine::Sync { lsn, timeout_ms } => {
                     wait_fresh(&self.resources, Freshness::Lsn(lsn), timeout_ms).await.map(|_| Some(FromEngine::Done { metrics: Metrics::default() }))
                 }
+                ToEngine::Forget { server } => {
+                    let rows = self.resources.clients.forget(server).await;
+                    Ok(Some(FromEngine::Done { metrics: Metrics { rows, ..Metrics::default() } }))
+                }
                 ToEngine::Status => Ok(Some(FromEngine::Status(Box::new(self.status())))),
             };
             match answer {

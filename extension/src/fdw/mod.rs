@@ -9,6 +9,7 @@ mod analyze;
 mod buffer;
 pub mod catalog;
 mod combined;
+mod direct;
 mod import;
 mod modify;
 mod options;
@@ -53,6 +54,11 @@ pub fn handler(_: &Arguments) -> Option<pg_sys::Datum> {
         (*routine).BeginForeignInsert = Some(modify::begin_insert);
         (*routine).EndForeignInsert = Some(modify::end);
         (*routine).ExplainForeignModify = Some(modify::explain);
+        (*routine).PlanDirectModify = Some(direct::plan);
+        (*routine).BeginDirectModify = Some(direct::begin);
+        (*routine).IterateDirectModify = Some(direct::iterate);
+        (*routine).EndDirectModify = Some(direct::end);
+        (*routine).ExplainDirectModify = Some(direct::explain);
         (*routine).ExecForeignTruncate = Some(truncate::truncate);
         (*routine).AnalyzeForeignTable = Some(analyze::analyze);
         Some(pg_sys::Datum::from(routine))

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
+use weir_fdw::descriptor::Engine;
 use weir_plan::ir::{RemoteColumn, Scalar, ServerRef};
 use weir_plan::protocol::Change;
 use weir_plan::{Error, Result};
@@ -32,6 +33,8 @@ struct State {
     at_once: bool,
     /// Rows are read back as they were stored.
     read_back: bool,
+    /// Rows must fit the partition that they are written to, of which Postgres does not make sure.
+    fits: bool,
     /// Where the plan's rows have the key.
     junk: Vec<i16>,
     /// Keys that were changed by this statement, as pairs of hashes; only where a row may come twice.
@@ -129,7 +132,9 @@ unsafe fn install(mtstate: *mut pg_sys::ModifyTableState, rri: *mut pg_sys::Resu
                 Change::Delete => t.trig_delete_before_row || t.trig_delete_after_row,
             }
         };
-        let checked = !(*rri).ri_WithCheckOptions.is_null();
+        // What the plan says: the checks themselves are prepared later.
+        let modify = (*mtstate).ps.plan.cast::<pg_sys::ModifyTable>();
+        let checked = !modify.is_null() && !(*modify).withCheckOptionLists.is_null();
         let skips = private.target.change == (Change::Insert { skip_conflicts: true });
         // What a trigger or a view's check looks at is the row as it was stored, where the engine tells.
         let looked_at = private.returning || ((by_row || checked) && private.target.change != Change::Delete);
@@ -147,10 +152,13 @@ unsafe fn install(mtstate: *mut pg_sys::ModifyTableState, rri: *mut pg_sys::Resu
             twice = (*subplan).type_ != pg_sys::NodeTag::T_ForeignScan;
         }
         let width = private.attnums.len();
+        let routed = !(*rri).ri_RootResultRelInfo.is_null() && matches!(private.target.change, Change::Insert { .. });
+        let fits = (*(*(*rri).ri_RelationDesc).rd_rel).relispartition && !routed && private.target.change != Change::Delete;
         let made = State {
             server,
             at_once: by_row || checked || skips || private.returning,
-            read_back: looked_at && engine.can.returning,
+            read_back: private.returning || (looked_at && engine.can.returning),
+            fits,
             junk,
             seen: twice.then(|| (HashSet::new(), RandomState::new(), RandomState::new())),
             values: vec![pg_sys::Datum::null(); width],
@@ -211,6 +219,9 @@ unsafe fn change(
     // SAFETY: as passed. What conversions allocate lives until the next row.
     unsafe {
         let Some(s) = state(rri) else { return std::ptr::null_mut() };
+        if s.fits {
+            pg_sys::ExecPartitionCheck(rri, slot, estate, true);
+        }
         let per_row = pg_sys::MakePerTupleExprContext(estate);
         let context = if (*estate).es_per_tuple_exprcontext.is_null() { per_row } else { (*estate).es_per_tuple_exprcontext };
         let previous = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
@@ -285,15 +296,15 @@ unsafe fn read_back(s: &mut State, slot: *mut pg_sys::TupleTableSlot, query_cont
     // SAFETY: values of the columns' types.
     let sql = writer.row(&unsafe { scalars(s, 0) }?)?;
     let columns: Vec<RemoteColumn> = p.readable.iter().map(|(_, c)| c.clone()).collect();
-    let mut list = Vec::new();
+    let (mut list, dialect) = (Vec::new(), engine.dialect_of(&options));
     for c in &columns {
-        list.push(engine.dialect.ident(&c.name).map_err(Error::refused)?);
+        list.push(dialect.output(&dialect.column(dialect.ident(&c.name).map_err(Error::refused)?, c.ty, &[])));
     }
     let sql = format!("{sql} RETURNING {}", list.join(", "));
     let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); columns.len()], vec![true; columns.len()]);
     let mut rows = 0u64;
     // SAFETY: the slot is that of a row of the table; values are copied into it before they go.
-    unsafe {
+    let asked = unsafe {
         let natts = usize::try_from((*(*slot).tts_tupleDescriptor).natts).unwrap_or(0);
         let places: Vec<i16> = p.readable.iter().map(|(attnum, _)| *attnum).collect();
         let arrays = (values.as_mut_ptr(), nulls.as_mut_ptr());
@@ -318,11 +329,22 @@ unsafe fn read_back(s: &mut State, slot: *mut pg_sys::TupleTableSlot, query_cont
                     materialize(slot);
                 }
             });
-        })?;
-    }
+        })
+    };
+    asked.map_err(|e| without_returning(engine, &p.server_name, e))?;
     transaction::note_written(s.server, p.relid.into(), s.buffer.borrow().command());
     writer.check(1, rows)?;
     Ok(rows > 0)
+}
+
+/// What an error of syntax means where only some servers of an engine know RETURNING.
+fn without_returning(engine: &Engine, server: &str, e: Error) -> Error {
+    if engine.can.returning || e.sqlstate != "42601" {
+        return e;
+    }
+    Error::refused(format!("server \"{server}\" does not tell what it has stored"))
+        .with_detail("RETURNING is known to MariaDB from 10.5 on, and not to MySQL.")
+        .with_hint("Read the rows in a statement of their own.")
 }
 
 #[pg_guard]

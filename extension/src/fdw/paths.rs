@@ -195,7 +195,7 @@ unsafe fn lock(root: *mut pg_sys::PlannerInfo, rti: u32, engine: &Engine, server
     };
     if changed {
         // An engine without locks changes rows by their key, whatever has become of them.
-        return Ok(engine.dialect.lock(false).filter(|_| engine.can.transactions));
+        return Ok(engine.dialect.lock_changed().filter(|_| engine.can.transactions));
     }
     let share = match strength {
         LCS_NONE => return Ok(None),

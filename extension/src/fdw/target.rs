@@ -82,6 +82,12 @@ unsafe fn columns(relid: pg_sys::Oid, table: &ForeignTable, engine: &'static Eng
     }
 }
 
+/// The name of a column there.
+pub fn remote_column_name(table: &ForeignTable, engine: &'static Engine, attnum: i16) -> Option<String> {
+    let (local, own) = table.columns.get(&attnum)?;
+    Some(Options { engine, given: own }.text("column_name").unwrap_or(local).to_owned())
+}
+
 /// The name by which a column of the key goes through the plan. Tables of one inheritance tree may have different ones.
 pub fn junk_name(relid: u32, attnum: i16) -> CString {
     CString::new(format!("weir key {attnum} of {relid}")).unwrap_or_default()
@@ -164,7 +170,8 @@ pub unsafe fn describe(relid: pg_sys::Oid, wish: &Wish) -> Result<Private> {
     if !engine.can.write {
         return Err(refused(&table, "cannot be written to").with_detail(format!("{} is read only here.", engine.title)));
     }
-    if wish.returning && !engine.can.returning {
+    let returns = engine.can.returning || (engine.can.returns_new_and_deleted && wish.operation != pg_sys::CmdType::CMD_UPDATE);
+    if wish.returning && !returns {
         return Err(refused(&table, "does not allow RETURNING")
             .with_detail(format!("{} does not tell what it has stored.", engine.title))
             .with_hint("Read the rows in a statement of their own."));
@@ -200,10 +207,15 @@ pub unsafe fn describe(relid: pg_sys::Oid, wish: &Wish) -> Result<Private> {
         pg_sys::CmdType::CMD_DELETE => Change::Delete,
         _ => Change::Insert { skip_conflicts: wish.skip_conflicts },
     };
-    let readable = all
-        .iter()
-        .filter_map(|c| Some((c.attnum, RemoteColumn { id: ColId(u32::try_from(c.attnum).ok()?), ty: typed(c).ok()?, name: c.remote.clone() })))
-        .collect();
+    let mut readable = Vec::new();
+    for c in &all {
+        match (typed(c), u32::try_from(c.attnum)) {
+            (Ok(ty), Ok(n)) => readable.push((c.attnum, RemoteColumn { id: ColId(n), ty, name: c.remote.clone() })),
+            // It would come back as NULL.
+            (Err(e), _) if wish.returning => return Err(e),
+            _ => {}
+        }
+    }
     let target = WriteTarget {
         change,
         schema: table.schema.clone(),

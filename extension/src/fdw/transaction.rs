@@ -58,6 +58,35 @@ thread_local! {
     static CURRENT: RefCell<Transaction> = const { RefCell::new(Transaction { link: Link::Unused, sites: Vec::new(), buffers: Vec::new() }) };
 }
 
+thread_local! {
+    /// What a server or a user mapping says was changed by this transaction.
+    static SERVERS_CHANGED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// When the transaction commits, the engine is to close its connections to remote servers: what they were opened with has changed.
+pub fn note_servers_changed() {
+    SERVERS_CHANGED.set(true);
+}
+
+/// Has the engine close idle connections to a server, or to all; how many there were. An engine that is not there has none.
+///
+/// # Errors
+/// Whatever it says.
+pub fn forget_connections(server: Option<u32>) -> Result<u64> {
+    let mut client = match Client::take() {
+        Ok(client) => client,
+        Err(e) if e.kind == Kind::Unreachable => return Ok(0),
+        Err(e) => return Err(e),
+    };
+    match client.ask(&ToEngine::Forget { server })? {
+        FromEngine::Done { metrics } => {
+            client.give_back();
+            Ok(metrics.rows)
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
 /// Called once from `_PG_init`.
 pub fn register() {
     // SAFETY: static functions.
@@ -286,6 +315,12 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _arg:
             if let Err(e) = commit() {
                 error::raise(&e);
             }
+            // Connections that are left behind are only idle for a while.
+            if SERVERS_CHANGED.replace(false)
+                && let Err(e) = forget_connections(None)
+            {
+                pgrx::debug1!("connections to remote servers were not closed: {}", e.message);
+            }
         }
         XACT_EVENT_PRE_PREPARE if CURRENT.with_borrow(|t| !t.sites.is_empty()) => {
             error::raise(&Error::refused("cannot PREPARE a transaction that has written to remote servers"));
@@ -295,7 +330,10 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _arg:
                 client.give_back();
             }
         }
-        XACT_EVENT_ABORT => warn(&take().sites),
+        XACT_EVENT_ABORT => {
+            SERVERS_CHANGED.set(false);
+            warn(&take().sites);
+        }
         _ => {}
     }
 }

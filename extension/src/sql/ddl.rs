@@ -78,6 +78,12 @@ pub fn command_end(args: &Arguments) -> Option<pg_sys::Datum> {
     VOID
 }
 
+/// A server or a user mapping was altered or dropped.
+pub fn servers_changed(_: &Arguments) -> Option<pg_sys::Datum> {
+    crate::fdw::transaction::note_servers_changed();
+    VOID
+}
+
 /// `ALTER TYPE … RENAME VALUE` changes what every stored value of the type reads as.
 fn renames_enum_label(args: &Arguments) -> bool {
     let context = args.context().cast::<pg_sys::EventTriggerData>();

@@ -84,6 +84,8 @@ sql_function!(weir_last_route, pg_finfo_weir_last_route, status::last_route);
 sql_function!(weir_ddl_command_end, pg_finfo_weir_ddl_command_end, ddl::command_end);
 sql_function!(weir_table_rewrite, pg_finfo_weir_table_rewrite, ddl::table_rewrite);
 sql_function!(weir_sql_drop, pg_finfo_weir_sql_drop, ddl::sql_drop);
+sql_function!(weir_servers_changed, pg_finfo_weir_servers_changed, ddl::servers_changed);
+sql_function!(weir_refresh, pg_finfo_weir_refresh, remote::refresh);
 sql_function!(weir_fdw_handler, pg_finfo_weir_fdw_handler, crate::fdw::handler);
 sql_function!(weir_fdw_validator, pg_finfo_weir_fdw_validator, crate::fdw::validator);
 sql_function!(weir_query, pg_finfo_weir_query, remote::query);

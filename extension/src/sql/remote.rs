@@ -1,6 +1,6 @@
-//! `weir.query` and `weir.execute`: SQL sent to a remote server as it is.
+//! `weir.query` and `weir.execute`: SQL sent to a remote server as it is; `weir.refresh`.
 //!
-//! Invariant: the caller needs USAGE on the server and a user mapping; nothing here runs with other rights.
+//! Invariant: who sends SQL needs USAGE on the server and a user mapping; nothing here runs with other rights.
 
 use super::{Arguments, or_raise};
 use crate::client::{Client, unexpected};
@@ -47,6 +47,16 @@ pub fn execute(args: &Arguments) -> Option<pg_sys::Datum> {
         }
     }));
     i64::try_from(rows).unwrap_or(i64::MAX).into_datum()
+}
+
+/// `weir.refresh(server)`: closes idle connections to a remote server, or to all; their number.
+pub fn refresh(args: &Arguments) -> Option<pg_sys::Datum> {
+    // SAFETY: raises if there is no such server.
+    let server = args.name(0).map(|name| unsafe {
+        let name = std::ffi::CString::new(name).unwrap_or_default();
+        (*pg_sys::GetForeignServerByName(name.as_ptr(), false)).serverid.to_u32()
+    });
+    i64::try_from(or_raise(crate::fdw::transaction::forget_connections(server))).unwrap_or(i64::MAX).into_datum()
 }
 
 /// `weir.query(server, sql)`: each row as jsonb.

@@ -73,7 +73,17 @@ pub unsafe fn check_as_user(query: *mut pg_sys::Query, rte: *mut RangeTblEntry) 
     if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo((*query).rteperminfos, rte)).checkAsUser.to_u32() }
 }
 
-/// One foreign table with some filters over it, which may use columns of other relations, for a foreign scan: the plan, its parameters, and the attribute of each output column.
+/// One foreign table with some filters over it, which may use columns of other relations.
+pub struct Relation {
+    pub plan: Plan,
+    pub params: Vec<*mut pg_sys::Expr>,
+    /// The attribute of each output column.
+    pub attnums: Vec<i16>,
+    /// Further expressions over its rows.
+    pub values: Vec<Expr>,
+}
+
+/// A foreign table for a foreign scan: the plan, its parameters, and the attribute of each output column.
 ///
 /// # Errors
 /// Why a filter or a column cannot be expressed.
@@ -88,6 +98,26 @@ pub unsafe fn base_relation(
     quals: &[*mut Node],
     session: Session,
 ) -> Result<(Plan, Vec<*mut pg_sys::Expr>, Vec<i16>)> {
+    let made = changed_relation(rte, rti, server, columns, quals, &[], session)?;
+    Ok((made.plan, made.params, made.attnums))
+}
+
+/// As [`base_relation`], with expressions over the rows that pass the filters.
+///
+/// # Errors
+/// Why something cannot be expressed.
+///
+/// # Safety
+/// As for [`base_relation`], for `values`, too.
+pub unsafe fn changed_relation(
+    rte: *mut RangeTblEntry,
+    rti: u32,
+    server: ServerRef,
+    columns: &BTreeSet<i16>,
+    quals: &[*mut Node],
+    values: &[*mut Node],
+    session: Session,
+) -> Result<Relation> {
     if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
         return Err("the database encoding is not UTF8".into());
     }
@@ -95,10 +125,10 @@ pub unsafe fn base_relation(
     (*query).type_ = pg_sys::NodeTag::T_Query;
     (*query).commandType = pg_sys::CmdType::CMD_SELECT;
     (*query).rtable = pg_sys::lappend(std::ptr::null_mut(), rte.cast());
-    let mut filters = Vec::new();
+    let (mut filters, mut others) = (Vec::new(), Vec::new());
     let mut used = columns.clone();
     let mut lifted = Lifted::default();
-    for qual in quals {
+    for (i, qual) in quals.iter().chain(values).enumerate() {
         let qual: *mut Node = lifted.lift(tree::copy(*qual), rti as i32)?;
         pg_sys::ChangeVarNodes(qual, rti as i32, 1, 0);
         let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
@@ -111,7 +141,7 @@ pub unsafe fn base_relation(
             }
             used.insert((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
         }
-        filters.push(qual);
+        if i < quals.len() { filters.push(qual) } else { others.push(qual) }
     }
     let mut cx = Cx {
         mirrors: &|_| None,
@@ -137,6 +167,10 @@ pub unsafe fn base_relation(
     for qual in filters {
         predicates.push(expr::translate(&mut cx, qual)?);
     }
+    let mut translated = Vec::new();
+    for value in others {
+        translated.push(expr::translate(&mut cx, value)?);
+    }
     if !predicates.is_empty() {
         let predicate = if predicates.len() == 1 { predicates.remove(0) } else { Expr::And(predicates) };
         rel = Rel::Filter { input: Box::new(rel), predicate };
@@ -148,5 +182,6 @@ pub unsafe fn base_relation(
         attnums.push(*attno);
     }
     let params = cx.params.iter().map(|p| lifted.lower((*p).cast()).cast()).collect();
-    Ok((Plan { root: rel, output, params: cx.param_types, session: cx.session }, params, attnums))
+    let plan = Plan { root: rel, output, params: cx.param_types, session: cx.session };
+    Ok(Relation { plan, params, attnums, values: translated })
 }

@@ -48,7 +48,7 @@ use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
-pub use foreign::{base_relation, check_as_user, column_type};
+pub use foreign::{base_relation, changed_relation, check_as_user, column_type};
 pub use from::rows as table_rows;
 pub use top::adopt_typmods;
 pub use tree::{has_executor_param, special_var};

@@ -54,6 +54,8 @@ pub async fn connecting<T, E, F: Future<Output = Result<T, E>>>(
 
 struct Site<C> {
     idle: Vec<(C, Instant)>,
+    /// Connections that were taken before are not kept.
+    since: Instant,
     places: Arc<Semaphore>,
 }
 
@@ -73,6 +75,7 @@ impl<C> Default for Pool<C> {
 pub struct Lease<C> {
     pub connection: C,
     endpoint: Endpoint,
+    taken: Instant,
     _place: OwnedSemaphorePermit,
     sites: Arc<Mutex<HashMap<Endpoint, Site<C>>>>,
 }
@@ -87,8 +90,11 @@ impl<C: Pooled> Pool<C> {
         let places = {
             sweep(&self.sites);
             let mut sites = lock(&self.sites);
-            let site =
-                sites.entry(endpoint.clone()).or_insert_with(|| Site { idle: Vec::new(), places: Arc::new(Semaphore::new(C::max_connections(endpoint))) });
+            let site = sites.entry(endpoint.clone()).or_insert_with(|| Site {
+                idle: Vec::new(),
+                since: Instant::now(),
+                places: Arc::new(Semaphore::new(C::max_connections(endpoint))),
+            });
             Arc::clone(&site.places)
         };
         self.keep_sweeping();
@@ -110,6 +116,17 @@ impl<C: Pooled> Pool<C> {
         Ok(self.leased(connection, endpoint, place))
     }
 
+    /// Closes what is idle of a server by its OID, or of all, and has what is in use closed when it is given back. How many were idle.
+    pub fn forget(&self, server: Option<u32>) -> u64 {
+        let mut closed = Vec::new();
+        for (_, site) in lock(&self.sites).iter_mut().filter(|(e, _)| server.is_none_or(|s| e.server.server == s)) {
+            closed.append(&mut site.idle);
+            site.since = Instant::now();
+        }
+        // They are closed here, without the lock.
+        closed.len() as u64
+    }
+
     /// One task looks through the connections as long as there are any.
     fn keep_sweeping(&self) {
         if self.sweeping.swap(true, Ordering::Relaxed) {
@@ -128,7 +145,7 @@ impl<C: Pooled> Pool<C> {
     }
 
     fn leased(&self, connection: C, endpoint: &Endpoint, place: OwnedSemaphorePermit) -> Lease<C> {
-        Lease { connection, endpoint: endpoint.clone(), _place: place, sites: Arc::clone(&self.sites) }
+        Lease { connection, endpoint: endpoint.clone(), taken: Instant::now(), _place: place, sites: Arc::clone(&self.sites) }
     }
 }
 
@@ -150,7 +167,7 @@ impl<C> Lease<C> {
 
     /// The connection is as good as new.
     pub fn give_back(self) {
-        if let Some(site) = lock(&self.sites).get_mut(&self.endpoint) {
+        if let Some(site) = lock(&self.sites).get_mut(&self.endpoint).filter(|site| site.since <= self.taken) {
             site.idle.push((self.connection, Instant::now()));
         }
     }

@@ -163,6 +163,45 @@ impl Dialect for DuckDb {
         Ok(format!("{}::{name}", quoted(&text)))
     }
 
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        match value {
+            Scalar::Null => Ok("NULL".into()),
+            // The column's own type reads it, be it an enum or JSON.
+            Scalar::Text(text) if !text.contains('\0') => Ok(quoted(text)),
+            other => self.literal(other, ty),
+        }
+    }
+
+    /// What is equal under the column's collation and is the same text; the first can use an index.
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        let literal = self.value(value, ty)?;
+        Ok(match value {
+            Scalar::Text(_) if ty.base == oid::BPCHAR => format!("rtrim({BEFORE}{column}{AFTER}, ' ') = {literal}"),
+            Scalar::Text(_) => format!("{column} = {literal} AND {BEFORE}{column}{AFTER} = {literal}"),
+            Scalar::Float4(_) | Scalar::Float8(_) => return Err("a key of floating point numbers".into()),
+            _ => format!("{column} = {literal}"),
+        })
+    }
+
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    fn skip_conflicts(&self) -> Option<&'static str> {
+        Some(" ON CONFLICT DO NOTHING")
+    }
+
+    /// An overflow is an error there, too.
+    fn checked_int(&self, op: Arith, left: &Term, right: &Term, ty: &PgType) -> Result<String> {
+        let name = type_name(ty).filter(|_| crate::sql::int_bounds(ty).is_some()).ok_or("arithmetic of this type")?;
+        Ok(format!("CAST({} {} {} AS {name})", left.sql, op.sign(), right.sql))
+    }
+
+    /// It has no locks: who writes what another has changed since fails, if it has read within the transaction.
+    fn lock_changed(&self) -> Option<&'static str> {
+        Some("")
+    }
+
     fn decimal_limits(&self) -> (u32, u32) {
         (MAX_DIGITS, MAX_DIGITS)
     }
@@ -176,11 +215,7 @@ impl Dialect for DuckDb {
         if !folded && p > NARROW_DIGITS && widest <= NARROW_DIGITS {
             left = format!("CAST({left} AS {})", decimal_name((NARROW_DIGITS + 1, l.digits.map_or(0, |d| d.1))));
         }
-        let sign = match op {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-        };
+        let sign = op.sign();
         Ok((format!("({left} {sign} {})", r.sql), (p.min(MAX_DIGITS), s)))
     }
 

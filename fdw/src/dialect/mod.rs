@@ -21,6 +21,9 @@ use weir_plan::types::PgType;
 pub type Why = String;
 pub type Result<T> = std::result::Result<T, Why>;
 
+/// Around the values of parameters in a statement, for clients that send them apart.
+pub const PARAMETER_MARK: char = '\u{1}';
+
 /// What an expression is besides its text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Form {
@@ -141,11 +144,7 @@ pub trait Dialect: Sync {
         if digits.0 > precision || digits.1 > scale {
             return Err("arithmetic of more digits than its decimals have".into());
         }
-        let sign = match op {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-        };
+        let sign = op.sign();
         let (l, r) = self.operands(l, r, digits)?;
         Ok((format!("({l} {sign} {r})"), digits))
     }
@@ -280,6 +279,31 @@ pub trait Dialect: Sync {
         Ok(format!("{column} = {}", self.value(value, ty)?))
     }
 
+    /// Whether the client sends values of parameters apart: they stand between marks, which no literal contains.
+    fn marks_parameters(&self) -> bool {
+        false
+    }
+
+    /// Whether UPDATE and DELETE mean by a condition what a query means by it.
+    fn modifies(&self) -> bool {
+        false
+    }
+
+    /// Whether what is assigned may be any expression that can be returned: it has the declared type by itself, or it is an error.
+    fn computes_alike(&self) -> bool {
+        false
+    }
+
+    /// Arithmetic of two integers, which ends in an error where the result does not fit the type.
+    fn checked_int(&self, _op: Arith, _left: &Term, _right: &Term, _ty: &PgType) -> Result<String> {
+        Err("arithmetic in an assignment".into())
+    }
+
+    /// The beginning of a DELETE from a table that its condition calls by an alias.
+    fn delete_from(&self, table: &str, alias: &str) -> String {
+        format!("DELETE FROM {table} AS {alias}")
+    }
+
     /// What ends an INSERT that passes over rows whose key is there; `None`: it cannot be said.
     fn skip_conflicts(&self) -> Option<&'static str> {
         None
@@ -288,6 +312,11 @@ pub trait Dialect: Sync {
     /// What ends a query whose rows are to be locked until the end of the transaction; `share`: against changes only.
     fn lock(&self, _share: bool) -> Option<&'static str> {
         None
+    }
+
+    /// As [`Dialect::lock`], for rows that the same transaction is about to change: they must be read in it.
+    fn lock_changed(&self) -> Option<&'static str> {
+        self.lock(false)
     }
 
     /// A condition that holds for this share of the rows, by chance.

@@ -6,7 +6,7 @@
 
 use super::{Dialect, Like, Result, Term, like_pattern};
 use crate::descriptor::Options;
-use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
+use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
 use weir_plan::types::{PgType, oid};
 
@@ -157,6 +157,22 @@ impl Dialect for MySql {
             Scalar::Float4(_) | Scalar::Float8(_) => return Err("a key of floating point numbers".into()),
             _ => format!("{column} = {literal}"),
         })
+    }
+
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    /// Smaller integers become larger ones there before anything overflows: what does not fit is made to overflow the largest.
+    fn checked_int(&self, op: Arith, left: &Term, right: &Term, ty: &PgType) -> Result<String> {
+        let (least, greatest) = crate::sql::int_bounds(ty).ok_or("arithmetic of this type")?;
+        let value = format!("({} {} {})", left.sql, op.sign(), right.sql);
+        Ok(format!("IF({value} BETWEEN ({least}) AND {greatest}, {value}, {} + ABS({value}))", i64::MAX))
+    }
+
+    /// The form with an alias that all versions know.
+    fn delete_from(&self, table: &str, alias: &str) -> String {
+        format!("DELETE {alias} FROM {table} AS {alias}")
     }
 
     fn lock(&self, share: bool) -> Option<&'static str> {

@@ -148,6 +148,14 @@ impl Dialect for Postgres {
         Ok(stored(value, ty)?.map_or_else(|| "NULL".into(), |text| quoted(&text)))
     }
 
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    fn computes_alike(&self) -> bool {
+        true
+    }
+
     fn skip_conflicts(&self) -> Option<&'static str> {
         Some(" ON CONFLICT DO NOTHING")
     }

@@ -94,6 +94,10 @@ impl Dialect for Trino {
                 Some((p, s)) if p <= DIGITS && s <= p => format!("DECIMAL '{text}'"),
                 _ => return Err(format!("the number {text}")),
             },
+            // The character that marks parameters, by its code.
+            Scalar::Text(text) if ty.is_text_like() && text.contains(super::PARAMETER_MARK) => {
+                format!("U&{}", quoted(&text.replace('\\', "\\\\").replace(super::PARAMETER_MARK, "\\0001")))
+            }
             Scalar::Text(text) if ty.is_text_like() => quoted(text),
             Scalar::Date(d) => format!("DATE '{}'", date(i64::from(*d))?),
             Scalar::Timestamp(us) => {
@@ -126,6 +130,10 @@ impl Dialect for Trino {
         }
     }
 
+    fn marks_parameters(&self) -> bool {
+        true
+    }
+
     fn by_chance(&self, share: f64) -> Option<String> {
         Some(format!("random() < DOUBLE '{share:e}'"))
     }
@@ -139,11 +147,7 @@ impl Dialect for Trino {
         if digits.1 > DIGITS {
             return Err("arithmetic of more digits than its decimals have".into());
         }
-        let sign = match op {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-        };
+        let sign = op.sign();
         Ok((format!("({} {sign} {})", l.sql, r.sql), (digits.0.min(DIGITS), digits.1)))
     }
 

@@ -8,10 +8,13 @@
 
 mod construct;
 mod expr;
+mod modify;
 mod rel;
 
+pub use modify::{Assignment, Modification, int_bounds, modification};
+
 use crate::descriptor::Options;
-use crate::dialect::{Dialect, Form, Result, Term};
+use crate::dialect::{Dialect, Form, PARAMETER_MARK, Result, Term};
 use std::collections::HashMap;
 use weir_plan::ir::{ColId, CteId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
 use weir_plan::types::PgType;
@@ -92,7 +95,7 @@ struct Site {
 /// # Errors
 /// Why the relation's server cannot answer it exactly.
 pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> {
-    let mut builder = Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false, ctes: HashMap::new(), before: Vec::new() };
+    let mut builder = Builder::new(tables);
     let select = builder.rel(rel)?;
     if select.correlated {
         return Err("a correlated part of a query on its own".into());
@@ -131,6 +134,12 @@ fn plain_name(sql: &str) -> String {
     match (pieces.next(), pieces.next(), pieces.next(), pieces.next()) {
         (Some(_), Some("."), Some(name), None) => name.to_owned(),
         _ => "?column?".into(),
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(tables: Tables<'a>) -> Builder<'a> {
+        Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false, ctes: HashMap::new(), before: Vec::new() }
     }
 }
 
@@ -253,7 +262,12 @@ pub fn text(parts: &[SqlPart], params: Option<&[Scalar]>, dialect: &dyn Dialect)
             (SqlPart::Param { index, .. }, None) => sql.push_str(&format!("${}", index + 1)),
             (SqlPart::Param { index, ty }, Some(values)) => {
                 let value = values.get(*index as usize).ok_or("a parameter without a value")?;
-                sql.push_str(&dialect.literal(value, ty)?);
+                let literal = dialect.literal(value, ty)?;
+                if dialect.marks_parameters() && !literal.contains(PARAMETER_MARK) {
+                    sql.extend([PARAMETER_MARK.to_string(), literal, PARAMETER_MARK.to_string()]);
+                } else {
+                    sql.push_str(&literal);
+                }
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! What it does stands in the file, which is read again before every piece of data: nothing or `pass`; `refuse` (new connections are closed at
 //! once); `kill N` (reset after N bytes of an answer), `truncate N` (closed in order), `stall N` (nothing more, and never an end), `garbage N`
-//! (the rest of the answer is noise); `idle MS` (closed when nothing was said for so long). An answer starts when the client has said something.
+//! (the rest of the answer is noise); `page` (a page of HTML instead of the answer); `idle MS` (closed when nothing was said for so long). An
+//! answer starts when the client has said something.
 //!
 //! Invariant: it prints `proxy ready` once it listens, and ends only when it is killed.
 
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 /// How often a silent connection is looked at.
 const TICK: Duration = Duration::from_millis(50);
 
+/// What a gateway says when nobody is behind it.
+const PAGE: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 44\r\nConnection: close\r\n\r\n<html><body><h1>It works!</h1></body></html>";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Pass,
@@ -27,6 +32,7 @@ enum Fault {
     Stall(u64),
     Garbage(u64),
     Idle(u64),
+    Page,
 }
 
 fn parse(text: &str) -> Fault {
@@ -40,6 +46,7 @@ fn parse(text: &str) -> Fault {
         Some("stall") => Fault::Stall(n),
         Some("garbage") => Fault::Garbage(n),
         Some("idle") => Fault::Idle(n),
+        Some("page") => Fault::Page,
         _ => Fault::Pass,
     }
 }
@@ -147,6 +154,7 @@ fn pump_down(mut from: TcpStream, mut to: TcpStream, settings: &Settings, answer
         let before = answered.fetch_add(n as u64, Ordering::Relaxed);
         let after = before + n as u64;
         match settings.fault() {
+            Fault::Page if before == 0 => return to.write_all(PAGE),
             Fault::Kill(limit) if after > limit => {
                 // Whoever holds the socket besides lets go of it without a word.
                 reset(&to);

@@ -176,6 +176,10 @@ impl Client for AdbcClient {
         Ok(rows.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
     }
 
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let (lease, schema) = (self.pool.lease(endpoint).await?, schema.to_owned());
         let tables = run(lease, move |connection, endpoint, watch| catalog::tables(connection, endpoint, watch, &schema)).await?;

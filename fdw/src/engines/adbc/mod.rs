@@ -19,7 +19,17 @@ pub static ENGINE: Engine = Engine {
     title: "ADBC drivers (Snowflake, BigQuery, SQLite, DuckDB, Flight SQL, Postgres and others)",
     dialect: &GENERIC,
     format: "Arrow",
-    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: false, returning: false, cancel: true, count: false },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: true,
+        truncate: true,
+        transactions: false,
+        returning: false,
+        returns_new_and_deleted: false,
+        cancel: true,
+        count: false,
+    },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "driver", OptionType::Text, "Path of the driver's library, or a name that the system's loader finds.")

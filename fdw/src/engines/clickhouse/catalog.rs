@@ -70,7 +70,8 @@ fn pg_type(ty: &str) -> Option<String> {
         "Date" | "Date32" => "date".into(),
         // An instant, whatever zone it is shown in.
         "DateTime" => "timestamp with time zone".into(),
-        "DateTime64" if number(args.split(',').next()?)? <= 6 => "timestamp with time zone".into(),
+        // Values finer than a microsecond are errors when they are read.
+        "DateTime64" => "timestamp with time zone".into(),
         _ => return None,
     })
 }
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(map("LowCardinality(Nullable(String))"), (to("text"), true));
         assert_eq!(map("Nullable(Decimal(38, 10))"), (to("numeric(38,10)"), true));
         assert_eq!(map("DateTime64(6, 'Europe/Berlin')"), (to("timestamp with time zone"), false));
-        assert_eq!(map("DateTime64(9)").0, None);
+        assert_eq!(map("DateTime64(9)").0, to("timestamp with time zone"));
         assert_eq!(map("Array(Int32)").0, None);
         assert_eq!(map("Enum8('a' = 1, 'b)' = 2)").0, to("text"));
         assert_eq!(map("UInt256").0, None);

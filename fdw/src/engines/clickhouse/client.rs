@@ -233,6 +233,10 @@ impl Client for ClickHouseClient {
         result
     }
 
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let lease = self.pool.lease(endpoint).await?;
         if rows(&lease.connection, endpoint, catalog::SCHEMA, schema).await?.is_empty() {

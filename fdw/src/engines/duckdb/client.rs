@@ -3,7 +3,8 @@
 use super::error;
 use super::instance::{IDLE, Instance, Instances};
 use super::raw;
-use crate::client::{BATCH_ROWS, Client, Conform, QUEUED_BATCHES, Receiver, Wanted, failed, json_rows};
+use super::session::DuckDbSession;
+use crate::client::{BATCH_ROWS, Client, Conform, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_rows};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, min};
 use arrow::datatypes::{DataType, Date32Type, Schema, TimeUnit, TimestampMicrosecondType};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use weir_plan::protocol::{CatalogTable, Endpoint};
+use weir_plan::protocol::{CatalogTable, Endpoint, Isolation};
 use weir_plan::{Error, Kind, Result};
 
 /// An interrupt that comes before its statement begins is lost: it is said again and again until the statement has ended.
@@ -71,7 +72,7 @@ impl Drop for Ended {
 }
 
 /// Runs what may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) => Err(Error::internal(format!("a statement ended without an answer: {e}"))),
@@ -94,7 +95,7 @@ impl DuckDbClient {
     }
 
     /// What an error is, and what it means for the database.
-    fn judge(instances: &Instances, instance: &Arc<Instance>, endpoint: &Endpoint, message: &str) -> Error {
+    pub fn judge(instances: &Instances, instance: &Arc<Instance>, endpoint: &Endpoint, message: &str) -> Error {
         if error::is_fatal(message) {
             instances.forget(instance);
         }
@@ -165,6 +166,11 @@ impl Client for DuckDbClient {
         .await
     }
 
+    async fn forget(&self, _: Option<u32>) -> u64 {
+        let instances = Arc::clone(&self.instances);
+        tokio::task::spawn_blocking(move || instances.close_unused()).await.unwrap_or(0)
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let (instance, place) = self.place(endpoint).await?;
         let (instances, endpoint, schema) = (Arc::clone(&self.instances), endpoint.clone(), schema.to_owned());
@@ -178,6 +184,12 @@ impl Client for DuckDbClient {
             })
         })
         .await
+    }
+
+    /// What it sees is what was there when it first looked, whatever is asked for; who changes rows that another has changed since fails.
+    async fn begin(&self, endpoint: &Endpoint, _: Isolation) -> Result<Box<dyn Session>> {
+        let (instance, place) = self.place(endpoint).await?;
+        Ok(Box::new(DuckDbSession::begin(endpoint.clone(), Arc::clone(&self.instances), instance, place).await?))
     }
 }
 

@@ -39,7 +39,7 @@ pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
         "Out of Range" => ("22003", Kind::Query, None),
         "Conversion" | "Mismatch Type" => ("22000", Kind::Query, None),
         "Invalid Input" => ("22023", Kind::Query, None),
-        "Constraint" => ("23000", Kind::Remote, None),
+        "Constraint" => (constraint(first), Kind::Remote, None),
         "Dependency" => ("2BP01", Kind::Remote, None),
         "TransactionContext" | "Transaction" => ("40001", Kind::Remote, Some("Another statement changed the same rows: try again.")),
         "Not implemented" => ("0A000", Kind::Query, None),
@@ -61,6 +61,18 @@ pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
     error.detail = (!rest.trim().is_empty()).then(|| rest.trim().to_owned());
     error.hint = hint.map(str::to_owned);
     error
+}
+
+/// Which constraint it was.
+fn constraint(message: &str) -> &'static str {
+    let lower = message.to_ascii_lowercase();
+    match lower.as_str() {
+        m if m.contains("not null") => "23502",
+        m if m.contains("foreign key") => "23503",
+        m if m.contains("duplicate key") || m.contains("unique") => "23505",
+        m if m.contains("check constraint") => "23514",
+        _ => "23000",
+    }
 }
 
 /// An error of opening the database.

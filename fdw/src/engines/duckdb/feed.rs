@@ -59,6 +59,12 @@ pub fn holds(ty: &PgType) -> bool {
 #[derive(Default)]
 pub struct Scans(Mutex<HashMap<i64, Arc<dyn Feed>>>);
 
+/// A number for a scan in a database where others run SQL of their own: they cannot guess it.
+pub fn secret_number() -> i64 {
+    use std::hash::BuildHasher;
+    (std::hash::RandomState::new().hash_one(next_number()) >> 1).cast_signed()
+}
+
 /// A number for a scan.
 pub fn next_number() -> i64 {
     static NEXT: AtomicI64 = AtomicI64::new(1);

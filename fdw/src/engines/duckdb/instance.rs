@@ -5,6 +5,7 @@
 //! - A database whose options changed is opened anew once nobody uses it; until then it is an error, since the options are those of the whole.
 //! - A file that nobody has used for [`IDLE`] is closed, so that other processes can open it. A database in memory lives as long as this process.
 
+use super::feed::Scans;
 use super::{ENGINE, error, raw};
 use crate::client::failed;
 use crate::descriptor::Options;
@@ -46,6 +47,8 @@ enum Place {
 pub struct Instance {
     opening: Opening,
     database: raw::Database,
+    /// Rows on their way in.
+    scans: Arc<Scans>,
     /// Statements that may run at a time.
     pub places: Arc<Semaphore>,
     used: Mutex<Instant>,
@@ -142,6 +145,14 @@ impl Instances {
         self.lock().retain(|place, i| matches!(place, Place::Memory(_)) || Arc::strong_count(i) > 1 || !idle(i));
     }
 
+    /// Closes the files that nobody uses at the moment; their number.
+    pub fn close_unused(&self) -> u64 {
+        let mut open = self.lock();
+        let before = open.len();
+        open.retain(|place, i| matches!(place, Place::Memory(_)) || Arc::strong_count(i) > 1);
+        (before - open.len()) as u64
+    }
+
     /// Forgets a database that DuckDB has given up.
     pub fn forget(&self, broken: &Arc<Instance>) {
         self.lock().retain(|_, i| !Arc::ptr_eq(i, broken));
@@ -173,12 +184,20 @@ impl Instance {
         let database = raw::Database::open(&opening.path, &opening.settings).map_err(|e| error::open(endpoint, &e))?;
         let o = Options { engine: &ENGINE, given: &endpoint.options };
         let places = o.int("max_connections").and_then(|n| usize::try_from(n).ok()).unwrap_or(16);
-        let instance = Instance { opening, database, places: Arc::new(Semaphore::new(places)), used: Mutex::new(Instant::now()) };
+        let scans = Arc::new(Scans::default());
+        if !opening.read_only {
+            database.session().and_then(|session| session.register(&scans)).map_err(|e| error::open(endpoint, &e))?;
+        }
+        let instance = Instance { opening, database, scans, places: Arc::new(Semaphore::new(places)), used: Mutex::new(Instant::now()) };
         let lock = if instance.opening.external_access { "" } else { "; SET GLOBAL lock_configuration = true" };
         let global = SESSION.replace("SET ", "SET GLOBAL ");
         let connection = instance.database.connect().map_err(|e| error::open(endpoint, &e))?;
         connection.execute_batch(&format!("{global}{lock}")).map_err(|e| error::open(endpoint, &e.to_string()))?;
         Ok(instance)
+    }
+
+    pub fn scans(&self) -> &Arc<Scans> {
+        &self.scans
     }
 
     pub fn is_read_only(&self) -> bool {

@@ -19,6 +19,8 @@ pub mod feed;
 mod instance;
 #[cfg(feature = "duckdb")]
 mod raw;
+#[cfg(feature = "duckdb")]
+mod session;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::duckdb::DuckDb;
@@ -31,7 +33,17 @@ pub static ENGINE: Engine = Engine {
     title: "DuckDB",
     dialect: &DuckDb::OVER_FILES,
     format: "Arrow",
-    can: Capabilities { push: true, write: false, update: false, truncate: false, transactions: false, returning: false, cancel: true, count: true },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: true,
+        truncate: true,
+        transactions: true,
+        returning: true,
+        returns_new_and_deleted: false,
+        cancel: true,
+        count: true,
+    },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(

@@ -213,6 +213,10 @@ impl Client for FlightSqlClient {
         update(&mut lease.connection, endpoint, sql).await
     }
 
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let mut lease = self.pool.lease(endpoint).await?;
         let tables = catalog::tables(&mut lease.connection, endpoint, options(endpoint).text("catalog"), schema).await?;

@@ -18,7 +18,17 @@ pub static ENGINE: Engine = Engine {
     title: "Arrow Flight SQL",
     dialect: &GENERIC,
     format: "Arrow",
-    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: false, returning: false, cancel: true, count: false },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: true,
+        truncate: true,
+        transactions: false,
+        returning: false,
+        returns_new_and_deleted: false,
+        cancel: true,
+        count: false,
+    },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),

@@ -148,6 +148,7 @@ pub fn statement_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
                 1451 | 1452 | 1216 | 1217 => ("23503", None),
                 3819 | 4025 => ("23514", None),
                 1406 => ("22001", None),
+                1064 => ("42601", None),
                 1264 | 1690 => ("22003", None),
                 1292 => ("22007", None),
                 1265 | 1366 => ("22000", None),
@@ -207,6 +208,10 @@ impl Client for MySqlClient {
         }
         let _ = lease.connection.0.disconnect().await;
         result
+    }
+
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
     }
 
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {

@@ -20,7 +20,17 @@ pub static ENGINE: Engine = Engine {
     title: "MySQL and MariaDB",
     dialect: &MySql,
     format: "binary protocol",
-    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: true, returning: false, cancel: true, count: true },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: true,
+        truncate: true,
+        transactions: true,
+        returning: false,
+        returns_new_and_deleted: true,
+        cancel: true,
+        count: true,
+    },
     schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),

@@ -251,6 +251,10 @@ impl Client for PostgresClient {
         result
     }
 
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let lease = self.pool.lease(endpoint).await?;
         let limit = options(endpoint).timeout("request_timeout_ms");

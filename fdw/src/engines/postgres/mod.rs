@@ -24,7 +24,17 @@ pub static ENGINE: Engine = Engine {
     title: "Postgres",
     dialect: &Postgres,
     format: "binary protocol",
-    can: Capabilities { push: true, write: true, update: true, truncate: true, transactions: true, returning: true, cancel: true, count: true },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: true,
+        truncate: true,
+        transactions: true,
+        returning: true,
+        returns_new_and_deleted: false,
+        cancel: true,
+        count: true,
+    },
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),

@@ -31,6 +31,10 @@ impl Client for StarRocksClient {
         self.mysql.execute(endpoint, sql).await
     }
 
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.mysql.forget(server).await + self.flight.forget(server).await
+    }
+
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         self.mysql.catalog(endpoint, schema).await
     }

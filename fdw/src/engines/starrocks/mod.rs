@@ -19,7 +19,17 @@ pub static ENGINE: Engine = Engine {
     title: "StarRocks",
     dialect: &StarRocks,
     format: "text protocol of MySQL, or Arrow",
-    can: Capabilities { push: true, write: true, update: false, truncate: true, transactions: false, returning: false, cancel: true, count: true },
+    can: Capabilities {
+        push: true,
+        write: true,
+        update: false,
+        truncate: true,
+        transactions: false,
+        returning: false,
+        returns_new_and_deleted: false,
+        cancel: true,
+        count: true,
+    },
     schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of a front end.").required(),

@@ -61,8 +61,6 @@ fn pg_type(ty: &str) -> Option<String> {
         None => (ty, ("", "")),
     };
     let number = || args.0.trim().parse::<u32>().ok();
-    // Without a precision, milliseconds.
-    let fits = |of: Option<u32>| of.is_none_or(|p| p <= 6);
     Some(match (name.trim_end(), args.1.trim()) {
         ("boolean", "") => "boolean".into(),
         ("tinyint" | "smallint", "") => "smallint".into(),
@@ -83,9 +81,10 @@ fn pg_type(ty: &str) -> Option<String> {
         ("json", "") => "json".into(),
         ("uuid", "") => "uuid".into(),
         ("date", "") => "date".into(),
-        ("time", "") if fits(number()) => "time without time zone".into(),
-        ("timestamp", "") if fits(number()) => "timestamp without time zone".into(),
-        ("timestamp", "with time zone") | ("timestamp with time zone", "") if fits(number()) => "timestamp with time zone".into(),
+        // Values finer than a microsecond are errors when they are read.
+        ("time", "") => "time without time zone".into(),
+        ("timestamp", "") => "timestamp without time zone".into(),
+        ("timestamp", "with time zone") | ("timestamp with time zone", "") => "timestamp with time zone".into(),
         _ => return None,
     })
 }
@@ -103,7 +102,7 @@ mod tests {
         assert_eq!(map("varchar"), to("text"));
         assert_eq!(map("varchar(40)"), to("character varying(40)"));
         assert_eq!(map("timestamp(3) with time zone"), to("timestamp with time zone"));
-        assert_eq!(map("timestamp(9)"), None);
+        assert_eq!(map("timestamp(9)"), to("timestamp without time zone"));
         assert_eq!(map("array(integer)"), None);
         assert_eq!(map("interval day to second"), None);
         assert_eq!(map("time(3) with time zone"), None);

@@ -1,6 +1,7 @@
 //! The client: statements that are followed page by page, and cancelled when nobody waits for them any more.
 
 use super::decode::{self, Read, Rows};
+use super::prepared::{Prepared, prepared};
 use super::spool::{self, Encoded};
 use super::statement::{Column, Coordinator, Page, options};
 use super::{catalog, decode::object};
@@ -93,7 +94,7 @@ impl Drop for Running {
 
 /// All rows of a small query, with the names of its columns.
 async fn collect(coordinator: &Coordinator, sql: &str) -> Result<(Vec<String>, Vec<Vec<Value>>)> {
-    let mut page = coordinator.submit(sql).await?;
+    let mut page = coordinator.submit(&Prepared::plain(sql)).await?;
     let running = Running::new(coordinator, &page);
     let (mut names, mut rows) = (Vec::new(), Vec::new());
     loop {
@@ -134,7 +135,8 @@ impl Client for TrinoClient {
         tokio::spawn(async move {
             let coordinator = lease.connection.clone();
             // The answer to the submission is waited for whatever happens: it names what is to be cancelled.
-            let result = match coordinator.submit(&sql).await {
+            let statement = if matches!(wanted, Wanted::Columns(_)) { prepared(&sql) } else { Prepared::plain(&sql) };
+            let result = match coordinator.submit(&statement).await {
                 Ok(page) => {
                     let running = Running::new(&coordinator, &page);
                     tokio::select! {
@@ -162,7 +164,7 @@ impl Client for TrinoClient {
         tokio::spawn(async move {
             let mut sender = sender;
             let done = async {
-                let page = coordinator.submit(&sql).await?;
+                let page = coordinator.submit(&Prepared::plain(&sql)).await?;
                 let running = Running::new(&coordinator, &page);
                 let finish = async {
                     let mut changed = page.update_count;
@@ -182,6 +184,10 @@ impl Client for TrinoClient {
             let _ = sender.send(done);
         });
         receiver.await.map_err(|_| Error::internal("a statement was lost"))?
+    }
+
+    async fn forget(&self, server: Option<u32>) -> u64 {
+        self.pool.forget(server)
     }
 
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {

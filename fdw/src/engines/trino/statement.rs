@@ -7,6 +7,7 @@
 
 use super::ENGINE;
 use super::error::{QueryError, meaning};
+use super::prepared::{self, Prepared};
 use crate::client::{failed, http};
 use crate::descriptor::Options;
 use reqwest::{RequestBuilder, Url};
@@ -123,11 +124,14 @@ impl Coordinator {
     ///
     /// # Errors
     /// A coordinator that cannot be reached, or refuses.
-    pub async fn submit(&self, sql: &str) -> Result<Page> {
+    pub async fn submit(&self, statement: &Prepared) -> Result<Page> {
         let o = options(&self.endpoint);
         let url = self.base.join("v1/statement").map_err(|e| Error::internal(format!("an address: {e}")))?;
         let make = || {
-            let mut request = self.identified(self.client.post(url.clone()), &url).body(sql.to_owned());
+            let mut request = self.identified(self.client.post(url.clone()), &url).body(statement.body.clone());
+            if let Some(header) = &statement.header {
+                request = request.header(prepared::HEADER, header);
+            }
             // Without this, times come cut to milliseconds.
             request = request.header("X-Trino-Client-Capabilities", "PARAMETRIC_DATETIME").header("X-Trino-Time-Zone", "UTC");
             request = request.header("Content-Type", "text/plain; charset=utf-8").header("Accept-Encoding", "gzip");
@@ -244,7 +248,7 @@ impl Coordinator {
 }
 
 /// A value as it stands in a header: percent-encoded.
-fn encoded(value: &str) -> String {
+pub fn encoded(value: &str) -> String {
     let mut out = String::new();
     for b in value.bytes() {
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') {
