@@ -201,5 +201,9 @@ test_sail() {
     expect "sail: statements as they are" '^\{"id": 1, "name": "x"\}$' "$(query "SELECT weir.execute('sail', 'CREATE TABLE shop.made (id int, name string)'); SELECT weir.execute('sail', 'INSERT INTO shop.made VALUES (1, ''x'')'); SELECT q::text FROM weir.query('sail', 'SELECT * FROM shop.made') q" | tail -n 1)"
     query "CREATE FOREIGN TABLE sail.made (id int, name text) SERVER sail OPTIONS (schema_name 'shop')"
     expect "sail: rows as SQL" '^3\|it.s \$\{x\} \\ .$' "$(query "INSERT INTO sail.made VALUES (2, NULL), (3, E'it''s \${x} \\\\ é'); SELECT * FROM sail.made WHERE id = 3")"
+    rm -rf "$flight_dir/kept"
+    query "SELECT weir.execute('sail', 'CREATE TABLE shop.kept (id int, v string) USING delta LOCATION ''$flight_dir/kept''')" >/dev/null
+    query "CREATE FOREIGN TABLE sail.kept (id int OPTIONS (key 'true'), v text) SERVER sail OPTIONS (schema_name 'shop')"
+    expect "sail: UPDATE and DELETE by key" '^INSERT 0 3#UPDATE 2#DELETE 1#1:x,3:x$' "$(said "INSERT INTO sail.kept VALUES (1, 'a'), (2, 'b'), (3, 'c'); UPDATE sail.kept SET v = 'x' WHERE id <> 2; DELETE FROM sail.kept WHERE id = 2; SELECT string_agg(id || ':' || v, ',' ORDER BY id) FROM sail.kept" | paste -sd '#')"
     flight_stop sail
 }

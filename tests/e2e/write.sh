@@ -135,9 +135,13 @@ insert_speed() { # label
 locked() { # label, command that runs SQL at the remote
     local label=$1 asking
     shift
-    pg_client "$cluster" psql -X -q -d "$db" -c "BEGIN; SELECT id FROM ${label}_w.w WHERE id = 1 FOR UPDATE; SELECT pg_sleep(2); COMMIT" >/dev/null 2>&1 &
+    pg_client "$cluster" psql -X -q -d "$db" -c "BEGIN; SELECT id FROM ${label}_w.w WHERE id = 1 FOR UPDATE; SELECT pg_sleep(3); COMMIT" >/dev/null 2>&1 &
     asking=$!
-    sleep 0.7
+    # It sleeps when it has its lock.
+    for _ in $(seq 50); do
+        [ "$(query "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")" = 0 ] || break
+        sleep 0.1
+    done
     if "$@" "$impatient; UPDATE shop.w SET n4 = 1 WHERE id = 1" >/dev/null 2>&1; then echo "not locked"; else echo locked; fi
     wait $asking || true
 }
