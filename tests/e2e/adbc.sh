@@ -107,7 +107,7 @@ test_adbc_postgres() {
     foreign_like local.items adbc_pg.written adbc_pg "schema_name 'shop'"
     expect "adbc, postgres: rows come back as they were written" '^0$' "$(query "INSERT INTO adbc_pg.written SELECT * FROM local.items; SELECT count(*) FROM ((SELECT * FROM local.items) EXCEPT (SELECT * FROM adbc_pg.written)) x")"
     query "ALTER FOREIGN TABLE adbc_pg.written ALTER COLUMN id OPTIONS (ADD key 'true')"
-    expect "adbc, postgres: UPDATE and DELETE by key" '^UPDATE 3#DELETE 2#10\|21$' "$(effect "UPDATE adbc_pg.written SET n4 = 7, v = 'changed' WHERE id IN (1, 2, 3); DELETE FROM adbc_pg.written WHERE id IN (5, 6); SELECT count(*), sum(n4) FILTER (WHERE v = 'changed') FROM adbc_pg.written" | paste -sd '#')"
+    expect "adbc, postgres: UPDATE and DELETE by key" '^UPDATE 3#DELETE 2#10\|21$' "$(said "UPDATE adbc_pg.written SET n4 = 7, v = 'changed' WHERE id IN (1, 2, 3); DELETE FROM adbc_pg.written WHERE id IN (5, 6); SELECT count(*), sum(n4) FILTER (WHERE v = 'changed') FROM adbc_pg.written" | paste -sd '#')"
     expect "adbc, postgres: an UPDATE that fails" 'ERROR:  22003: .*' "$(failing "UPDATE adbc_pg.written SET n2 = 40000 WHERE id = 1")"
     local running="SELECT count(*) FROM pg_stat_activity WHERE usename = 'weir' AND state = 'active'"
     cancelled "adbc, weir.query" "SELECT * FROM weir.query('adbc_pg', 'SELECT pg_sleep(60)::text AS s')" counterpart_query "$running"

@@ -157,9 +157,13 @@ write_postgres() {
 
 write_mariadb() {
     local open_transactions="SELECT count(*) FROM information_schema.innodb_trx" impatient="SET innodb_lock_wait_timeout = 1"
+    mariadb_sql "CREATE DATABASE elsewhere CHARACTER SET utf8mb4; CREATE TABLE elsewhere.far (id int PRIMARY KEY, n int); INSERT INTO elsewhere.far VALUES (1, 1), (2, 2), (3, 3)"
     mariadb_sql "CREATE TABLE shop.w ($(write_columns float 'varbinary(200)' 'datetime(6)' 'timestamp(6) NULL' 'time(6)' uuid json))"
     writes mariadb shop mariadb_sql
     at_once mariadb
+    query "CREATE FOREIGN TABLE mariadb_w.far (id int OPTIONS (key 'true'), n int) SERVER shop OPTIONS (database 'elsewhere')"
+    shown mariadb "a table in another database" 'Remote SQL: DELETE FROM .elsewhere.[.].far. WHERE' "DELETE FROM mariadb_w.far WHERE id = 1"
+    expect "mariadb, at once: in another database" '^UPDATE 2#DELETE 1#3:4$' "$(said "UPDATE mariadb_w.far SET n = n + 1 WHERE id > 1; DELETE FROM mariadb_w.far WHERE n = 3; SELECT string_agg(id || ':' || n, ',') FROM mariadb_w.far WHERE id > 1" | paste -sd '#')"
     returning_mariadb
     closed_at_once mariadb shop shop.parents mariadb_sql "SELECT count(*) FROM information_schema.processlist WHERE user = 'weir'"
 }

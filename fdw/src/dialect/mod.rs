@@ -299,9 +299,9 @@ pub trait Dialect: Sync {
         Err("arithmetic in an assignment".into())
     }
 
-    /// The beginning of a DELETE from a table that its condition calls by an alias.
-    fn delete_from(&self, table: &str, alias: &str) -> String {
-        format!("DELETE FROM {table} AS {alias}")
+    /// Whether a table that is changed can be called by an alias.
+    fn changes_have_alias(&self) -> bool {
+        true
     }
 
     /// What ends an INSERT that passes over rows whose key is there; `None`: it cannot be said.

@@ -170,9 +170,9 @@ impl Dialect for MySql {
         Ok(format!("IF({value} BETWEEN ({least}) AND {greatest}, {value}, {} + ABS({value}))", i64::MAX))
     }
 
-    /// The form with an alias that all versions know.
-    fn delete_from(&self, table: &str, alias: &str) -> String {
-        format!("DELETE {alias} FROM {table} AS {alias}")
+    /// A DELETE has none in older versions; in the form that has one always, it is looked for in the session's database.
+    fn changes_have_alias(&self) -> bool {
+        false
     }
 
     fn lock(&self, share: bool) -> Option<&'static str> {

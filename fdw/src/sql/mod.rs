@@ -77,6 +77,8 @@ struct Builder<'a> {
     outer: Vec<Scope>,
     /// A subquery being built uses one of them.
     used_outer: bool,
+    /// The table is to be changed.
+    changes: bool,
     /// Below an aggregate of the query itself.
     folded: bool,
     /// Common table expressions, which stand before the whole statement: their names and columns, and their SQL.
@@ -139,7 +141,17 @@ fn plain_name(sql: &str) -> String {
 
 impl<'a> Builder<'a> {
     fn new(tables: Tables<'a>) -> Builder<'a> {
-        Builder { tables, site: None, aliases: 0, outer: Vec::new(), used_outer: false, folded: false, ctes: HashMap::new(), before: Vec::new() }
+        Builder {
+            tables,
+            site: None,
+            aliases: 0,
+            outer: Vec::new(),
+            used_outer: false,
+            changes: false,
+            folded: false,
+            ctes: HashMap::new(),
+            before: Vec::new(),
+        }
     }
 }
 
@@ -165,14 +177,16 @@ impl Builder<'_> {
         let dialect = self.dialect()?;
         let options = Options { engine, given: &table.server_options };
         let name = dialect.table(&options, &table.table_options, &table.schema, &table.name)?;
-        let alias = self.alias()?;
+        let bare = self.changes && !dialect.changes_have_alias();
+        let alias = if bare { name.clone() } else { self.alias()? };
         let mut columns = Vec::new();
         for c in &scan.columns {
             let (local, own) = table.columns.get(&c.attnum).ok_or("a column that is gone")?;
             let remote = own.iter().find(|(o, _)| o == "column_name").map_or(local.as_str(), |(_, v)| v);
             columns.push((c.id, dialect.column(format!("{alias}.{}", dialect.ident(remote)?), c.ty, own)));
         }
-        Ok(Select { from: format!("{name} AS {alias}"), columns, ..Select::default() })
+        let from = if bare { name } else { format!("{name} AS {alias}") };
+        Ok(Select { from, columns, ..Select::default() })
     }
 
     /// The SELECT with this select list.

@@ -26,7 +26,7 @@ pub type Assignment = (String, PgType, Expr);
 /// # Errors
 /// Why it cannot be one statement.
 pub fn modification(rel: &Rel, set: Option<&[Assignment]>, tables: Tables) -> Result<Modification> {
-    let mut builder = Builder::new(tables);
+    let mut builder = Builder { changes: true, ..Builder::new(tables) };
     let mut select = builder.rel(rel)?;
     let dialect = builder.dialect()?;
     if !dialect.modifies() {
@@ -35,15 +35,15 @@ pub fn modification(rel: &Rel, set: Option<&[Assignment]>, tables: Tables) -> Re
     if select.correlated || !select.is_plain() || !builder.before.is_empty() {
         return Err("more than a table and its filters".into());
     }
-    let (table, alias) = select.from.rsplit_once(" AS ").map(|(t, a)| (t.to_owned(), a.to_owned())).ok_or("a table without a name")?;
+    let table = select.from.clone();
     let mut sql = match set {
-        None => dialect.delete_from(&table, &alias),
+        None => format!("DELETE FROM {table}"),
         Some(set) => {
             let mut list = Vec::new();
             for (name, ty, value) in set {
                 list.push(format!("{} = {}", dialect.ident(name)?, builder.assigned(&mut select, name, ty, value, set)?));
             }
-            format!("UPDATE {table} AS {alias} SET {}", list.join(", "))
+            format!("UPDATE {table} SET {}", list.join(", "))
         }
     };
     if !select.filter.is_empty() {
@@ -168,11 +168,13 @@ mod tests {
     #[test]
     fn one_statement_changes_all_rows() {
         assert_eq!(spelled("postgres", None).as_deref(), Ok(r#"DELETE FROM "s"."t" AS "t1" WHERE ("t1"."b" IS NULL)"#));
-        assert_eq!(spelled("mysql", None).as_deref(), Ok("DELETE `t1` FROM `s`.`t` AS `t1` WHERE (`t1`.`b` IS NULL)"));
+        assert_eq!(spelled("mysql", None).as_deref(), Ok("DELETE FROM `s`.`t` WHERE (`s`.`t`.`b` IS NULL)"));
         let both = set(&[("a", plus(1, 1)), ("b", plus(2, 1))]);
         assert!(spelled("postgres", Some(&both)).expect("spelled").starts_with(r#"UPDATE "s"."t" AS "t1" SET "a" = pg_catalog."int4pl"("t1"."a", "#));
         assert!(
-            spelled("mysql", Some(&both)).expect("spelled").contains("SET `a` = IF((`t1`.`a` + (1)) BETWEEN (-2147483648) AND 2147483647, (`t1`.`a` + (1)), ")
+            spelled("mysql", Some(&both))
+                .expect("spelled")
+                .contains("SET `a` = IF((`s`.`t`.`a` + (1)) BETWEEN (-2147483648) AND 2147483647, (`s`.`t`.`a` + (1)), ")
         );
     }
 
