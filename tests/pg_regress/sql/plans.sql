@@ -74,6 +74,10 @@ SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SELECT count(*), count(age(timestamp '2024-01-01' + k * interval '1 day')) FROM price;
 SELECT routed, fallback FROM weir.last_route();
+CREATE FUNCTION aged(int) RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS
+    $$ BEGIN RETURN (SELECT count(*) FROM trade WHERE id <= $1 AND age(timestamp '2024-01-01') > interval '1 day'); END $$;
+SELECT sum(aged(id)) FROM trade WHERE id <= 3;
+DROP FUNCTION aged(int);
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
