@@ -112,21 +112,36 @@ impl Client {
     }
 
     pub fn receive(&mut self) -> Result<FromEngine> {
+        loop {
+            match self.receive_now()? {
+                Some(message) => return Ok(message),
+                None => self.wait(pg_sys::WL_SOCKET_READABLE),
+            }
+        }
+    }
+
+    /// The next answer if it is there already.
+    pub fn receive_now(&mut self) -> Result<Option<FromEngine>> {
         let mut buffer = [0u8; 1 << 16];
         loop {
             match self.frames.message()? {
                 Some(FromEngine::Error(e)) => return Err(e),
-                Some(message) => return Ok(message),
+                Some(message) => return Ok(Some(message)),
                 None => {}
             }
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(lost("it closed the connection")),
                 Ok(n) => self.frames.push(buffer.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => self.wait(pg_sys::WL_SOCKET_READABLE),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(lost(&e.to_string())),
             }
         }
+    }
+
+    /// What becomes readable when an answer comes.
+    pub fn socket(&self) -> i32 {
+        self.stream.as_raw_fd()
     }
 
     /// Waits for the socket, and serves interrupts: a cancel raises from here.

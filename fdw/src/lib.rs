@@ -7,16 +7,19 @@
 //! - Without the feature `clients` nothing here does I/O.
 #![deny(unsafe_code)]
 
+mod average;
 #[cfg(feature = "clients")]
 pub mod client;
 pub mod descriptor;
 pub mod dialect;
 pub mod engines;
+pub mod keys;
 pub mod meaning;
+pub mod one;
 pub mod push;
 pub mod registry;
 mod sink;
 mod sql;
 pub mod write;
 
-pub use sql::{Assignment, ForeignTable, Modification, Tables, modification, statement, text};
+pub use sql::{Assignment, ForeignTable, Modification, Tables, modification, statement, text, text_with};

@@ -4,11 +4,10 @@
 //! - Afterwards no scan of a foreign table is left: what cannot be pushed with anything around it is read whole, in the columns needed.
 //! - A sort stays in the plan, also where the remote has sorted for a LIMIT: nothing between promises to keep an order.
 
-use crate::meaning::{self, AggMeaning, parts};
+use crate::average::averages;
 use crate::sql::{Tables, statement};
 use std::collections::HashMap;
-use weir_plan::ir::{AggCall, Aggregate, ColId, Collation, Expr, Named, Plan, Rel, Remote, Source};
-use weir_plan::types::PgType;
+use weir_plan::ir::{ColId, Expr, Plan, Rel, Remote, Source};
 use weir_plan::walk::{each_expr_mut, each_input_mut, each_part_mut, output_columns, subquery_mut};
 
 /// What became of a plan.
@@ -23,11 +22,8 @@ pub struct Report {
 /// # Errors
 /// A foreign table that cannot even be read whole, with the reason.
 pub fn push(plan: &mut Plan, tables: Tables) -> Result<Report, String> {
-    crate::sink::sink(&mut plan.root, &|rel, conjunct| {
-        let alone = Rel::Filter { input: Box::new(rel.clone()), predicate: conjunct.clone() };
-        statement(&alone, &[], tables).is_ok()
-    });
-    let mut pass = Pass { tables, references: HashMap::new(), ids: Ids::after(plan), report: Report::default() };
+    sink(&mut plan.root, tables);
+    let mut pass = Pass { tables, references: HashMap::new(), ids: Ids::after(&mut plan.root), report: Report::default() };
     references(&mut plan.root, &mut pass.references);
     for (id, _) in &plan.output {
         *pass.references.entry(*id).or_default() += 1;
@@ -35,6 +31,14 @@ pub fn push(plan: &mut Plan, tables: Tables) -> Result<Report, String> {
     let root = std::mem::replace(&mut plan.root, Rel::OneRow);
     plan.root = pass.rel(root)?;
     Ok(pass.report)
+}
+
+/// Moves filters down to the servers that can apply them.
+pub fn sink(root: &mut Rel, tables: Tables) {
+    crate::sink::sink(root, &|rel, conjunct| {
+        let alone = Rel::Filter { input: Box::new(rel.clone()), predicate: conjunct.clone() };
+        statement(&alone, &[], tables).is_ok()
+    });
 }
 
 /// Whether the plan reads a foreign table.
@@ -102,10 +106,10 @@ fn expr_references(e: &mut Expr, out: &mut HashMap<ColId, usize>) {
 }
 
 /// New column ids.
-struct Ids(u32);
+pub struct Ids(u32);
 
 impl Ids {
-    fn after(plan: &mut Plan) -> Ids {
+    pub fn after(root: &mut Rel) -> Ids {
         fn highest(rel: &mut Rel, max: &mut u32) {
             let mut columns = Vec::new();
             output_columns(rel, &mut columns);
@@ -120,11 +124,11 @@ impl Ids {
             each_part_mut(e, &mut |p| in_expr(p, max));
         }
         let mut max = 0;
-        highest(&mut plan.root, &mut max);
+        highest(root, &mut max);
         Ids(max)
     }
 
-    fn next(&mut self) -> ColId {
+    pub fn take(&mut self) -> ColId {
         self.0 += 1;
         ColId(self.0)
     }
@@ -149,7 +153,8 @@ impl Pass<'_> {
         match rel {
             Rel::Scan(scan) => return Err(format!("foreign table \"{}\": {why}", scan.name)),
             Rel::Aggregate(aggregate) => {
-                if let Some(mut trial) = self.averages(&aggregate) {
+                if let Some((new, exprs)) = averages(&aggregate, &mut self.ids) {
+                    let mut trial = Rel::Project { input: Box::new(Rel::Aggregate(Box::new(new))), exprs };
                     // Its new columns are referred to from now on.
                     references(&mut trial, &mut self.references);
                     if let Rel::Project { input, .. } = &mut trial
@@ -252,46 +257,6 @@ impl Pass<'_> {
             }
         });
         failed.map_or(Ok(()), Err)
-    }
-
-    /// The aggregate with averages as quotients of sum and count, which is how Postgres computes them; `None` if there is none.
-    fn averages(&mut self, aggregate: &Aggregate) -> Option<Rel> {
-        let is_average = |call: &AggCall| matches!(meaning::aggregate(call.func), Some(AggMeaning::AvgSmallInt | AggMeaning::AvgInt | AggMeaning::AvgNumeric));
-        if !aggregate.calls.iter().any(|c| is_average(&c.expr)) {
-            return None;
-        }
-        let mut exprs = Vec::new();
-        let mut new = Aggregate { calls: Vec::new(), groups: Vec::new(), ..aggregate.clone() };
-        for group in &aggregate.groups {
-            // The same identity would be defined twice.
-            let id = self.ids.next();
-            exprs.push(Named { id: group.id, expr: Expr::Column { id, ty: group.expr.ty() } });
-            new.groups.push(Named { id, expr: group.expr.clone() });
-        }
-        for call in &aggregate.calls {
-            let c = &call.expr;
-            let mut part = |func: u32, ty: PgType| {
-                let id = self.ids.next();
-                new.calls.push(Named { id, expr: AggCall { func, ty, ..c.clone() } });
-                Expr::Column { id, ty }
-            };
-            if !is_average(c) {
-                let expr = part(c.func, c.ty);
-                exprs.push(Named { id: call.id, expr });
-                continue;
-            }
-            let call_of = |func: u32, args: Vec<Expr>| Expr::Call { func, args, ty: PgType::NUMERIC, collation: Collation::None };
-            let sum = match c.func {
-                2100 => part(parts::SUM_INT8, PgType::NUMERIC),
-                2101 => call_of(parts::NUMERIC_OF_INT8, vec![part(parts::SUM_INT4, PgType::INT8)]),
-                2102 => call_of(parts::NUMERIC_OF_INT8, vec![part(parts::SUM_INT2, PgType::INT8)]),
-                _ => part(parts::SUM_NUMERIC, PgType::NUMERIC),
-            };
-            let count = call_of(parts::NUMERIC_OF_INT8, vec![part(parts::COUNT, PgType::INT8)]);
-            // A count of 0 has a NULL sum, and is not divided by.
-            exprs.push(Named { id: call.id, expr: call_of(parts::NUMERIC_DIV, vec![sum, count]) });
-        }
-        Some(Rel::Project { input: Box::new(Rel::Aggregate(Box::new(new))), exprs })
     }
 }
 

@@ -144,6 +144,24 @@ pub struct Remote {
     pub sql: Vec<SqlPart>,
     /// In the order of the statement's result.
     pub columns: Vec<RemoteColumn>,
+    /// About how many rows, if anything is known of its tables.
+    pub rows: Option<u64>,
+    /// Columns that can be compared with values known only at run time.
+    pub keys: Vec<Key>,
+}
+
+/// A column of a remote statement that a condition of [`SqlPart::Keys`] can be about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its place in the statement's result.
+    pub place: usize,
+    /// What it is inside of the statement.
+    pub sql: String,
+    pub ty: PgType,
+    /// It is a column of a table there.
+    pub is_column: bool,
+    /// The most characters it can have.
+    pub chars: Option<usize>,
 }
 
 /// A foreign server as one user reaches it.
@@ -164,6 +182,22 @@ pub enum SqlPart {
         index: u32,
         ty: PgType,
     },
+    /// Where conditions on [`Remote::keys`] go; `first`: there is no WHERE before.
+    Keys {
+        first: bool,
+    },
+    /// `LIMIT … OFFSET …`, of which at least one is a parameter.
+    Limit {
+        limit: Option<RowCount>,
+        offset: Option<RowCount>,
+    },
+}
+
+/// How many rows; a parameter is a bigint, of which NULL means none said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RowCount {
+    Rows(u64),
+    Param(u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

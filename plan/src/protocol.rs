@@ -253,12 +253,24 @@ pub struct CatalogColumn {
     pub not_null: bool,
 }
 
+/// What a remote statement returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteMetrics {
+    /// Name of the server.
+    pub server: String,
+    pub rows: u64,
+    /// Values of join keys that were sent with it; `None`: no condition was.
+    pub keys: Option<u64>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     pub rows: u64,
     pub elapsed_us: u64,
     pub peak_memory_bytes: u64,
     pub spilled_bytes: u64,
+    /// What each remote statement returned.
+    pub remotes: Vec<RemoteMetrics>,
     /// Physical plan with metrics, if the query was explained.
     pub explain: Option<String>,
 }

@@ -119,6 +119,7 @@ test_clickhouse() {
         ALTER FOREIGN TABLE ch.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     same_answers clickhouse ch tests/e2e/remote/queries.sql local_ch
     same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch
+    same_answers "clickhouse, pushed" ch tests/e2e/remote/pushed.sql local_ch
     wrong clickhouse ch ch.parents database
     expect "clickhouse: a user who may not change settings" 'ERROR:  42501: server "ch": .*HINT:  The remote user must be allowed to change settings' \
         "$(failing "BEGIN; ALTER USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (SET user 'reader'); SELECT count(*) FROM ch.parents" | tr '\n' ' ')"

@@ -45,6 +45,7 @@ test_duckdb() {
     query "ALTER FOREIGN TABLE duck.items ALTER COLUMN c TYPE char(10)"
     # Two of them multiply to more digits than a DECIMAL has, and than our engine has.
     same_answers duckdb duck tests/e2e/remote/queries.sql local 2
+    same_answers "duckdb, pushed" duck tests/e2e/remote/pushed.sql
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"
     expect "duckdb: wrong column" 'ERROR:  HV005: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents RENAME id TO number; SELECT number FROM duck.parents")"
     expect "duckdb: a value that does not fit" 'a value of column "n8" does not fit its declared type' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.items ALTER COLUMN n8 TYPE int; SELECT n8 FROM duck.items")"

@@ -30,6 +30,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/e2e/starrocks.sh
 # shellcheck source=tests/e2e/trino.sh
 . tests/e2e/trino.sh
+# shellcheck source=tests/e2e/push.sh
+. tests/e2e/push.sh
 # shellcheck source=tests/e2e/broken.sh
 . tests/e2e/broken.sh
 # shellcheck source=tests/e2e/tls.sh
@@ -189,6 +191,10 @@ test_postgres() {
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
     same_answers postgres pg tests/e2e/remote/queries.sql
     mixed postgres pg schema_name
+    pushed postgres pg
+    at_once_postgres
+    counterpart_query "CREATE TABLE shop.numbered AS SELECT id, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::varchar(20) AS v FROM generate_series(1, 20000) id"
+    keys_sent postgres pg schema_name
     wrong postgres pg pg.parents dbname
     "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock counterpart) port=$counterpart_port user=postgres dbname=shop" >/dev/null 2>&1
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER pg INTO remote_tpch"
@@ -262,7 +268,9 @@ test_mariadb() {
     expect "mariadb: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER shop INTO part')"
     same_answers mariadb shop tests/e2e/remote/queries.sql
     mixed mariadb shop database
-
+    pushed mariadb shop
+    mariadb_sql "CREATE TABLE numbered AS SELECT seq AS id, CASE WHEN seq % 100 = 50 THEN NULL ELSE seq % 1000 END AS k, CAST(seq % 1000 AS CHAR(20)) AS v FROM seq_1_to_20000" shop
+    keys_sent mariadb shop database
     wrong mariadb shop shop.parents database
     local t
     for t in region nation part supplier partsupp customer orders lineitem; do

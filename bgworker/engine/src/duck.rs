@@ -122,6 +122,7 @@ fn described(scan: &Scan, number: i64) -> ForeignTable {
         table_options: vec![(weir_fdw::dialect::duckdb::SCAN.into(), call)],
         schema: String::new(),
         name: scan.name.clone(),
+        rows: None,
         columns,
     }
 }

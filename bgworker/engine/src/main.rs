@@ -11,6 +11,7 @@ mod constants;
 mod control;
 mod duck;
 mod filters;
+mod keys;
 mod limits;
 mod mirror;
 mod output;

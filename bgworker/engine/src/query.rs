@@ -3,7 +3,7 @@
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
 use crate::prepared::Planned;
-use crate::remote::Sources;
+use crate::remote::{Sources, returned};
 use crate::resources::Resources;
 use crate::serve::Writer;
 use datafusion::common::DataFusionError;
@@ -16,9 +16,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use weir_lower::error::to_error;
-use weir_plan::ir::{Embedded, Plan, Scalar};
+use weir_plan::ir::{Embedded, Plan, Rel, Scalar};
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{Endpoint, FromEngine, Metrics};
+use weir_plan::protocol::{Endpoint, FromEngine, Metrics, RemoteMetrics};
 use weir_plan::{Error, Kind, Result};
 
 /// Answers that may wait for the backend to read; more would only cost memory.
@@ -104,7 +104,8 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
     if resources.is_draining() {
         return Err(Error::refused("the engine is about to start anew"));
     }
-    let place = wait_for_place(resources).await?;
+    // One statement is only passed on. A backend may hold several at once, and would wait for itself.
+    let place = if matches!(Plan::decode(&bytes)?.root, Rel::Remote(_)) { None } else { Some(wait_for_place(resources).await?) };
     let (sender, mut pieces) = mpsc::channel(QUEUED_ANSWERS);
     let stop = Stop::default();
     let _stop = stop.when_dropped();
@@ -142,6 +143,7 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
         elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         peak_memory_bytes: used.peak_memory_bytes,
         spilled_bytes: used.spilled_bytes,
+        remotes: used.remotes,
         explain: None,
     })
 }
@@ -166,6 +168,7 @@ const HELD_ROWS: usize = 4096;
 struct Used {
     peak_memory_bytes: u64,
     spilled_bytes: u64,
+    remotes: Vec<RemoteMetrics>,
 }
 
 fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
@@ -227,7 +230,9 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
             sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
         }
     }
-    Ok(Used { peak_memory_bytes: pool.peak_bytes(), spilled_bytes: spilled_bytes(physical.as_ref()) })
+    let mut remotes = Vec::new();
+    returned(&physical, &mut remotes);
+    Ok(Used { peak_memory_bytes: pool.peak_bytes(), spilled_bytes: spilled_bytes(physical.as_ref()), remotes })
 }
 
 /// Counts a running query.

@@ -1,9 +1,10 @@
 //! Remote servers as tables of a query: each statement is a leaf of the plan that streams what its client receives.
 //!
 //! Invariants:
-//! - A statement is sent when its leaf is executed, once per execution; planning sends nothing.
+//! - A statement is sent when its leaf is first read, once per execution; planning sends nothing.
 //! - Who stops reading cancels the statement at the remote (`weir_fdw::client`).
 
+use crate::keys::Keyed;
 use crate::mirror::Snapshot;
 use crate::output::Output;
 use crate::resources::Resources;
@@ -12,14 +13,18 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DataFusionError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, Statistics};
 use futures::{StreamExt, TryStreamExt};
 use std::any::Any;
 use std::fmt;
@@ -28,7 +33,7 @@ use std::time::Instant;
 use weir_fdw::client::{Receiver, Wanted};
 use weir_lower::TableSource;
 use weir_plan::ir::{Remote, RemoteColumn, Scalar, Scan};
-use weir_plan::protocol::{Endpoint, FromEngine, Metrics};
+use weir_plan::protocol::{Endpoint, FromEngine, Metrics, RemoteMetrics};
 use weir_plan::{Error, Result};
 
 fn external(e: Error) -> DataFusionError {
@@ -87,13 +92,19 @@ impl TableSource for Sources<'_> {
     fn remote(&self, remote: &Remote, params: Option<&[Scalar]>) -> DfResult<Arc<dyn TableProvider>> {
         let schema = weir_fdw::client::schema(&remote.columns).map_err(external)?;
         let endpoint = self.remotes.iter().find(|e| e.server == remote.server).cloned();
+        let mut keyed = None;
         let (sql, asker) = match endpoint {
             None if remote.server == crate::duck::SERVER => self.over_mirrors(remote, params)?,
             None => (String::new(), None),
             Some(endpoint) => {
                 let engine = weir_fdw::registry::by_name(&endpoint.engine)
                     .ok_or_else(|| external(Error::internal(format!("there is no engine \"{}\"", endpoint.engine))))?;
-                let sql = weir_fdw::text(&remote.sql, Some(params.unwrap_or_default()), engine.dialect_of(&endpoint.options))
+                let (dialect, params) = (engine.dialect_of(&endpoint.options), params.unwrap_or_default());
+                if !remote.keys.is_empty() {
+                    let (parts, params, keys) = (remote.sql.clone(), params.to_vec(), remote.keys.clone());
+                    keyed = Some(Arc::new(Keyed { parts, params, keys, rows: remote.rows, dialect }));
+                }
+                let sql = weir_fdw::text(&remote.sql, Some(params), dialect)
                     .map_err(|why| external(Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name))))?;
                 (sql, Some(Arc::new(Remotely { endpoint, resources: Arc::clone(self.resources) }) as Arc<dyn Ask>))
             }
@@ -104,6 +115,8 @@ impl TableSource for Sources<'_> {
             columns: remote.columns.clone(),
             schema,
             mirrors: remote.server == crate::duck::SERVER,
+            rows: remote.rows,
+            keyed,
             asker,
         }))
     }
@@ -117,6 +130,10 @@ struct RemoteTable {
     schema: SchemaRef,
     /// It is DuckDB, over mirrors.
     mirrors: bool,
+    /// About how many there are.
+    rows: Option<u64>,
+    /// It can take the keys of a join.
+    keyed: Option<Arc<Keyed>>,
     /// `None` while the plan is only checked.
     asker: Option<Arc<dyn Ask>>,
 }
@@ -155,12 +172,18 @@ impl TableProvider for RemoteTable {
             columns: self.columns.clone(),
             projection: projection.cloned(),
             mirrors: self.mirrors,
+            rows: self.rows,
+            keyed: self.keyed.clone(),
+            filters: Vec::new(),
             asker: self.asker.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }))
     }
 }
+
+/// Name of a metric: values of join keys that were sent.
+const KEYS: &str = "join_keys";
 
 struct RemoteExec {
     name: String,
@@ -169,6 +192,10 @@ struct RemoteExec {
     projection: Option<Vec<usize>>,
     /// It is DuckDB, over mirrors.
     mirrors: bool,
+    rows: Option<u64>,
+    keyed: Option<Arc<Keyed>>,
+    /// Of joins above, over the projected columns.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
     /// `None` while the plan is only checked.
     asker: Option<Arc<dyn Ask>>,
     properties: Arc<PlanProperties>,
@@ -183,7 +210,11 @@ impl fmt::Debug for RemoteExec {
 
 impl DisplayAs for RemoteExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.mirrors { write!(f, "DuckDbExec: {}", self.sql) } else { write!(f, "RemoteExec: server={}", self.name) }
+        if self.mirrors {
+            return write!(f, "DuckDbExec: {}", self.sql);
+        }
+        let filtered = if self.filters.is_empty() { "" } else { ", filtered by join keys" };
+        write!(f, "RemoteExec: server={}{filtered}", self.name)
     }
 }
 
@@ -212,13 +243,57 @@ impl ExecutionPlan for RemoteExec {
         Some(self.metrics.clone_inner())
     }
 
+    fn partition_statistics(&self, _: Option<usize>) -> DfResult<Statistics> {
+        let num_rows = self.rows.and_then(|n| usize::try_from(n).ok()).map_or(Precision::Absent, Precision::Inexact);
+        Ok(Statistics { num_rows, ..Statistics::new_unknown(&self.schema()) })
+    }
+
+    /// Keeps the filters of joins, and promises nothing.
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![PushedDown::No; result.parent_filters.len()]);
+        let dynamic = |f: &Arc<dyn PhysicalExpr>| f.as_any().is::<DynamicFilterPhysicalExpr>();
+        let filters: Vec<_> = result.parent_filters.into_iter().map(|f| f.filter).filter(dynamic).collect();
+        if filters.is_empty() || self.keyed.is_none() {
+            return Ok(answer);
+        }
+        let node = RemoteExec {
+            name: self.name.clone(),
+            sql: Arc::clone(&self.sql),
+            columns: self.columns.clone(),
+            projection: self.projection.clone(),
+            mirrors: self.mirrors,
+            rows: self.rows,
+            keyed: self.keyed.clone(),
+            filters: self.filters.iter().cloned().chain(filters).collect(),
+            asker: self.asker.clone(),
+            properties: Arc::clone(&self.properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        };
+        Ok(answer.with_updated_node(Arc::new(node)))
+    }
+
     fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> DfResult<SendableRecordBatchStream> {
         let Some(asker) = self.asker.clone() else {
             return Err(external(Error::internal(format!("server \"{}\" was not named in the request", self.name))));
         };
         let (sql, columns, projection) = ((*self.sql).clone(), self.columns.clone(), self.projection.clone());
+        let (keyed, filters) = (self.keyed.clone(), self.filters.clone());
         let rows = MetricBuilder::new(&self.metrics).output_rows(0);
+        let sent = self.metrics.clone();
         let batches = futures::stream::once(async move {
+            if keyed.is_some() {
+                crate::keys::settled(&filters).await;
+            }
+            let with_keys = keyed.and_then(|k| k.statement(&filters, projection.as_deref()));
+            if let Some((_, keys)) = &with_keys {
+                MetricBuilder::new(&sent).counter(KEYS, 0).add(*keys);
+            }
+            let sql = with_keys.map_or(sql, |(sql, _)| sql);
             let receiver = asker.ask(sql, columns).await.map_err(external)?;
             Ok::<_, DataFusionError>(futures::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|batch| (batch, receiver)) }).map(
                 move |batch| {
@@ -234,6 +309,17 @@ impl ExecutionPlan for RemoteExec {
         .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
+}
+
+/// What the remote statements of a plan returned.
+pub fn returned(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<RemoteMetrics>) {
+    if let Some(remote) = plan.as_any().downcast_ref::<RemoteExec>().filter(|r| !r.mirrors) {
+        let metrics = remote.metrics.clone_inner();
+        let rows = metrics.output_rows().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let keys = metrics.sum_by_name(KEYS).and_then(|n| u64::try_from(n.as_usize()).ok());
+        out.push(RemoteMetrics { server: remote.name.clone(), rows, keys });
+    }
+    plan.children().into_iter().for_each(|child| returned(child, out));
 }
 
 /// The tables of a schema of a remote server.

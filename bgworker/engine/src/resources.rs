@@ -217,6 +217,9 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     // It drops the group of NULL: `SELECT DISTINCT a ... ORDER BY a DESC LIMIT 3` lost a row.
     options.optimizer.enable_topk_aggregation = false;
     options.optimizer.prefer_existing_sort = true;
+    // Lists of join keys for remote statements.
+    options.optimizer.hash_join_inlist_pushdown_max_distinct_values = crate::keys::MAX_KEYS;
+    options.optimizer.hash_join_inlist_pushdown_max_size = options.optimizer.hash_join_inlist_pushdown_max_size.max(1 << 20);
     // What a sort keeps for merging what it spilled has to be there even when memory is short.
     let memory = usize::try_from(limits(settings).0).unwrap_or(usize::MAX);
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / pool::SMALL_PART / 2);

@@ -93,7 +93,8 @@ unsafe fn count(relid: pg_sys::Oid, estate: *mut pg_sys::EState) -> Result<f64> 
     let (server, _, name, table) = remote_names(relid)?;
     let counted = column("count", PgType::INT8);
     let output = vec![(counted.id, counted.ty)];
-    let remote = Remote { server, name, sql: vec![SqlPart::Text(format!("SELECT count(*) FROM {table}"))], columns: vec![counted] };
+    let remote =
+        Remote { server, name, sql: vec![SqlPart::Text(format!("SELECT count(*) FROM {table}"))], columns: vec![counted], rows: None, keys: Vec::new() };
     let plan = Plan { root: Rel::Remote(Box::new(remote)), output, params: Vec::new(), session: planner::current_session() };
     let statement = Statement { server, relids: vec![relid.to_u32()], output: vec![PgType::INT8], locks: false, plan: plan.encode()? };
     let (mut value, mut null) = (pg_sys::Datum::null(), true);
@@ -122,7 +123,7 @@ unsafe fn statement(relid: pg_sys::Oid, wanted: usize, all: f64) -> Result<(Stat
         (*rte).relid = relid;
         (*rte).relkind = pg_sys::RELKIND_FOREIGN_TABLE.cast_signed();
         let readable: BTreeSet<i16> = super::paths::all_columns(relid).into_iter().filter(|c| translate::column_type(relid, *c).is_ok()).collect();
-        let (plan, _, attnums) = translate::base_relation(rte, 1, server, &readable, &[], planner::current_session()).map_err(refused)?;
+        let (plan, _, attnums) = translate::base_relation(rte, 1, server, &readable, &[], &[], planner::current_session()).map_err(refused)?;
         (plan, attnums)
     };
     weir_fdw::push::push(&mut plan, &|s| tables.get(s)).map_err(refused)?;

@@ -84,13 +84,18 @@ pub fn foreign_table(relid: pg_sys::Oid, user: u32) -> Option<Rc<ForeignTable>> 
                 columns.insert((*attr).attnum, (string((*attr).attname.data.as_ptr()), pairs(pg_sys::GetForeignColumnOptions(relid, (*attr).attnum))));
             }
         }
+        // What ANALYZE found is newer than what the import was told.
+        let analysed = Some(f64::from((*(*rel).rd_rel).reltuples)).filter(|n| *n > 0.0);
         pg_sys::RelationClose(rel);
+        let table_options = pairs((*table).options);
+        let told = table_options.iter().find(|(n, _)| n == "rows").and_then(|(_, v)| v.parse().ok());
         Some(Rc::new(ForeignTable {
             engine: engine.name,
             server: ServerRef { server: (*table).serverid.to_u32(), user },
             server_name: string((*server).servername),
             server_options: pairs((*server).options),
-            table_options: pairs((*table).options),
+            table_options,
+            rows: analysed.or(told),
             schema: string(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relid))),
             name: string(pg_sys::get_rel_name(relid)),
             columns,

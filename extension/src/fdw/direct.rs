@@ -130,7 +130,8 @@ unsafe fn plan_statement(
                 return Err("nothing to assign".into());
             }
         }
-        let made = translate::changed_relation(rte, rti, table.server, &BTreeSet::new(), &quals, &values, planner::current_session())?;
+        let asked = translate::Asked { quals: &quals, values: &values, order: &[] };
+        let made = translate::changed_relation(rte, rti, table.server, &BTreeSet::new(), &asked, planner::current_session())?;
         if !made.plan.params.iter().all(|ty| engine.dialect.holds(ty)) {
             return Err("a parameter of this type".into());
         }

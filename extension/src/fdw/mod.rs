@@ -6,17 +6,22 @@
 //! - Options are checked against the engine's descriptor in the validator, and nowhere else.
 
 mod analyze;
+mod ask;
 mod buffer;
 pub mod catalog;
 mod combined;
+mod concurrent;
 mod direct;
+mod finish;
 mod import;
 mod modify;
 mod options;
+mod order;
 mod parameterised;
 mod paths;
 mod reader;
 mod scan;
+mod shape;
 mod target;
 pub mod transaction;
 mod truncate;
@@ -40,8 +45,13 @@ pub fn handler(_: &Arguments) -> Option<pg_sys::Datum> {
         (*routine).BeginForeignScan = Some(scan::begin);
         (*routine).IterateForeignScan = Some(scan::iterate);
         (*routine).ReScanForeignScan = Some(scan::rescan);
+        (*routine).RecheckForeignScan = Some(scan::recheck);
         (*routine).EndForeignScan = Some(scan::end);
         (*routine).ExplainForeignScan = Some(scan::explain);
+        (*routine).IsForeignPathAsyncCapable = Some(concurrent::is_capable);
+        (*routine).ForeignAsyncRequest = Some(concurrent::request);
+        (*routine).ForeignAsyncConfigureWait = Some(concurrent::configure_wait);
+        (*routine).ForeignAsyncNotify = Some(concurrent::notify);
         (*routine).ImportForeignSchema = Some(import::import);
         (*routine).IsForeignRelUpdatable = Some(target::updatable);
         (*routine).AddForeignUpdateTargets = Some(target::add_row_identity);

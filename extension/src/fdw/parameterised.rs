@@ -74,7 +74,7 @@ pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, 
         }
         for outer in outers {
             let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
-            paths::add_scan(root, rel, (*info).ppi_rows, outer);
+            paths::add_scan(root, rel, (*info).ppi_rows, outer, None);
         }
     }
 }

@@ -1,18 +1,22 @@
 //! Planning a foreign scan: which filters the remote takes, and the statement.
 
+use super::ask::sort_clause;
 use super::catalog::{self, Tables};
+use super::combined::sort_cost;
+use super::order;
 use super::parameterised;
 use super::reader::Statement;
 use super::scan::Private;
+use super::shape::{self, Stage};
 use crate::error;
 use crate::planner::{self, bytes_node};
-use crate::translate;
+use crate::translate::{self, OrderKey};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::BTreeSet;
 use weir_fdw::descriptor::Engine;
 use weir_plan::Error;
-use weir_plan::ir::{Rel, ServerRef, SqlPart};
+use weir_plan::ir::{Plan, Rel, Remote, ServerRef, SqlPart};
 
 /// Rows of a table of which nobody said how many it has.
 const ASSUMED_ROWS: f64 = 100_000.0;
@@ -39,28 +43,63 @@ pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *m
 pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) {
     // SAFETY: as above.
     unsafe {
-        add_scan(root, rel, (*rel).rows, (*rel).lateral_relids);
+        add_scan(root, rel, (*rel).rows, (*rel).lateral_relids, None);
         let Some(table) = Base::of(root, rel, relid) else { return };
-        parameterised::add(root, rel, &|clause| table.attempt(&BTreeSet::new(), &[clause]).is_ok());
+        if (*rel).lateral_relids.is_null() {
+            for order in order::useful(root, rel) {
+                match table.attempt(&BTreeSet::new(), &[], &order.keys) {
+                    Ok(_) => add_scan(root, rel, (*rel).rows, std::ptr::null_mut(), Some(&order)),
+                    Err(why) => shape::note(root, (*rel).relids, Stage::Ordered, &why),
+                }
+            }
+        }
+        parameterised::add(root, rel, &|clause| table.attempt(&BTreeSet::new(), &[clause], &[]).is_ok());
     }
 }
 
-/// Adds the path of a scan that takes values from these other relations.
+/// Adds the path of a scan that takes values from these other relations, or whose rows are sorted.
 ///
 /// # Safety
 /// A base relation under planning.
-pub unsafe fn add_scan(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, rows: f64, outer: pg_sys::Relids) {
+pub unsafe fn add_scan(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, rows: f64, outer: pg_sys::Relids, order: Option<&order::Order>) {
     let nil: *mut pg_sys::List = std::ptr::null_mut();
     // SAFETY: as passed.
     unsafe {
-        let total = STARTUP_COST + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
+        let sorting = if order.is_some() { sort_cost(rows) } else { 0.0 };
+        let startup = STARTUP_COST + sorting;
+        let total = startup + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
+        let pathkeys = order.map_or(nil, |o| o.pathkeys);
+        let private = order.map_or(nil, |o| listed(&o.keys));
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, STARTUP_COST, total, nil, outer, nil.cast(), nil);
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, startup, total, pathkeys, outer, nil.cast(), private);
         #[cfg(feature = "pg17")]
-        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, STARTUP_COST, total, nil, outer, nil.cast(), nil, nil);
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, startup, total, pathkeys, outer, nil.cast(), nil, private);
         #[cfg(feature = "pg18")]
-        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, 0, STARTUP_COST, total, nil, outer, nil.cast(), nil, nil);
+        let path = pg_sys::create_foreignscan_path(root, rel, nil.cast(), rows, 0, startup, total, pathkeys, outer, nil.cast(), nil, private);
         pg_sys::add_path(rel, path.cast());
+    }
+}
+
+/// The keys as a list of nodes, two for each.
+unsafe fn listed(keys: &[OrderKey]) -> *mut pg_sys::List {
+    let mut list = std::ptr::null_mut();
+    for key in keys {
+        // SAFETY: nodes of the planner.
+        list = unsafe { pg_sys::lappend(pg_sys::lappend(list, key.expr.cast()), sort_clause(key).cast()) };
+    }
+    list
+}
+
+/// What [`listed`] listed.
+unsafe fn unlisted(list: *mut pg_sys::List) -> Vec<OrderKey> {
+    // SAFETY: as `listed` made it.
+    unsafe {
+        (0..length(list) / 2)
+            .map(|i| {
+                let clause = pg_sys::list_nth(list, 2 * i + 1).cast::<pg_sys::SortGroupClause>();
+                OrderKey { expr: pg_sys::list_nth(list, 2 * i).cast(), sort_op: (*clause).sortop, nulls_first: (*clause).nulls_first }
+            })
+            .collect()
     }
 }
 
@@ -73,7 +112,7 @@ struct Base {
     tables: Tables,
 }
 
-type Attempt = (weir_plan::ir::Plan, Vec<*mut pg_sys::Expr>, Vec<i16>);
+type Attempt = (Plan, Remote, Vec<*mut pg_sys::Expr>, Vec<i16>);
 
 impl Base {
     unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) -> Option<Base> {
@@ -84,16 +123,16 @@ impl Base {
         Some(Base { rte, rti, server, engine, tables: Tables::new() })
     }
 
-    /// The one statement that returns these columns of the rows that pass the filters.
-    unsafe fn attempt(&self, columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node]) -> Result<Attempt, String> {
+    /// The one statement that returns these columns of the rows that pass the filters, in this order.
+    unsafe fn attempt(&self, columns: &BTreeSet<i16>, quals: &[*mut pg_sys::Node], order: &[OrderKey]) -> Result<Attempt, String> {
         // SAFETY: expressions over the relation, and perhaps others.
-        let (mut plan, params, attnums) = unsafe { translate::base_relation(self.rte, self.rti, self.server, columns, quals, planner::current_session()) }?;
+        let (plan, params, attnums) = unsafe { translate::base_relation(self.rte, self.rti, self.server, columns, quals, order, planner::current_session()) }?;
         // A parameter whose value has no literal could not be helped any more when the scan runs.
         if !plan.params.iter().all(|ty| self.engine.dialect.holds(ty)) {
             return Err("a parameter of this type".into());
         }
-        weir_fdw::push::push(&mut plan, &|s| self.tables.get(s))?;
-        if matches!(plan.root, Rel::Remote(_)) { Ok((plan, params, attnums)) } else { Err("more than one statement".into()) }
+        let one = weir_fdw::one::one(&plan, &|s| self.tables.get(s))?;
+        if one.finish.is_some() { Err("an average".into()) } else { Ok((plan, one.remote, params, attnums)) }
     }
 }
 
@@ -108,21 +147,23 @@ pub unsafe extern "C-unwind" fn plan(
     outer_plan: *mut pg_sys::Plan,
 ) -> *mut pg_sys::ForeignScan {
     // SAFETY: a relation under planning, and the path that was chosen for it.
-    if !matches!(unsafe { (*rel).reloptkind }, pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL) {
-        // SAFETY: as above.
-        return unsafe { super::combined::plan(best_path, tlist, outer_plan) };
-    }
-    // SAFETY: Postgres passes a base relation and its clauses.
-    match unsafe { make_plan(root, rel, relid, tlist, scan_clauses, outer_plan) } {
-        Ok(scan) => scan,
-        Err(e) => error::raise(&e),
-    }
+    let is_base = matches!(unsafe { (*rel).reloptkind }, pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL);
+    // SAFETY: as above; of a base relation its clauses, too.
+    let made = unsafe {
+        if is_base {
+            make_plan(root, rel, relid, &unlisted((*best_path).fdw_private), tlist, scan_clauses, outer_plan)
+        } else {
+            super::combined::plan(root, rel, best_path, tlist, outer_plan)
+        }
+    };
+    made.unwrap_or_else(|e| error::raise(&e))
 }
 
 unsafe fn make_plan(
     root: *mut pg_sys::PlannerInfo,
     rel: *mut pg_sys::RelOptInfo,
     relid: pg_sys::Oid,
+    order: &[OrderKey],
     tlist: *mut pg_sys::List,
     scan_clauses: *mut pg_sys::List,
     outer_plan: *mut pg_sys::Plan,
@@ -142,7 +183,7 @@ unsafe fn make_plan(
             let clause = (*info).clause.cast::<pg_sys::Node>();
             // What must not see rows before a security barrier has passed them cannot be told to wait there.
             let waits = (*info).security_level > (*rel).baserestrict_min_security && !(*info).leakproof;
-            let tried = if waits { Err("it waits for a security barrier".to_owned()) } else { base.attempt(&BTreeSet::new(), &[clause]).map(|_| ()) };
+            let tried = if waits { Err("it waits for a security barrier".to_owned()) } else { base.attempt(&BTreeSet::new(), &[clause], &[]).map(|_| ()) };
             match tried {
                 Ok(()) => remote.push(clause),
                 Err(why) => {
@@ -152,17 +193,17 @@ unsafe fn make_plan(
             }
         }
         let columns = used_columns(rel, rti, relid, local);
-        let (plan, params, attnums) = base.attempt(&columns, &remote).map_err(|why| Error {
+        let (mut plan, mut statement, params, attnums) = base.attempt(&columns, &remote, order).map_err(|why| Error {
             sqlstate: "HV004".into(),
             ..Error::refused(format!("foreign table \"{}\" cannot be read: {why}", catalog::string(pg_sys::get_rel_name(relid))))
         })?;
-        let mut plan = plan;
-        let Rel::Remote(statement) = &mut plan.root else { return Err(Error::internal("the statement was lost")) };
         let lock = lock(root, rti, engine, &statement.name)?;
         if let Some(lock) = lock {
             statement.sql.push(SqlPart::Text(lock.into()));
         }
         let (server_name, sql) = (statement.name.clone(), weir_fdw::text(&statement.sql, None, engine.dialect).map_err(Error::internal)?);
+        plan.root = Rel::Remote(Box::new(statement));
+        kept.extend(shape::noted(root, (*rel).relids, Stage::Rows));
         let statement = Statement {
             server,
             relids: vec![relid.to_u32()],
@@ -170,7 +211,7 @@ unsafe fn make_plan(
             locks: lock.is_some(),
             plan: plan.encode()?,
         };
-        let private = Private { statement, server_name, sql, kept, attnums, params: plan.params.clone() };
+        let private = Private { statement, server_name, sql, kept, attnums, finish: None, limits: [None; 2], params: plan.params.clone() };
         let (mut exprs, mut recheck, mut list) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
         for p in params {
             exprs = pg_sys::lappend(exprs, p.cast());

@@ -1,12 +1,12 @@
 //! The rows of one remote statement: streamed, or, where the transaction is open at the server, read to the end at once and kept.
 
 use super::{catalog, transaction};
-use crate::client::Client;
+use crate::client::{Client, survives};
 use crate::scan::Run;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 use weir_plan::ir::{Plan, Rel, Remote, RemoteColumn, Scalar, ServerRef};
-use weir_plan::protocol::{Freshness, ToEngine};
+use weir_plan::protocol::{Freshness, FromEngine, ToEngine};
 use weir_plan::types::PgType;
 use weir_plan::{Error, Result};
 
@@ -24,8 +24,17 @@ pub struct Statement {
 }
 
 pub enum Reader {
+    /// The statement is sent, and nothing has come yet.
+    Asked(Asked),
     Stream(Box<Run>),
     Kept(Kept),
+}
+
+/// Who is to answer a statement, until it does.
+pub struct Asked {
+    client: Option<Client>,
+    output: Vec<PgType>,
+    context: pg_sys::MemoryContext,
 }
 
 /// Rows in a tuplestore of the query.
@@ -38,10 +47,10 @@ pub struct Kept {
 }
 
 impl Reader {
-    /// Sends the statement.
+    /// Sends the statement; where the transaction is open at the server, reads all its rows.
     ///
     /// # Errors
-    /// Anything that goes wrong before the first rows.
+    /// Anything that goes wrong before that.
     ///
     /// # Safety
     /// `estate` is that of the running query.
@@ -65,8 +74,55 @@ impl Reader {
             query_id: 0,
             remotes: vec![catalog::endpoint(statement.server, user)?],
         };
-        let run = Run::open(Client::take_when_up()?, &request, &statement.output, context)?;
-        Ok(Reader::Stream(Box::new(run)))
+        let mut client = Client::take_when_up()?;
+        client.send(&request)?;
+        Ok(Reader::Asked(Asked { client: Some(client), output: statement.output.clone(), context }))
+    }
+
+    /// The answer of who was asked.
+    fn answered(&mut self, message: Result<FromEngine>) -> Result<()> {
+        let Reader::Asked(asked) = self else { return Ok(()) };
+        let Some(client) = asked.client.take() else { return Err(Error::internal("a statement whose answer was read")) };
+        match message {
+            Ok(answer) => {
+                *self = Reader::Stream(Box::new(Run::answered(client, answer, &asked.output, asked.context)?));
+                Ok(())
+            }
+            Err(e) => {
+                if survives(&e) {
+                    client.give_back();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Whether the next row, or the end, can be had without waiting.
+    ///
+    /// # Errors
+    /// Anything that went wrong.
+    pub fn is_ready(&mut self) -> Result<bool> {
+        if let Reader::Asked(asked) = self {
+            match asked.client.as_mut().map(Client::receive_now).transpose() {
+                Ok(Some(None)) => return Ok(false),
+                Ok(Some(Some(answer))) => self.answered(Ok(answer))?,
+                Ok(None) => return Err(Error::internal("a statement whose answer was read")),
+                Err(e) => self.answered(Err(e))?,
+            }
+        }
+        match self {
+            Reader::Stream(run) => run.is_ready(),
+            _ => Ok(true),
+        }
+    }
+
+    /// What becomes readable when more has come; `None` if nothing is waited for.
+    pub fn socket(&self) -> Option<i32> {
+        match self {
+            Reader::Asked(asked) => asked.client.as_ref().map(Client::socket),
+            Reader::Stream(run) => run.socket(),
+            Reader::Kept(_) => None,
+        }
     }
 
     /// The next row into the arrays; `false` at the end.
@@ -74,9 +130,16 @@ impl Reader {
     /// # Safety
     /// The arrays have room for all output columns. Values are alive until the next call.
     pub unsafe fn next_row(&mut self, values: *mut pg_sys::Datum, nulls: *mut bool) -> Result<bool> {
+        if let Reader::Asked(asked) = self
+            && let Some(client) = asked.client.as_mut()
+        {
+            let message = client.receive();
+            self.answered(message)?;
+        }
         // SAFETY: by contract; the slot is of the kind that tuplestores fill.
         unsafe {
             match self {
+                Reader::Asked(_) => Ok(false),
                 Reader::Stream(run) => run.next_row(values, nulls),
                 Reader::Kept(kept) => {
                     let previous = pg_sys::MemoryContextSwitchTo(kept.context);
@@ -100,7 +163,7 @@ impl Reader {
     /// Back to the first row, where that is possible.
     pub fn rewind(&mut self) -> bool {
         match self {
-            Reader::Stream(_) => false,
+            Reader::Asked(_) | Reader::Stream(_) => false,
             Reader::Kept(kept) => {
                 // SAFETY: the store lives as long as the query.
                 unsafe { pg_sys::tuplestore_rescan(kept.store) };

@@ -1,5 +1,7 @@
 //! Executing a foreign scan: the shims of the callbacks, and what they do.
 
+use super::concurrent::Place;
+use super::finish::Finish;
 use super::reader::{Reader, Statement};
 use crate::error;
 use crate::scan::{evaluate, text};
@@ -7,6 +9,7 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
+use weir_plan::ir::Scalar;
 use weir_plan::types::PgType;
 use weir_plan::{Error, Result};
 
@@ -21,6 +24,10 @@ pub struct Private {
     pub kept: Vec<String>,
     /// The attribute of each output column.
     pub attnums: Vec<i16>,
+    /// What the output columns are, if not those of the statement.
+    pub finish: Option<Vec<Finish>>,
+    /// The parameters that are OFFSET and LIMIT.
+    pub limits: [Option<u32>; 2],
     pub params: Vec<PgType>,
 }
 
@@ -30,27 +37,35 @@ impl Private {
     }
 
     unsafe fn of(scan: *const pg_sys::ForeignScan) -> Result<Private> {
-        // SAFETY: `paths` put one bytea constant there, never toasted.
-        let bytes = unsafe {
-            let constant = pg_sys::list_nth((*scan).fdw_private, 0).cast::<pg_sys::Const>();
-            pgrx::varlena_to_byte_slice((*constant).constvalue.cast_mut_ptr::<pg_sys::varlena>())
-        };
+        // SAFETY: `paths` put one bytea constant there.
+        unsafe { Private::of_node(pg_sys::list_nth((*scan).fdw_private, 0).cast()) }
+    }
+
+    /// # Safety
+    /// The constant was made of `encode`'s bytes.
+    pub unsafe fn of_node(constant: *const pg_sys::Const) -> Result<Private> {
+        // SAFETY: a bytea, never toasted.
+        let bytes = unsafe { pgrx::varlena_to_byte_slice((*constant).constvalue.cast_mut_ptr::<pg_sys::varlena>()) };
         postcard::from_bytes(bytes).map_err(|e| Error::internal(format!("could not decode the plan node: {e}")))
     }
 }
 
-struct State {
-    private: Private,
+pub struct State {
+    pub private: Private,
     params: *mut pg_sys::List,
     /// The role whose user mapping is taken.
     user: pg_sys::Oid,
-    reader: Option<Reader>,
-    started: bool,
+    pub reader: Option<Reader>,
+    pub started: bool,
+    /// There are no more rows.
+    pub at_end: bool,
+    /// Of a scan that runs beside others.
+    pub place: Option<Place>,
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
 }
 
-unsafe fn state<'a>(node: *mut pg_sys::ForeignScanState) -> Option<&'a mut State> {
+pub unsafe fn state<'a>(node: *mut pg_sys::ForeignScanState) -> Option<&'a mut State> {
     // SAFETY: `begin` put it there; it lives as long as the query's memory context.
     unsafe { (*node).fdw_state.cast::<State>().as_mut() }
 }
@@ -68,6 +83,8 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::ForeignScanState, _efla
             user: pg_sys::GetUserId(),
             reader: None,
             started: false,
+            at_end: false,
+            place: None,
             values: vec![pg_sys::Datum::null(); columns],
             nulls: vec![true; columns],
             private,
@@ -81,18 +98,45 @@ pub unsafe extern "C-unwind" fn iterate(node: *mut pg_sys::ForeignScanState) -> 
     // SAFETY: begun before; the scan slot has the relation's columns.
     unsafe {
         let slot = (*node).ss.ss_ScanTupleSlot;
+        next(node, slot);
+        slot
+    }
+}
+
+/// A row of a statement over several tables, when a row of another table is checked again: those tables take no part in that (no row of theirs
+/// is locked or changed), and are read anew.
+#[pg_guard]
+pub unsafe extern "C-unwind" fn recheck(node: *mut pg_sys::ForeignScanState, slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: begun before.
+    unsafe {
+        let scan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
+        (*scan).scan.scanrelid != 0 || next(node, slot)
+    }
+}
+
+/// The next row into the slot, which is empty at the end.
+unsafe fn next(node: *mut pg_sys::ForeignScanState, slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: begun before; the scan slot has the relation's columns.
+    unsafe {
         if let Some(clear) = (*(*slot).tts_ops).clear {
             pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
         }
-        let Some(s) = state(node) else { return slot };
+        let Some(s) = state(node) else { return false };
         if !s.started {
             s.started = true;
             s.reader = Some(start(s, node).unwrap_or_else(|e| error::raise(&e)));
         }
-        let Some(reader) = s.reader.as_mut() else { return slot };
+        let Some(reader) = s.reader.as_mut() else { return false };
+        // Beside others, nothing is waited for here.
+        if (*node).ss.ps.async_capable && !reader.is_ready().unwrap_or_else(|e| error::raise(&e)) {
+            return false;
+        }
         match reader.next_row(s.values.as_mut_ptr(), s.nulls.as_mut_ptr()) {
             Ok(true) => {}
-            Ok(false) => return slot,
+            Ok(false) => {
+                s.at_end = true;
+                return false;
+            }
             Err(e) => error::raise(&e),
         }
         let natts = usize::try_from((*(*slot).tts_tupleDescriptor).natts).unwrap_or(0);
@@ -100,20 +144,30 @@ pub unsafe extern "C-unwind" fn iterate(node: *mut pg_sys::ForeignScanState) -> 
             (*slot).tts_values.add(i).write(pg_sys::Datum::null());
             (*slot).tts_isnull.add(i).write(true);
         }
-        for ((attnum, value), null) in s.private.attnums.iter().zip(&s.values).zip(&s.nulls) {
-            if let Some(i) = usize::try_from(*attnum - 1).ok().filter(|i| *i < natts) {
-                (*slot).tts_values.add(i).write(*value);
-                (*slot).tts_isnull.add(i).write(*null);
+        for (place, attnum) in s.private.attnums.iter().enumerate() {
+            let value = match &s.private.finish {
+                Some(finish) => finish.get(place).and_then(|f| f.value(&s.values, &s.nulls)),
+                None => s.values.get(place).copied().filter(|_| s.nulls.get(place) == Some(&false)),
+            };
+            if let (Some(i), Some(value)) = (usize::try_from(*attnum - 1).ok().filter(|i| *i < natts), value) {
+                (*slot).tts_values.add(i).write(value);
+                (*slot).tts_isnull.add(i).write(false);
             }
         }
-        pg_sys::ExecStoreVirtualTuple(slot)
+        pg_sys::ExecStoreVirtualTuple(slot);
+        true
     }
 }
 
-unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Reader> {
+pub unsafe fn start(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<Reader> {
     // SAFETY: begun before.
     unsafe {
         let params = evaluate(s.params, &s.private.params, (*node).ss.ps.ps_ExprContext)?;
+        for (limit, (what, sqlstate)) in s.private.limits.iter().zip([("OFFSET", "2201X"), ("LIMIT", "2201W")]) {
+            if let Some(Scalar::Int8(..0)) = limit.and_then(|i| params.get(i as usize)) {
+                return Err(Error { sqlstate: sqlstate.into(), ..Error::refused(format!("{what} must not be negative")) });
+            }
+        }
         Reader::open(&s.private.statement, params, s.user, (*node).ss.ps.state)
     }
 }
@@ -124,6 +178,7 @@ pub unsafe extern "C-unwind" fn rescan(node: *mut pg_sys::ForeignScanState) {
     if let Some(s) = unsafe { state(node) } {
         // SAFETY: as above. Parameters that are set anew show in the list of what has changed.
         let same = unsafe { (*node).ss.ps.chgParam.is_null() };
+        s.at_end = false;
         if same && s.reader.as_mut().is_some_and(Reader::rewind) {
             return;
         }
@@ -145,6 +200,7 @@ fn close(s: &mut State) {
     if let Some(reader) = s.reader.take() {
         reader.close();
     }
+    s.place = None;
 }
 
 #[pg_guard]

@@ -350,6 +350,10 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
             if metrics.spilled_bytes > 0 {
                 text(es, c"Engine Spilled", &format!("{} kB", metrics.spilled_bytes.div_ceil(1024)));
             }
+            for remote in &metrics.remotes {
+                let keys = remote.keys.map_or_else(String::new, |n| format!(", for {n} join keys that were sent"));
+                text(es, c"Remote Rows", &format!("{} of server \"{}\"{keys}", remote.rows, remote.server));
+            }
         }
         for part in &(*asking).private.remotes {
             text(es, c"Remote Server", &part.name);

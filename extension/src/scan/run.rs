@@ -159,7 +159,32 @@ impl Run {
     /// Reads the next batch; `false` at the end.
     fn fetch(&mut self) -> Result<bool> {
         let Some(client) = self.client.as_mut() else { return Ok(false) };
-        match client.receive()? {
+        let message = client.receive()?;
+        self.accept(message)
+    }
+
+    /// Whether the next row, or the end, can be had without waiting.
+    ///
+    /// # Errors
+    /// Anything that went wrong.
+    pub fn is_ready(&mut self) -> Result<bool> {
+        while self.next >= self.rows {
+            let Some(client) = self.client.as_mut() else { return Ok(true) };
+            match client.receive_now()? {
+                Some(message) => self.accept(message)?,
+                None => return Ok(false),
+            };
+        }
+        Ok(true)
+    }
+
+    /// What becomes readable when more has come; `None` at the end.
+    pub fn socket(&self) -> Option<i32> {
+        self.client.as_ref().map(Client::socket)
+    }
+
+    fn accept(&mut self, message: FromEngine) -> Result<bool> {
+        match message {
             FromEngine::Batch { ipc } => {
                 let batch = self.decoder.batch(ipc)?;
                 // SAFETY: nothing points into the previous batch any more: its last row has been consumed.

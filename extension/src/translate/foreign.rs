@@ -3,11 +3,11 @@
 use super::lift::Lifted;
 use super::query::Level;
 use super::tree;
-use super::{Cx, Result, expr, from, param, types};
+use super::{Cx, Result, expr, from, labels, order, param, types};
 use pg_sys::{Node, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
-use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, Source};
+use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, SortKey, Source};
 use weir_plan::types::PgType;
 
 /// A scan of a foreign table without columns.
@@ -73,6 +73,23 @@ pub unsafe fn check_as_user(query: *mut pg_sys::Query, rte: *mut RangeTblEntry) 
     if (*rte).perminfoindex == 0 { 0 } else { (*pg_sys::getRTEPermissionInfo((*query).rteperminfos, rte)).checkAsUser.to_u32() }
 }
 
+/// A key of an order that is asked for: an expression of the planner.
+#[derive(Clone, Copy)]
+pub struct OrderKey {
+    pub expr: *mut Node,
+    pub sort_op: pg_sys::Oid,
+    pub nulls_first: bool,
+}
+
+/// What is asked of a foreign table: expressions of the planner.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub quals: &'a [*mut Node],
+    /// Over the rows that pass.
+    pub values: &'a [*mut Node],
+    pub order: &'a [OrderKey],
+}
+
 /// One foreign table with some filters over it, which may use columns of other relations.
 pub struct Relation {
     pub plan: Plan,
@@ -83,7 +100,8 @@ pub struct Relation {
     pub values: Vec<Expr>,
 }
 
-/// A foreign table for a foreign scan: the plan, its parameters, and the attribute of each output column.
+/// A foreign table for a foreign scan: the plan, its parameters, and the attribute of each output column. Its rows come in the order of the
+/// keys, if there are any.
 ///
 /// # Errors
 /// Why a filter or a column cannot be expressed.
@@ -96,9 +114,10 @@ pub unsafe fn base_relation(
     server: ServerRef,
     columns: &BTreeSet<i16>,
     quals: &[*mut Node],
+    order: &[OrderKey],
     session: Session,
 ) -> Result<(Plan, Vec<*mut pg_sys::Expr>, Vec<i16>)> {
-    let made = changed_relation(rte, rti, server, columns, quals, &[], session)?;
+    let made = changed_relation(rte, rti, server, columns, &Asked { quals, values: &[], order }, session)?;
     Ok((made.plan, made.params, made.attnums))
 }
 
@@ -108,16 +127,16 @@ pub unsafe fn base_relation(
 /// Why something cannot be expressed.
 ///
 /// # Safety
-/// As for [`base_relation`], for `values`, too.
+/// As for [`base_relation`].
 pub unsafe fn changed_relation(
     rte: *mut RangeTblEntry,
     rti: u32,
     server: ServerRef,
     columns: &BTreeSet<i16>,
-    quals: &[*mut Node],
-    values: &[*mut Node],
+    asked: &Asked,
     session: Session,
 ) -> Result<Relation> {
+    let Asked { quals, values, order } = *asked;
     if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
         return Err("the database encoding is not UTF8".into());
     }
@@ -129,19 +148,15 @@ pub unsafe fn changed_relation(
     let mut used = columns.clone();
     let mut lifted = Lifted::default();
     for (i, qual) in quals.iter().chain(values).enumerate() {
-        let qual: *mut Node = lifted.lift(tree::copy(*qual), rti as i32)?;
-        pg_sys::ChangeVarNodes(qual, rti as i32, 1, 0);
-        let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
-        pg_sys::pull_varattnos(qual, 1, &raw mut set);
-        let mut member = -1;
-        loop {
-            member = pg_sys::bms_next_member(set, member);
-            if member < 0 {
-                break;
-            }
-            used.insert((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
-        }
+        let qual: *mut Node = lifted.lift(tree::copy(*qual), &|n| n == i64::from(rti))?;
+        own_columns(qual, rti, &mut used);
         if i < quals.len() { filters.push(qual) } else { others.push(qual) }
+    }
+    let mut keys = Vec::new();
+    for key in order {
+        let expr = tree::copy(key.expr);
+        own_columns(expr, rti, &mut used);
+        keys.push(OrderKey { expr, ..*key });
     }
     let mut cx = Cx {
         mirrors: &|_| None,
@@ -175,6 +190,16 @@ pub unsafe fn changed_relation(
         let predicate = if predicates.len() == 1 { predicates.remove(0) } else { Expr::And(predicates) };
         rel = Rel::Filter { input: Box::new(rel), predicate };
     }
+    if !keys.is_empty() {
+        let mut sort = Vec::new();
+        for key in keys {
+            let expr = expr::translate(&mut cx, key.expr)?;
+            order::check_order(&expr.ty(), pg_sys::exprCollation(key.expr), "ORDER BY")?;
+            let descending = order::is_descending(key.sort_op, pg_sys::exprType(key.expr))?;
+            sort.push(SortKey { expr: labels::rank(expr)?, descending, nulls_first: key.nulls_first });
+        }
+        rel = Rel::Sort { input: Box::new(rel), keys: sort };
+    }
     let (mut output, mut attnums) = (Vec::new(), Vec::new());
     for attno in columns {
         let column = cx.levels.first().and_then(|l| l.columns.get(&(1, *attno)).cloned()).ok_or("a column that is lost")?;
@@ -184,4 +209,19 @@ pub unsafe fn changed_relation(
     let params = cx.params.iter().map(|p| lifted.lower((*p).cast()).cast()).collect();
     let plan = Plan { root: rel, output, params: cx.param_types, session: cx.session };
     Ok(Relation { plan, params, attnums, values: translated })
+}
+
+/// Makes range table entry `rti` of an expression the first, and notes its columns.
+unsafe fn own_columns(node: *mut Node, rti: u32, used: &mut BTreeSet<i16>) {
+    pg_sys::ChangeVarNodes(node, rti as i32, 1, 0);
+    let mut set: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+    pg_sys::pull_varattnos(node, 1, &raw mut set);
+    let mut member = -1;
+    loop {
+        member = pg_sys::bms_next_member(set, member);
+        if member < 0 {
+            return;
+        }
+        used.insert((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
+    }
 }

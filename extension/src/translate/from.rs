@@ -57,6 +57,9 @@ unsafe fn join_expr(cx: &mut Cx, j: *mut JoinExpr) -> Result<Rel> {
         JoinType::JOIN_LEFT => JoinKind::Left,
         JoinType::JOIN_RIGHT => JoinKind::Right,
         JoinType::JOIN_FULL => JoinKind::Full,
+        // Of a part of a query that the planner has seen already.
+        JoinType::JOIN_SEMI => JoinKind::Semi,
+        JoinType::JOIN_ANTI => JoinKind::Anti,
         other => return Err(format!("join type {other}")),
     };
     let mut left = item(cx, (*j).larg)?;

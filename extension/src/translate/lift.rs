@@ -16,20 +16,23 @@ const EXECUTOR: i64 = i64::MIN;
 #[derive(Default)]
 pub struct Lifted(Vec<*mut Node>);
 
+/// Whether a range table index is of a relation of the query.
+pub type Own<'a> = &'a dyn Fn(i64) -> bool;
+
 impl Lifted {
-    /// The filter with parameters where there were columns of relations other than `rti`.
-    pub unsafe fn lift(&mut self, node: *mut Node, rti: i32) -> Result<*mut Node> {
-        if !has_others(node, rti) {
+    /// The expression with parameters where there were columns of other relations, and values of the executor.
+    pub unsafe fn lift(&mut self, node: *mut Node, own: Own) -> Result<*mut Node> {
+        if node.is_null() || !has_others(node, own) {
             return Ok(node);
         }
         if pg_sys::contain_volatile_functions(node) {
             return Err("a volatile function".into());
         }
-        if tag(node) != NodeTag::T_List && !has_own(node, rti) {
+        if !matches!(tag(node), NodeTag::T_List | NodeTag::T_TargetEntry) && !has_own(node, own) {
             return Ok(self.param(node));
         }
         let mut failed: Option<Refusal> = None;
-        let mapped = map_children(node, &mut |child| match self.lift(child, rti) {
+        let mapped = map_children(node, &mut |child| match self.lift(child, own) {
             Ok(child) => child,
             Err(why) => {
                 failed = Some(why);
@@ -85,10 +88,18 @@ unsafe fn any_var(node: *mut Node, wanted: &dyn Fn(i64) -> bool) -> bool {
     tree::any_child(node, &mut |child| any_var(child, wanted))
 }
 
-unsafe fn has_others(node: *mut Node, rti: i32) -> bool {
-    any_var(node, &|n| n != i64::from(rti))
+unsafe fn has_others(node: *mut Node, own: Own) -> bool {
+    any_var(node, &|n| n == EXECUTOR || !own(n))
 }
 
-unsafe fn has_own(node: *mut Node, rti: i32) -> bool {
-    any_var(node, &|n| n == i64::from(rti))
+/// Whether it depends on rows of the query: a column, or what is computed of several rows.
+unsafe fn has_own(node: *mut Node, own: Own) -> bool {
+    any_var(node, &|n| n != EXECUTOR && own(n)) || computed(node)
+}
+
+unsafe fn computed(node: *mut Node) -> bool {
+    if node.is_null() {
+        return false;
+    }
+    matches!(tag(node), NodeTag::T_Aggref | NodeTag::T_WindowFunc | NodeTag::T_GroupingFunc) || tree::any_child(node, &mut |child| computed(child))
 }

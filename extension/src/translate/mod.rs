@@ -48,8 +48,9 @@ use weir_plan::ir::{ColId, CteId, Plan, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
-pub use foreign::{base_relation, changed_relation, check_as_user, column_type};
+pub use foreign::{Asked, OrderKey, base_relation, changed_relation, check_as_user, column_type};
 pub use from::rows as table_rows;
+pub use lift::Lifted;
 pub use top::adopt_typmods;
 pub use tree::{has_executor_param, special_var};
 
@@ -96,6 +97,8 @@ pub struct Top {
     /// In the order of `plan.output`. Never empty.
     pub engine_columns: Vec<EngineColumn>,
     pub sort: Option<Vec<SortSpec>>,
+    /// Why the engine does not sort, if Postgres does.
+    pub not_sorted: Option<Refusal>,
     pub limit: Option<TopLimit>,
 }
 

@@ -60,9 +60,15 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
         query::distinct_keys(q.distinctClause, entries, exprs, &column)?;
     }
     let mut keys: Vec<SortKey> = Vec::new();
-    if !sorted && let Ok(engine_keys) = order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
-        keys = engine_keys;
-        sorted = true;
+    let mut not_sorted = None;
+    if !sorted {
+        match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+            Ok(engine_keys) => {
+                keys = engine_keys;
+                sorted = true;
+            }
+            Err(why) => not_sorted = Some(why),
+        }
     }
     if !sorted && query::has_ties(query) {
         return Err("FETCH FIRST WITH TIES by an order that the engine does not know".into());
@@ -93,7 +99,7 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
 
     let (targets, index_of) = targets(entries, &residuals, !sorted);
     let engine_columns = returned(&targets, columns.columns);
-    let mut top = Top { targets, engine_columns, sort: None, limit: None };
+    let mut top = Top { targets, engine_columns, sort: None, not_sorted, limit: None };
     if sorted {
         rel = query::limit(cx, query, rel)?;
     } else {

@@ -13,6 +13,9 @@ unsafe extern "C-unwind" {
         buffer: *mut c_char,
     ) -> c_int;
     pub fn wal_segment_open(state: *mut pg_sys::XLogReaderState, segment: pg_sys::XLogSegNo, timeline: *mut pg_sys::TimeLineID);
+    /// What a foreign scan answers an Append that does not wait for it.
+    pub fn ExecAsyncRequestDone(request: *mut pg_sys::AsyncRequest, result: *mut pg_sys::TupleTableSlot);
+    pub fn ExecAsyncRequestPending(request: *mut pg_sys::AsyncRequest);
     /// Signal handlers of the server.
     pub fn die(signal: c_int);
     pub fn SignalHandlerForConfigReload(signal: c_int);

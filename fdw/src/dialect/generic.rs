@@ -251,11 +251,11 @@ impl Dialect for Generic {
         Ok(tables.iter().map(|t| format!("DELETE FROM {t}")).collect())
     }
 
-    fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
+    fn limit(&self, limit: Option<&str>, offset: Option<&str>) -> String {
         match (limit, offset) {
             (None, None) => String::new(),
             (Some(n), None) => format!(" LIMIT {n}"),
-            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or(i64::MAX.unsigned_abs())),
+            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or("9223372036854775807")),
         }
     }
 }

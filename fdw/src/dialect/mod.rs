@@ -332,8 +332,8 @@ pub trait Dialect: Sync {
         Ok(tables.iter().map(|t| format!("TRUNCATE TABLE {t}")).collect())
     }
 
-    /// `LIMIT n OFFSET m`
-    fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
+    /// `LIMIT n OFFSET m`; both are numbers, or stand for some in EXPLAIN.
+    fn limit(&self, limit: Option<&str>, offset: Option<&str>) -> String {
         let mut sql = String::new();
         if let Some(n) = limit {
             sql.push_str(&format!(" LIMIT {n}"));

@@ -367,11 +367,11 @@ impl Dialect for MySql {
         )
     }
 
-    fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
+    fn limit(&self, limit: Option<&str>, offset: Option<&str>) -> String {
         match (limit, offset) {
             (None, None) => String::new(),
             (Some(n), None) => format!(" LIMIT {n}"),
-            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or(u64::MAX)),
+            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or("18446744073709551615")),
         }
     }
 }

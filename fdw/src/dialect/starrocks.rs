@@ -220,12 +220,12 @@ impl Dialect for StarRocks {
         )
     }
 
-    fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
+    fn limit(&self, limit: Option<&str>, offset: Option<&str>) -> String {
         match (limit, offset) {
             (None, None) => String::new(),
             (Some(n), None) => format!(" LIMIT {n}"),
             // It has no OFFSET alone.
-            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or(i64::MAX.unsigned_abs())),
+            (n, Some(m)) => format!(" LIMIT {} OFFSET {m}", n.unwrap_or("9223372036854775807")),
         }
     }
 }

@@ -354,7 +354,7 @@ impl Dialect for Trino {
     }
 
     /// OFFSET comes first.
-    fn limit(&self, limit: Option<u64>, offset: Option<u64>) -> String {
+    fn limit(&self, limit: Option<&str>, offset: Option<&str>) -> String {
         let mut sql = String::new();
         if let Some(n) = offset {
             sql.push_str(&format!(" OFFSET {n} ROWS"));
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn offset_comes_before_limit() {
-        assert_eq!(Trino.limit(Some(3), Some(2)), " OFFSET 2 ROWS LIMIT 3");
+        assert_eq!(Trino.limit(Some("3"), Some("2")), " OFFSET 2 ROWS LIMIT 3");
         assert_eq!(Trino.limit(None, None), "");
     }
 

@@ -4,9 +4,10 @@
 //! - Operators are folded into one SELECT as long as its clauses allow (FROM, WHERE, GROUP BY, DISTINCT, ORDER BY, LIMIT, in this order); what comes
 //!   out of order makes the SELECT a derived table.
 //! - A correlated subquery never becomes a derived table: not every engine lets one see the outer query.
-//! - Parameters stand in the text as `\u{1}index\u{1}` until the end; literals and identifiers hold no such character.
+//! - Parameters stand in the text as `\u{1}index\u{1}` until the end, a LIMIT of parameters likewise; literals and identifiers hold no such character.
 
 mod construct;
+mod estimate;
 mod expr;
 mod modify;
 mod rel;
@@ -16,7 +17,7 @@ pub use modify::{Assignment, Modification, int_bounds, modification};
 use crate::descriptor::Options;
 use crate::dialect::{Dialect, Form, PARAMETER_MARK, Result, Term};
 use std::collections::HashMap;
-use weir_plan::ir::{ColId, CteId, Rel, Remote, RemoteColumn, Scalar, Scan, ServerRef, SqlPart};
+use weir_plan::ir::{ColId, CteId, Key, Rel, Remote, RemoteColumn, RowCount, Scalar, Scan, ServerRef, SqlPart};
 use weir_plan::types::PgType;
 
 /// What the catalogs say of a foreign table.
@@ -29,6 +30,8 @@ pub struct ForeignTable {
     pub table_options: Vec<(String, String)>,
     pub schema: String,
     pub name: String,
+    /// How many rows it has, if somebody said.
+    pub rows: Option<f64>,
     /// By attribute number: the column's name, and its options.
     pub columns: HashMap<i16, (String, Vec<(String, String)>)>,
 }
@@ -48,13 +51,15 @@ struct Select {
     group: Option<Vec<String>>,
     distinct: bool,
     order: Vec<String>,
-    limit: Option<u64>,
-    offset: Option<u64>,
+    limit: Option<RowCount>,
+    offset: Option<RowCount>,
     columns: Scope,
     /// Uses columns of an enclosing query.
     correlated: bool,
     /// Some columns are window functions: nothing but the select list may hold them.
     windowed: bool,
+    /// Its WHERE has a place for conditions that are known only at run time.
+    keyed: bool,
 }
 
 impl Select {
@@ -121,12 +126,30 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
     if select.distinct && select.columns.iter().any(|(c, _)| !wanted.contains(c)) {
         return Err("DISTINCT over columns that are not asked for".into());
     }
+    let keys = keys(&select, wanted, dialect);
+    let select = Select { keyed: !keys.is_empty(), ..select };
     let mut sql = builder.render(&select, &list)?;
     if !builder.before.is_empty() {
         sql = format!("WITH {} {sql}", builder.before.join(", "));
     }
     let site = builder.site.ok_or("no remote table")?;
-    Ok(Remote { server: site.server, name: site.name, sql: parts(&sql)?, columns })
+    Ok(Remote { server: site.server, name: site.name, sql: parts(&sql)?, columns, rows: estimate::rows(rel, tables), keys })
+}
+
+/// The columns of a statement whose rows can be chosen by their values in its WHERE.
+fn keys(select: &Select, wanted: &[ColId], dialect: &dyn Dialect) -> Vec<Key> {
+    if select.limit.is_some() || select.offset.is_some() || select.windowed || select.from.is_empty() {
+        return Vec::new();
+    }
+    let of = |(place, id): (usize, &ColId)| {
+        let term = select.get(*id)?;
+        let class = crate::keys::class(&term.ty)?;
+        // Of a grouped result, the groups are chosen by their keys.
+        let is_key = select.group.as_ref().is_none_or(|group| group.contains(&term.sql));
+        let usable = is_key && term.constant().is_none() && !term.sql.contains('\u{1}') && dialect.comparable(class, term).is_ok();
+        usable.then(|| Key { place, sql: term.sql.clone(), ty: term.ty, is_column: term.form == Form::Column, chars: term.chars })
+    };
+    wanted.iter().enumerate().filter_map(of).collect()
 }
 
 /// The last identifier of a column reference, else `?column?`, for messages.
@@ -198,6 +221,9 @@ impl Builder<'_> {
         if !select.filter.is_empty() {
             sql.push_str(&format!(" WHERE {}", select.filter.join(" AND ")));
         }
+        if select.keyed {
+            sql.push_str(if select.filter.is_empty() { "\u{1}K:first\u{1}" } else { "\u{1}K:more\u{1}" });
+        }
         if let Some(keys) = select.group.as_ref().filter(|k| !k.is_empty()) {
             sql.push_str(&format!(" GROUP BY {}", keys.join(", ")));
         }
@@ -205,7 +231,10 @@ impl Builder<'_> {
             sql.push_str(&format!(" ORDER BY {}", select.order.join(", ")));
         }
         if select.limit.is_some() || select.offset.is_some() {
-            sql.push_str(&self.dialect()?.limit(select.limit, select.offset));
+            sql.push_str(&match (number(select.limit), number(select.offset)) {
+                (Some(limit), Some(offset)) => self.dialect()?.limit(limit.as_deref(), offset.as_deref()),
+                _ => format!("\u{1}L:{}:{}\u{1}", mark(select.limit), mark(select.offset)),
+            });
         }
         Ok(sql)
     }
@@ -242,6 +271,35 @@ impl Builder<'_> {
     }
 }
 
+/// The number as text, if there is one; `None` if only the execution knows.
+#[allow(clippy::option_option, reason = "not said, and not known, are two things")]
+fn number(rows: Option<RowCount>) -> Option<Option<String>> {
+    match rows {
+        None => Some(None),
+        Some(RowCount::Rows(n)) => Some(Some(n.to_string())),
+        Some(RowCount::Param(_)) => None,
+    }
+}
+
+fn mark(rows: Option<RowCount>) -> String {
+    match rows {
+        None => String::new(),
+        Some(RowCount::Rows(n)) => n.to_string(),
+        Some(RowCount::Param(index)) => format!("${index}"),
+    }
+}
+
+fn marked(text: Option<&str>) -> Result<Option<RowCount>> {
+    let lost = |_| "a LIMIT that was lost".to_string();
+    Ok(match text {
+        None | Some("") => None,
+        Some(text) => Some(match text.strip_prefix('$') {
+            Some(index) => RowCount::Param(index.parse().map_err(lost)?),
+            None => RowCount::Rows(text.parse().map_err(lost)?),
+        }),
+    })
+}
+
 /// Cuts the text at its parameters.
 fn parts(sql: &str) -> Result<Vec<SqlPart>> {
     let mut parts = Vec::new();
@@ -250,6 +308,15 @@ fn parts(sql: &str) -> Result<Vec<SqlPart>> {
             if !piece.is_empty() {
                 parts.push(SqlPart::Text(piece.to_owned()));
             }
+            continue;
+        }
+        if let Some(bounds) = piece.strip_prefix("L:") {
+            let mut bounds = bounds.split(':');
+            parts.push(SqlPart::Limit { limit: marked(bounds.next())?, offset: marked(bounds.next())? });
+            continue;
+        }
+        if let Some(place) = piece.strip_prefix("K:") {
+            parts.push(SqlPart::Keys { first: place == "first" });
             continue;
         }
         let mut numbers = piece.split(':');
@@ -269,6 +336,14 @@ fn parts(sql: &str) -> Result<Vec<SqlPart>> {
 /// # Errors
 /// A value that the engine cannot hold.
 pub fn text(parts: &[SqlPart], params: Option<&[Scalar]>, dialect: &dyn Dialect) -> Result<String> {
+    text_with(parts, params, &[], dialect)
+}
+
+/// As [`text`], with conditions on the statement's keys.
+///
+/// # Errors
+/// As [`text`].
+pub fn text_with(parts: &[SqlPart], params: Option<&[Scalar]>, conditions: &[String], dialect: &dyn Dialect) -> Result<String> {
     let mut sql = String::new();
     for part in parts {
         match (part, params) {
@@ -283,7 +358,30 @@ pub fn text(parts: &[SqlPart], params: Option<&[Scalar]>, dialect: &dyn Dialect)
                     sql.push_str(&literal);
                 }
             }
+            (SqlPart::Keys { .. }, _) if conditions.is_empty() => {}
+            (SqlPart::Keys { first }, _) => {
+                sql.push_str(if *first { " WHERE " } else { " AND " });
+                sql.push_str(&conditions.join(" AND "));
+            }
+            (SqlPart::Limit { limit, offset }, _) => {
+                let (limit, offset) = (rows(*limit, params)?, rows(*offset, params)?);
+                sql.push_str(&dialect.limit(limit.as_deref(), offset.as_deref()));
+            }
         }
     }
     Ok(sql)
+}
+
+/// LIMIT or OFFSET with the values of the parameters.
+fn rows(count: Option<RowCount>, params: Option<&[Scalar]>) -> Result<Option<String>> {
+    match (count, params) {
+        (None, _) => Ok(None),
+        (Some(RowCount::Rows(n)), _) => Ok(Some(n.to_string())),
+        (Some(RowCount::Param(index)), None) => Ok(Some(format!("${}", index + 1))),
+        (Some(RowCount::Param(index)), Some(values)) => match values.get(index as usize) {
+            Some(Scalar::Null) => Ok(None),
+            Some(Scalar::Int8(n)) if *n >= 0 => Ok(Some(n.to_string())),
+            _ => Err("LIMIT or OFFSET below zero".into()),
+        },
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Builder, Select};
 use crate::dialect::{Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Cmp, Meaning};
-use weir_plan::ir::{AggCall, Aggregate, ColId, Expr, Join, JoinKind, Rel, Scalar, SortKey};
+use weir_plan::ir::{AggCall, Aggregate, ColId, Expr, Join, JoinKind, Rel, RowCount, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 use weir_plan::walk::{each_part_mut, output_columns};
 
@@ -49,7 +49,7 @@ impl Builder<'_> {
                 let select = self.rel(input)?;
                 let mut select = if select.limit.is_some() || select.offset.is_some() { self.wrap(select)? } else { select };
                 select.limit = bound(limit.as_ref())?;
-                select.offset = bound(offset.as_ref())?.filter(|n| *n > 0);
+                select.offset = bound(offset.as_ref())?.filter(|n| *n != RowCount::Rows(0));
                 Ok(select)
             }
             Rel::OneRow | Rel::Values { .. } => Err("rows that are not of a remote table".into()),
@@ -221,7 +221,10 @@ impl Builder<'_> {
         if !call.direct.is_empty() {
             return Err("an ordered-set aggregate".into());
         }
-        let meaning = meaning::aggregate(call.func).ok_or("an aggregate that it does not have")?;
+        let meaning = meaning::aggregate(call.func).ok_or_else(|| match weir_plan::functions::row(call.func) {
+            Some(row) => format!("aggregate {}", row.name),
+            None => format!("aggregate with OID {}", call.func),
+        })?;
         let dialect = self.dialect()?;
         let arg = match call.args.as_slice() {
             [] => None,
@@ -291,11 +294,12 @@ fn columns_of(e: &mut Expr, out: &mut Vec<ColId>) {
     each_part_mut(e, &mut |p| columns_of(p, out));
 }
 
-/// A constant LIMIT or OFFSET.
-fn bound(expr: Option<&Expr>) -> Result<Option<u64>> {
+/// LIMIT or OFFSET: a constant or a parameter.
+fn bound(expr: Option<&Expr>) -> Result<Option<RowCount>> {
     match expr {
         None | Some(Expr::Const { value: Scalar::Null, .. }) => Ok(None),
-        Some(Expr::Const { value: Scalar::Int8(n), .. }) if *n >= 0 => Ok(u64::try_from(*n).ok()),
-        Some(_) => Err("LIMIT or OFFSET that is not a constant".into()),
+        Some(Expr::Const { value: Scalar::Int8(n), .. }) if *n >= 0 => Ok(u64::try_from(*n).ok().map(RowCount::Rows)),
+        Some(Expr::Param { index, ty }) if ty.base == oid::INT8 => Ok(Some(RowCount::Param(*index))),
+        Some(_) => Err("LIMIT or OFFSET that is neither a constant nor a parameter".into()),
     }
 }

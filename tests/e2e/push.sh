@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2154,SC2086,SC2016 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
+# What foreign scans push beside ordinary tables, how they are read again, and several of them at once. Sourced by tests/e2e/remote.sh, whose
+# functions it uses; `mixed` has run before.
+
+# psql in the schema of a server, without taking over.
+scans() { # schema, statements...
+    local schema=$1 args=() sql
+    shift
+    for sql in "$@"; do args+=(-c "$sql"); done
+    pg_client $cluster psql -X -q -A -t -v VERBOSITY=verbose -d $db -c "SET search_path = $schema, public; SET weir.route = off" "${args[@]}" 2>&1 || true
+}
+
+plan() { # schema, query, more settings
+    scans "$1" "${3:-SELECT}" "EXPLAIN (VERBOSE, COSTS OFF) $2" | grep -v '^$'
+}
+
+nodes() { grep -cE '^ *(->)? *(Sort|Limit|Unique|(Hash|Group|Mixed)?Aggregate|(Hash|Merge|Nested).*|Incremental Sort)\b' <<<"$1" || true; }
+
+# A query that is one foreign scan.
+one_scan() { # label, schema, query, part of its SQL
+    local plan
+    plan=$(plan "$2" "$3")
+    expect "$1: one statement: $3" "Remote SQL: .*$4" "$plan"
+    expect "$1: and nothing above it: $3" '^0$' "$(nodes "$plan")"
+}
+
+pushed() { # label, server and schema, schema of the same tables here
+    local label="$1, pushed" schema=$2 at
+    same_answers "$label" "$schema" tests/e2e/remote/pushed.sql "${3:-local}"
+    one_scan "$label" "$schema" "SELECT p.id, c.id FROM parents p LEFT JOIN children c ON c.parent = p.id AND c.amount > 5" 'LEFT JOIN'
+    one_scan "$label" "$schema" "SELECT DISTINCT n2, flag FROM items" 'SELECT DISTINCT'
+    one_scan "$label" "$schema" "SELECT id FROM items ORDER BY n4 DESC, id LIMIT 3 OFFSET 1" 'ORDER BY .*(LIMIT 3.*OFFSET 1|OFFSET 1.*LIMIT 3)'
+    one_scan "$label" "$schema" "SELECT flag, count(*), sum(n4) FILTER (WHERE id > 1) FROM items GROUP BY flag HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 2" 'GROUP BY .*LIMIT 2'
+    one_scan "$label" "$schema" "SELECT flag, avg(num) FROM items GROUP BY flag" 'GROUP BY'
+    at=$(plan "$schema" "SELECT m.note, b.id FROM plain m JOIN big b ON b.id = m.id" "SET enable_hashjoin = off; SET enable_nestloop = off")
+    expect "$label: a merge join in the remote order" 'Remote SQL: SELECT .* ORDER BY ' "$at"
+    expect "$label: which finds the same" '^6$' "$(scans "$schema" "SET enable_hashjoin = off; SET enable_nestloop = off" "SELECT count(*) FROM plain m JOIN big b ON b.id = m.id")"
+    expect "$label: a group for each row" 'Remote SQL: SELECT .*(count|COUNT).* WHERE .*[$]1' "$(plan "$schema" "SELECT m.note, (SELECT count(*) FROM children c WHERE c.parent = m.id) FROM plain m")"
+    expect "$label: why an aggregate stays" 'Not Pushed: aggregate: aggregate stddev' "$(plan "$schema" "SELECT stddev(num) FROM items")"
+    expect "$label: why a limit stays" 'Not Pushed: (order|limit|aggregate): ' "$(plan "$schema" "SELECT string_agg(v, ',') FROM items GROUP BY n4 ORDER BY 1 LIMIT 2")"
+    expect "$label: why a join stays" 'Not Pushed: join: ' "$(plan "$schema" "SELECT p.id FROM parents p JOIN children c ON sqrt(c.parent) = sqrt(p.id)")"
+    pushed_again "$label" "$schema"
+}
+
+# Plans that are kept, and rows that are read again.
+pushed_again() { # label, schema
+    local label=$1 schema=$2 generic="SET plan_cache_mode = force_generic_plan"
+    expect "$label: LIMIT as a parameter" '^10,11$' "$(scans "$schema" "$generic" "PREPARE q(int, int) AS SELECT string_agg(id::text, ',') FROM (SELECT id FROM items ORDER BY id LIMIT \$1 OFFSET \$2) s" "EXECUTE q(2, 9)")"
+    expect "$label: is pushed" 'Remote SQL: .*[$]2' "$(scans "$schema" "$generic" "PREPARE q(int, int) AS SELECT id FROM items ORDER BY id LIMIT \$1 OFFSET \$2" "EXPLAIN EXECUTE q(2, 9)")"
+    expect "$label: none at all" '^12$' "$(scans "$schema" "$generic" "PREPARE q(int) AS SELECT count(*) FROM (SELECT id FROM items ORDER BY id LIMIT \$1) s" "EXECUTE q(NULL)")"
+    expect "$label: below zero" 'ERROR:  2201W: LIMIT must not be negative' "$(scans "$schema" "$generic" "PREPARE q(int) AS SELECT id FROM items ORDER BY id LIMIT \$1" "EXECUTE q(-1)")"
+    expect "$label: OFFSET below zero" 'ERROR:  2201X: OFFSET must not be negative' "$(scans "$schema" "$generic" "PREPARE q(int) AS SELECT id FROM items ORDER BY id OFFSET \$1" "EXECUTE q(-1)")"
+    expect "$label: a generic plan with values" '^1,2 3,4 -$' "$(scans "$schema" "$generic" "PREPARE q(int) AS SELECT coalesce(string_agg(c.id::text, ',' ORDER BY c.id), '-') FROM parents p JOIN children c ON c.parent = p.id WHERE p.id = \$1" "EXECUTE q(1)" "EXECUTE q(2)" "EXECUTE q(3)" | paste -sd ' ')"
+    expect "$label: a cursor goes back" '^1 2 3 2 1 12$' "$(scans "$schema" "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT id FROM items ORDER BY id; FETCH 3 FROM c; FETCH BACKWARD 2 FROM c; FETCH LAST FROM c" | paste -sd ' ')"
+    expect "$label: a cursor that is held" '^1 2 3$' "$(scans "$schema" "BEGIN" "DECLARE c CURSOR WITH HOLD FOR SELECT id FROM items ORDER BY id LIMIT 3" "COMMIT" "FETCH ALL FROM c" | paste -sd ' ')"
+    local loops="SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off"
+    expect "$label: a join on the inner side is asked again" '^30$' "$(scans "$schema" "$loops" "SELECT count(*) FROM plain m LEFT JOIN (SELECT p.id, c.id AS c FROM parents p JOIN children c ON c.parent = p.id) s ON s.id <> m.id")"
+    expect "$label: a limit on the inner side is asked again" '^18$' "$(scans "$schema" "$loops" "SELECT count(*) FROM plain m CROSS JOIN (SELECT id FROM items ORDER BY id LIMIT 3) s")"
+    # A row that somebody else changes meanwhile is checked again, with what belongs to it of the foreign tables.
+    query "DROP TABLE IF EXISTS changing; CREATE TABLE changing AS SELECT id, 'note ' || id AS note FROM generate_series(1, 6) id"
+    meanwhile "$label: an aggregate beside a row that changes" "$schema" "UPDATE changing m SET note = note || ':' || (SELECT count(*) FROM children c WHERE c.parent = m.id) WHERE id = 1 RETURNING note" '^changed:2$'
+    meanwhile "$label: groups beside a row that changes" "$schema" "UPDATE changing m SET note = note || ':' || s.n FROM (SELECT parent, count(*) AS n FROM children GROUP BY parent) s WHERE s.parent = m.id AND m.id = 1 RETURNING note" '^changed:2$'
+    meanwhile "$label: a list beside a row that changes" "$schema" "UPDATE changing m SET note = note || '!' WHERE id = 1 AND id NOT IN (SELECT parent FROM children WHERE parent IS NOT NULL GROUP BY parent HAVING count(*) > 2) RETURNING note" '^changed!$'
+    meanwhile "$label: a foreign row beside one that is locked" "$schema" "SELECT m.note || ':' || p.name FROM changing m JOIN parents p ON p.id = m.id WHERE m.id = 1 FOR UPDATE OF m" '^changed:one$'
+    meanwhile "$label: a join beside one that is locked" "$schema" "SELECT m.note || ':' || string_agg(c.id::text, ',' ORDER BY c.id) FROM (SELECT * FROM changing WHERE id = 1 FOR UPDATE) m JOIN parents p ON p.id = m.id JOIN children c ON c.parent = p.id GROUP BY m.note" '^changed:1,2$'
+    meanwhile "$label: a row that does not match any more" "$schema" "UPDATE changing m SET note = p.name FROM parents p WHERE p.id = m.id AND m.id = 1 AND m.note = 'before' RETURNING note" '^$'
+}
+
+# A statement that waits for a row which another session is about to change.
+meanwhile() { # what, schema, statement, wanted
+    local other asking
+    query "UPDATE changing SET note = 'before' WHERE id = 1"
+    pg_client $cluster psql -X -q -d $db -c "BEGIN; UPDATE changing SET note = 'changed' WHERE id = 1; SELECT pg_sleep(1); COMMIT" >/dev/null &
+    other=$!
+    for _ in $(seq 50); do
+        [ "$(query "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'changing' AND l.mode = 'RowExclusiveLock'")" = 0 ] || break
+        sleep 0.05
+    done
+    scans "$2" "$3" >"$out/meanwhile" &
+    asking=$!
+    wait $other $asking || true
+    expect "$1" "$4" "$(<"$out/meanwhile")"
+}
+
+# Foreign scans of several servers at the same time.
+at_once_postgres() {
+    counterpart_query "CREATE VIEW shop.slow AS SELECT id, name FROM shop.parents WHERE (SELECT pg_sleep(2)) IS NOT NULL"
+    local n
+    for n in 1 2 3; do
+        query "CREATE SERVER slow$n FOREIGN DATA WRAPPER weir_postgres OPTIONS (host '127.0.0.1', port '$counterpart_port', dbname 'shop');
+            CREATE USER MAPPING FOR CURRENT_USER SERVER slow$n OPTIONS (user 'weir', password 'secret word');
+            CREATE FOREIGN TABLE slow$n (id int, name text) SERVER slow$n OPTIONS (schema_name 'shop', table_name 'slow')"
+    done
+    query "CREATE TABLE slow_parts (part int, id int, name text) PARTITION BY LIST (part)"
+    for n in 1 2 3; do
+        counterpart_query "CREATE VIEW shop.slow_part$n AS SELECT $n AS part, id, name FROM shop.slow"
+        query "CREATE FOREIGN TABLE slow_part$n PARTITION OF slow_parts FOR VALUES IN ($n) SERVER slow$n OPTIONS (schema_name 'shop')"
+    done
+    local sql="SELECT id, name FROM slow1 UNION ALL SELECT id, name FROM slow2 UNION ALL SELECT id, name FROM slow3 WHERE name <> 'one' || random()"
+    expect "postgres, at once: the scans of an Append" 'Async Foreign Scan' "$(plan public "$sql")"
+    expect "postgres, at once: as one, if asked" '^0$' "$(plan public "$sql" "SET enable_async_append = off" | grep -c Async || true)"
+    timed "postgres, at once: three servers" "$sql" 15
+    timed "postgres, at once: partitions" "SELECT part, id FROM slow_parts" 15
+    timed "postgres, at once: partitions, beside another table" "SELECT m.note, s.id FROM plain m JOIN (SELECT id FROM slow_parts OFFSET 0) s ON s.id = m.id" 15
+    query "CREATE FOREIGN TABLE many_parts (part int, id int) SERVER slow1 OPTIONS (schema_name 'shop', table_name 'slow_part1'); ALTER SERVER slow1 OPTIONS (ADD max_connections '1')"
+    expect "postgres, at once: more scans than connections" '^15$' "$(scans public "SELECT count(*) FROM (SELECT id, name || random() FROM slow1 UNION ALL SELECT id, part || '' || random() FROM many_parts UNION ALL SELECT id, name || random() FROM slow1) s")"
+    expect "postgres, at once: fewer rows than there are" '^1$' "$(scans public "SELECT count(*) FROM (SELECT * FROM slow_parts LIMIT 1) s")"
+    expect "postgres, at once: rows that do not pass" '^0$' "$(scans public "SELECT count(*) FROM slow_parts WHERE random() > 2")"
+    expect "postgres, at once: an error of one of them" 'ERROR:  HV00R: server "slow2"' "$(scans public "BEGIN; ALTER FOREIGN TABLE slow_part2 OPTIONS (ADD table_name 'nothing'); SELECT count(*) FROM slow_parts WHERE random() < 2")"
+    expect "postgres, at once: is cancelled" 'canceling statement due to statement timeout' "$(scans public "SET statement_timeout = '500ms'" "SELECT count(*) FROM slow_parts WHERE random() < 2")"
+    expect "postgres, at once: asked again" '^45$' "$(scans public "SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off" "SELECT count(*) FROM generate_series(1, 3) g LEFT JOIN (SELECT id FROM slow_part1 UNION ALL SELECT id FROM slow_part2 UNION ALL SELECT id FROM slow_part3) s ON s.id <> g + 10 + random()")"
+    query "DROP FOREIGN TABLE many_parts; DROP TABLE slow_parts; DROP SERVER slow1, slow2, slow3 CASCADE"
+}
+
+timed() { # what, query, rows
+    local started=${EPOCHREALTIME/./} rows took
+    rows=$(scans public "$2" | grep -c .)
+    took=$(((${EPOCHREALTIME/./} - started) / 1000))
+    expect "$1: all rows" "^$3\$" "$rows"
+    # One after the other they need six seconds.
+    if [ "$took" -lt 5000 ]; then report ok "$1: at the same time"; else report "not ok" "$1: at the same time, in $took ms"; fi
+}
+
+# The keys of one side of a join are sent to the other: taken over, with a mirror as the small side. The remote table numbered: 20,000 rows (id, k, v),
+# k from 0 to 999 or NULL, v as text of it.
+keys_sent() { # label, server, option of the remote schema
+    local label="$1, keys" server=$2 schema=keys_$2
+    query "CREATE SCHEMA $schema; CREATE FOREIGN TABLE $schema.numbered (id int, k int, v varchar(20)) SERVER $server OPTIONS (table_name 'numbered', $3 'shop', rows '20000');
+        CREATE TABLE $schema.here AS SELECT id, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::text AS v FROM generate_series(1, 20000) id"
+    same_join "JOIN mirrored m ON m.id = x.k" 120 6
+    same_join "JOIN mirrored m ON m.id = x.k AND m.note <> 'note 3'" 100 5
+    same_join "JOIN mirrored m ON m.id = x.k AND m.note = 'nothing'" '[0-9]+' ''
+    same_join "JOIN mirrored m ON m.id = x.id AND m.id = x.k AND x.v <> '4'" '[56]' '[0-9]+'
+    expect "$label: the order of many rows is kept" '^20000$' "$(scans "$schema" "SELECT count(*) FROM (SELECT id, row_number() OVER () AS n FROM (SELECT id FROM numbered ORDER BY id DESC) s) t WHERE t.n + t.id = 20001")"
+    same_join "LEFT JOIN mirrored m ON m.id = x.k" 20000 ''
+    same_join "WHERE x.k NOT IN (SELECT id FROM mirrored)" 20000 ''
+}
+
+same_join() { # joined, rows that come, keys that are sent (empty: none)
+    local sql="SELECT count(*), sum(x.id), min(x.v) FROM numbered x $1" here asked
+    here=$(scans "$schema" "SELECT count(*), sum(x.id), min(x.v) FROM here x $1")
+    asked=$(pg_client $cluster psql -X -q -A -t -d $db -c "SET search_path = $schema, public; SET weir.route = force" -c "$sql" -c "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) $sql" 2>&1)
+    expect "$label: the same rows: $1" "^${here//|/[|]}\$" "$asked"
+    expect "$label: what is sent: $1" "Remote Rows: $2 of server \"$server\"${3:+, for $3 join keys that were sent}\$" "$asked"
+}
