@@ -341,17 +341,25 @@ pub enum SetOpKind {
     Except,
 }
 
-/// For each row of the input, the rows of a set-returning function: adds its column (and the row's number) to those of the input.
+/// For each row of the input, the rows of set-returning functions side by side, as many as the longest has (the others have NULL then):
+/// adds their columns (and the row's number) to those of the input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Expand {
     pub input: Rel,
+    /// At least one.
+    pub functions: Vec<SetCall>,
+    pub ordinal: Option<ColId>,
+    /// An input row for which there are none stays, with NULL.
+    pub outer: bool,
+}
+
+/// A call of a set-returning function with one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetCall {
     /// `pg_proc` OID.
     pub func: u32,
     pub args: Vec<Expr>,
     pub value: (ColId, PgType),
-    pub ordinal: Option<ColId>,
-    /// An input row for which there are none stays, with NULL.
-    pub outer: bool,
 }
 
 /// Both sides put out columns of the same types in the order of `columns`: (new identity, left column, right column, type).

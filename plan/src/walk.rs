@@ -31,7 +31,7 @@ pub fn each_expr_mut(rel: &mut Rel, f: &mut dyn FnMut(&mut Expr)) {
                 }
             }
         }
-        Rel::Expand(e) => e.args.iter_mut().for_each(f),
+        Rel::Expand(e) => e.functions.iter_mut().flat_map(|call| &mut call.args).for_each(f),
         Rel::Sort { keys: k, .. } => keys(k, f),
         Rel::Limit { offset, limit, .. } => offset.iter_mut().chain(limit).for_each(f),
         Rel::DistinctOn { on, keys: k, .. } => {
@@ -141,7 +141,7 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
         }
         Rel::Expand(e) => {
             output_columns(&e.input, out);
-            out.push(e.value.0);
+            out.extend(e.functions.iter().map(|call| call.value.0));
             out.extend(e.ordinal);
         }
         Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),

@@ -2,7 +2,7 @@
 //!
 //! DataFusion's operators either keep the whole input until it has ended, or keep a state for each partition whose upkeep costs more than
 //! the function itself where partitions are small. This one keeps the rows of the partition that has not ended, and computes complete
-//! partitions a batch at a time.
+//! partitions a batch at a time; lag, lead and ranks over all of them at once.
 //!
 //! Invariants:
 //! - The rows and their order are those of the operator that is replaced; a function is computed by the same expression, over a whole partition.
@@ -41,6 +41,10 @@ pub fn partitioned(node: &Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Option<
     } else {
         return Ok(None);
     };
+    // What may be refused at the last row is not to have given any out.
+    if windows.iter().any(|w| weir_lower::sees_all_rows_first(w.as_ref())) {
+        return Ok(None);
+    }
     let Some(partition_by) = windows.first().map(|w| w.partition_by()) else { return Ok(None) };
     if partition_by.is_empty() || keys.len() != partition_by.len() || windows.iter().any(|w| w.partition_by() != partition_by) {
         return Ok(None);
@@ -245,20 +249,29 @@ impl Partitions {
         self.reservation.shrink(std::mem::take(&mut self.open_bytes));
         let keys = self.keys.iter().map(|k| k.evaluate_to_sort_column(&whole)).collect::<Result<Vec<_>>>()?;
         let ranges = evaluate_partition_ranges(whole.num_rows(), &keys)?;
-        let mut results: Vec<Vec<ArrayRef>> = self.windows.iter().map(|_| Vec::with_capacity(ranges.len())).collect();
-        for range in ranges {
-            let partition = whole.slice(range.start, range.end - range.start);
-            for ((window, is_running), result) in self.windows.iter().zip(&self.running).zip(&mut results) {
-                let column = if *is_running { running(window.as_ref(), &partition)? } else { None };
-                result.push(match column {
-                    Some(column) => column,
-                    None => window.evaluate(&partition)?,
-                });
+        let at_once = self.windows.iter().map(|w| weir_lower::over_partitions(w.as_ref(), &whole, &ranges)).collect::<Result<Vec<_>>>()?;
+        let mut results: Vec<Vec<ArrayRef>> = at_once.iter().map(|r| if r.is_some() { Vec::new() } else { Vec::with_capacity(ranges.len()) }).collect();
+        if at_once.iter().any(Option::is_none) {
+            for range in ranges {
+                let partition = whole.slice(range.start, range.end - range.start);
+                for (((window, is_running), result), done) in self.windows.iter().zip(&self.running).zip(&mut results).zip(&at_once) {
+                    if done.is_some() {
+                        continue;
+                    }
+                    let column = if *is_running { running(window.as_ref(), &partition)? } else { None };
+                    result.push(match column {
+                        Some(column) => column,
+                        None => window.evaluate(&partition)?,
+                    });
+                }
             }
         }
         let mut columns = whole.columns().to_vec();
-        for result in &results {
-            columns.push(concat(&result.iter().map(|a| a.as_ref()).collect::<Vec<_>>())?);
+        for (done, result) in at_once.into_iter().zip(&results) {
+            columns.push(match done {
+                Some(column) => column,
+                None => concat(&result.iter().map(|a| a.as_ref()).collect::<Vec<_>>())?,
+            });
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         let mut at = 0;

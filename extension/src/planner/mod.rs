@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::cell::RefCell;
 
+mod cached;
 mod heavy;
 mod insert;
 mod lookups;
@@ -17,6 +18,7 @@ mod route;
 mod windows;
 mod wrap;
 
+pub use cached::forget as forget_cached_plans;
 pub use route::{bytes_node, current_session, remote_forbids, transaction_forbids};
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
@@ -28,6 +30,7 @@ pub fn install() {
         PREVIOUS = pg_sys::planner_hook;
         pg_sys::planner_hook = Some(planner);
     }
+    cached::install();
 }
 
 /// Not guarded: an error that passes through a guard of pgrx loses its cursor position, its context and the names of what it is about. So

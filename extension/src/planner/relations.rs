@@ -22,6 +22,15 @@ pub struct Relations {
     pub plain: Vec<pg_sys::Oid>,
     /// Partitioned tables. Which of their leaves are read is the planner's to find out, and not looked up for each small query.
     pub partitioned: Vec<pg_sys::Oid>,
+    /// Functions of users stand in FROM, behind which there may be more.
+    pub functions: bool,
+}
+
+impl Relations {
+    /// Whether there are others than those of the system catalogs.
+    pub fn has_user_tables(&self) -> bool {
+        self.plain.iter().chain(&self.partitioned).any(|r| r.to_u32() >= pg_sys::FirstNormalObjectId)
+    }
 }
 
 /// The relations in a finished plan: of partitions those that the planner could not exclude. They are locked, and a change of them makes
@@ -70,6 +79,9 @@ unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) 
                     if !relids.contains(&(*rte).relid) {
                         relids.push((*rte).relid);
                     }
+                }
+                if (*rte).rtekind == pg_sys::RTEKind::RTE_FUNCTION && crate::translate::is_user_function(rte) {
+                    (*context.cast::<Relations>()).functions = true;
                 }
                 false
             }

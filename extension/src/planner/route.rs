@@ -1,7 +1,7 @@
 //! Routed or not: the one place that decides.
 
 use super::relations::{self, Relations};
-use super::{LastRoute, heavy, insert, lookups, set_last_route, windows, wrap};
+use super::{LastRoute, cached, heavy, insert, lookups, set_last_route, windows, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
 use crate::fdw;
@@ -42,6 +42,9 @@ const SCANS_COVERED: f64 = 8.0;
 /// `parse` must be a valid analysed query.
 pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> {
     if !settings::enabled() || settings::route() == Route::off {
+        if catalog::installed() {
+            cached::note_planned();
+        }
         return None;
     }
     // SAFETY: valid by contract.
@@ -60,18 +63,27 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         }
     }
     // SAFETY: valid by contract.
-    let Relations { plain, partitioned } = unsafe { relations::collect(query) };
-    if !plain.iter().chain(&partitioned).any(|r| r.to_u32() >= pg_sys::FirstNormalObjectId) {
+    let mut found = unsafe { relations::collect(query) };
+    if !found.has_user_tables() && found.functions {
+        // SAFETY: copies a valid tree, and changes the copy.
+        unsafe {
+            query = pg_sys::copyObjectImpl(query.cast()).cast();
+            translate::inline_functions(query);
+            found = relations::collect(query);
+        }
+    }
+    if !found.has_user_tables() {
         return None;
     }
-    if plain.iter().any(|relid| catalog::is_own(*relid)) {
+    if found.plain.iter().any(|relid| catalog::is_own(*relid)) {
         return None;
     }
-    if let Some(reason) = not_ours(&plain) {
+    if let Some(reason) = not_ours(&found.plain) {
         refuse(reason);
         return None;
     }
-    if is_select {
+    cached::note_planned();
+    if query == parse {
         // SAFETY: copies a valid tree.
         query = unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast();
     }
@@ -127,20 +139,25 @@ unsafe fn take_over(
     bound_params: pg_sys::ParamListInfo,
 ) -> Result<(), String> {
     // SAFETY: valid by contract.
-    let Relations { plain, partitioned } = unsafe { relations::collect(query) };
+    let Relations { plain, partitioned, .. } = unsafe { relations::collect(query) };
     let (foreign, mut mirrored): (Vec<_>, Vec<_>) = plain.into_iter().partition(|r| fdw::catalog::server_of(*r).is_some());
     mirrored.extend(&partitioned);
+    // SAFETY: a finished plan has a plan tree.
+    let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
+    let is_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost();
     if !mirrored.is_empty()
         && let Some(reason) = transaction_forbids()
     {
+        if !is_cheap {
+            // SAFETY: a finished plan. Another transaction is to plan anew, if the plan is cached.
+            unsafe { (*standard).transientPlan = true };
+        }
         return Err(reason);
     }
     if let Some(reason) = foreign.iter().find_map(|r| fdw::catalog::server_of(*r).and_then(|s| remote_forbids(s.to_u32()))) {
         return Err(reason);
     }
-    // SAFETY: a finished plan has a plan tree.
-    let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
-    if foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost() {
+    if is_cheap {
         return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
     // SAFETY: a finished plan.

@@ -214,6 +214,7 @@ fn planner_forbids(private: &Private) -> Option<String> {
         return Some("weir.route is off".into());
     }
     if planner::current_session() != private.session {
+        planner::forget_cached_plans();
         return Some("a setting changed since the query was planned".into());
     }
     if let Some(reason) = private.remotes.iter().find_map(|part| planner::remote_forbids(part.server.server)) {

@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, columns, expr, from, json, order, param, types};
+use super::{Cx, Result, columns, expr, from, input_order, json, order, param, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -22,7 +22,7 @@ pub const ORDER_IS_RESULT: &[u32] = &[2335, 4053, 3538, 3545, 3175, 3267, 3197, 
 const JSONB_OBJECT_AGG: u32 = 3270;
 
 /// sum and avg of float4 and float8.
-const FLOAT_SUMS: &[u32] = &[2110, 2111, AVG_FLOAT4, 2105];
+pub const FLOAT_SUMS: &[u32] = &[2110, 2111, AVG_FLOAT4, 2105];
 const AVG_FLOAT4: u32 = 2104;
 /// Casts of smallint, integer, bigint to float4 and float8, and of float4 to float8.
 const WIDENED: &[u32] = &[235, 316, 482, 236, 318, 652, 311];
@@ -274,11 +274,12 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
     }
     let shows_order = ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()) && !(agg.aggfnoid.to_u32() == JSONB_OBJECT_AGG && agg.aggdistinct.is_null());
     if shows_order && order_by.is_empty() {
-        if agg.aggdistinct.is_null() {
-            return Err(format!("{} without ORDER BY", name()));
-        }
-        // Postgres sorts to find the distinct values, and that order is the result's.
-        order_by = sort_keys(agg.aggdistinct, &entries, &nodes, &all)?;
+        // Postgres sorts to find the distinct values, and that order is the result's; else that of the rows that it reads.
+        order_by = if agg.aggdistinct.is_null() {
+            input_order::known(cx).ok_or_else(|| format!("{} without ORDER BY", name()))?
+        } else {
+            sort_keys(agg.aggdistinct, &entries, &nodes, &all)?
+        };
     }
     if FLOAT_SUMS.contains(&agg.aggfnoid.to_u32()) && cx.session.fidelity == Fidelity::Exact && !may_add_exactly(agg.aggfnoid.to_u32(), &args) {
         return Err(format!("{} is not exact (weir.fidelity = exact)", name()));
@@ -296,7 +297,7 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
 
 /// Whether it is likely that no partial sum is rounded, which the engine finds out and refuses otherwise: sums of integers, and of float4
 /// values in double precision. A query that is to be routed by force is tried.
-fn may_add_exactly(func: u32, args: &[Expr]) -> bool {
+pub fn may_add_exactly(func: u32, args: &[Expr]) -> bool {
     let widened = |e: &Expr| matches!(e, Expr::Call { func, .. } if WIDENED.contains(func));
     func == AVG_FLOAT4 || args.iter().all(widened) || crate::settings::route() == crate::settings::Route::force
 }

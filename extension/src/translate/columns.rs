@@ -30,7 +30,7 @@ pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
         }
         Rel::Expand(e) => {
             output_columns(&e.input, out);
-            out.push(e.value.0);
+            out.extend(e.functions.iter().map(|call| call.value.0));
             out.extend(e.ordinal);
         }
         Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
@@ -98,7 +98,7 @@ pub fn outer_columns(rel: &Rel, out: &mut HashSet<ColId>) {
             outer_columns(input, out);
         }
         Rel::Expand(e) => {
-            e.args.iter().for_each(expr);
+            e.functions.iter().flat_map(|call| &call.args).for_each(expr);
             outer_columns(&e.input, out);
         }
         Rel::SetOp(op) => {
@@ -129,6 +129,13 @@ fn window_call(call: &WindowCall, f: &mut dyn FnMut(&Expr)) {
 
 fn sort_keys(keys: &[SortKey], f: &mut dyn FnMut(&Expr)) {
     keys.iter().for_each(|k| f(&k.expr));
+}
+
+/// Whether an expression uses a column of an enclosing query.
+pub fn has_outer(expr: &Expr) -> bool {
+    let mut found = HashSet::new();
+    outer_in_expr(expr, &mut found);
+    !found.is_empty()
 }
 
 fn outer_in_expr(expr: &Expr, out: &mut HashSet<ColId>) {

@@ -3,7 +3,7 @@
 use super::from::{alias, order_is_visible, set_column};
 use super::query::{self, Needed, Output};
 use super::tree::{list, string};
-use super::{Cx, Result, setop, usage};
+use super::{Cx, Result, input_order, setop, usage};
 use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +48,12 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
     }
     if (*definition).cterefcount <= 1 {
         let ordered = order_is_visible(cx);
-        let needed = Needed::Only(used.clone());
-        let output = at_level(cx, owner, |cx| define(cx, definition, &needed, ordered, (owner, index)))?;
+        let query = (*definition).ctequery.cast::<Query>();
+        let asked = if (*definition).cterecursive { used.clone() } else { input_order::asked(cx, query, used) };
+        let output = at_level(cx, owner, |cx| define(cx, definition, &Needed::Only(asked), ordered, (owner, index)))?;
+        if !(*definition).cterecursive {
+            input_order::note(cx, query, &output.columns);
+        }
         for &attno in used {
             let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
             set_column(cx, rti, attno, column);
@@ -80,7 +84,7 @@ unsafe fn define(cx: &mut Cx, definition: *mut CommonTableExpr, needed: &Needed,
     }
     let entries = query::entries(query, &Needed::All);
     let (rel, columns) = query::in_level(cx, query, &entries, |cx| setop::recursive(cx, query, owner, index))?;
-    Ok(Output { rel, columns })
+    Ok(Output { rel, columns, order: Vec::new() })
 }
 
 /// Reads a relation that is defined elsewhere.

@@ -5,7 +5,7 @@ use super::from::set_column;
 use super::{Cx, Result, srf};
 use pg_sys::{FuncExpr, RangeTblEntry};
 use pgrx::pg_sys;
-use weir_plan::ir::{Collation, Expr, Named, Rel, Scalar};
+use weir_plan::ir::{Collation, Expand, Expr, Named, Rel, Scalar};
 use weir_plan::types::{PgType, oid};
 
 struct Kind {
@@ -32,10 +32,12 @@ pub unsafe fn pairs(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut Func
     let Some(kind) = KINDS.iter().find(|k| k.func == func) else { return Ok(None) };
     let before = cx.lateral_level;
     cx.lateral_level = Some(cx.levels.len() - 1);
-    let expand = srf::expand_as(cx, f, Rel::OneRow, (*rte).funcordinality, PgType::new(kind.document));
+    let call = srf::set_call_as(cx, f, PgType::new(kind.document));
     cx.lateral_level = before;
-    let expand = expand?;
-    let (pair, pair_type) = expand.value;
+    let call = call?;
+    let (pair, pair_type) = call.value;
+    let ordinal = (*rte).funcordinality.then(|| cx.new_col());
+    let expand = Expand { input: Rel::OneRow, functions: vec![call], ordinal, outer: false };
     let part = |func: u32, place: i32, ty: PgType| {
         let place = Expr::Const { value: Scalar::Int4(place), ty: PgType::INT4 };
         Expr::Call { func, args: vec![Expr::Column { id: pair, ty: pair_type }, place], ty, collation: Collation::None }

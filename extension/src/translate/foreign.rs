@@ -169,13 +169,23 @@ pub unsafe fn changed_relation(
         params_may_fail: false,
         next_col: 0,
         next_cte: 0,
-        levels: vec![Level { query, columns: HashMap::new(), marks: Vec::new(), ctes: Vec::new(), with: Vec::new(), used: HashMap::new() }],
+        levels: vec![Level {
+            query,
+            columns: HashMap::new(),
+            marks: Vec::new(),
+            ctes: Vec::new(),
+            with: Vec::new(),
+            used: HashMap::new(),
+            keep_order: false,
+            input_order: None,
+        }],
         case_args: Vec::new(),
         lateral_level: None,
         values_read: 0.0,
         scans: 0.0,
         recursive: false,
         is_final: false,
+        keep_order: false,
     };
     let mut rel = relation(&mut cx, 1, rte, &used, server)?;
     let mut predicates = Vec::new();

@@ -5,7 +5,7 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, expr, foreign, function_rte, param, partitioned, query, types};
+use super::{Cx, Result, columns, cte, expr, foreign, function_rte, input_order, param, partitioned, query, types};
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
@@ -109,7 +109,7 @@ fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>) -> Rel {
     let right = match (kind, right) {
         // A function of the row before it needs no join.
         (JoinKind::Inner, Rel::Expand(mut e)) if matches!(e.input, Rel::OneRow) => {
-            own_columns(&left, &mut e.args);
+            e.functions.iter_mut().for_each(|call| own_columns(&left, &mut call.args));
             let expanded = Rel::Expand(Box::new(Expand { input: left, ..*e }));
             return match on {
                 Some(predicate) => Rel::Filter { input: Box::new(expanded), predicate },
@@ -117,7 +117,7 @@ fn join(kind: JoinKind, left: Rel, right: Rel, on: Option<Expr>) -> Rel {
             };
         }
         (JoinKind::Left, Rel::Expand(mut e)) if matches!(e.input, Rel::OneRow) && on.as_ref().is_none_or(is_true) => {
-            own_columns(&left, &mut e.args);
+            e.functions.iter_mut().for_each(|call| own_columns(&left, &mut call.args));
             return Rel::Expand(Box::new(Expand { input: left, outer: true, ..*e }));
         }
         (_, right) => right,
@@ -290,8 +290,9 @@ pub unsafe fn has_children(relid: pg_sys::Oid) -> bool {
 
 pub unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
     let ordered = order_is_visible(cx);
-    let needed = Needed::Only(used.clone());
+    let needed = Needed::Only(input_order::asked(cx, (*rte).subquery, used));
     let output = query::subquery(cx, (*rte).subquery, &needed, ordered)?;
+    input_order::note(cx, (*rte).subquery, &output.columns);
     for &attno in used {
         let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
         set_column(cx, rti, attno, column);

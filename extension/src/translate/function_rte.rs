@@ -1,12 +1,12 @@
 //! Functions in FROM: SQL functions that Postgres would inline, and series and arrays of constants, which become rows of values.
 
 use super::from::{self, set_column};
-use super::tree::{list, tag};
-use super::{Cx, Result, constant, each, expr, normalise, param, srf, types};
-use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, RangeTblEntry, RangeTblFunction};
+use super::tree::{self, list, tag};
+use super::{Cx, Result, constant, each, expr, input_order, normalise, param, srf, types};
+use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, Query, RTEKind, RangeTblEntry, RangeTblFunction};
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
-use weir_plan::ir::{Expr, Rel, Scalar};
+use weir_plan::ir::{Expand, Expr, Rel, Scalar};
 use weir_plan::types::PgType;
 
 /// A longer series is left to Postgres: its rows would travel with the plan.
@@ -17,7 +17,7 @@ const DEPEND_ON_TIME_ZONE: &[u32] = &[1174, 2028];
 
 pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
     let functions = list::<RangeTblFunction>((*rte).functions);
-    let &[function] = functions.as_slice() else { return Err("ROWS FROM several functions".into()) };
+    let &[function] = functions.as_slice() else { return side_by_side(cx, rti, rte, &functions) };
     let call = param::fold(cx, (*function).funcexpr);
     (*function).funcexpr = call;
     if tag(call) != NodeTag::T_FuncExpr {
@@ -32,7 +32,7 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     let f = call.cast::<FuncExpr>();
     let rows = match rows(cx, f) {
         Ok(rows) => rows,
-        Err(why) => return expand(cx, rti, rte, f).map_err(|other| if (*f).funcretset { other } else { why }),
+        Err(why) => return expand(cx, rti, rte, &[f]).map_err(|other| if (*f).funcretset { other } else { why }),
     };
     let element = types::pg_type((*f).funcresulttype, -1)?;
     let (value_id, ordinal_id) = (cx.new_col(), cx.new_col());
@@ -42,7 +42,13 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
         columns.push((ordinal_id, PgType::INT8));
         set_column(cx, rti, 2, Ok((ordinal_id, PgType::INT8)));
     }
-    let with_ordinal = (*rte).funcordinality;
+    let with_ordinal = (*rte).funcordinality || input_order::is_wanted(cx);
+    if with_ordinal && !(*rte).funcordinality {
+        columns.push((ordinal_id, PgType::INT8));
+    }
+    if with_ordinal && input_order::is_wanted(cx) {
+        input_order::note_numbers(cx, ordinal_id);
+    }
     let rows = rows
         .into_iter()
         .enumerate()
@@ -57,25 +63,99 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     Ok(Rel::Values { columns, rows })
 }
 
-/// The rows of a function of columns of the items before it, or of subqueries.
-unsafe fn expand(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut FuncExpr) -> Result<Rel> {
-    let name = || types::function_name((*f).funcid);
-    if !(*f).funcretset {
-        return Err(format!("function {} in FROM", name()));
+/// Whether a function in FROM is one that a user has made.
+///
+/// # Safety
+/// A valid range table entry of a function.
+pub unsafe fn is_user_function(rte: *mut RangeTblEntry) -> bool {
+    let &[function] = list::<RangeTblFunction>((*rte).functions).as_slice() else { return false };
+    let call = (*function).funcexpr;
+    !call.is_null() && tag(call) == NodeTag::T_FuncExpr && (*call.cast::<FuncExpr>()).funcid.to_u32() >= pg_sys::FirstNormalObjectId
+}
+
+/// Puts the bodies of SQL functions in FROM in their places, where Postgres would do so.
+///
+/// # Safety
+/// A valid analysed query, ours to change.
+pub unsafe fn inline_functions(query: *mut Query) {
+    pg_sys::check_stack_depth();
+    let root = param::folding_root(std::ptr::null_mut());
+    for rte in list::<RangeTblEntry>((*query).rtable) {
+        if (*rte).rtekind != RTEKind::RTE_FUNCTION || !is_user_function(rte) {
+            continue;
+        }
+        for function in list::<RangeTblFunction>((*rte).functions) {
+            (*function).funcexpr = pg_sys::eval_const_expressions(root, (*function).funcexpr);
+        }
+        let inlined = pg_sys::inline_set_returning_function(root, rte);
+        if !inlined.is_null() {
+            (*rte).rtekind = RTEKind::RTE_SUBQUERY;
+            (*rte).subquery = inlined;
+            (*rte).functions = std::ptr::null_mut();
+        }
     }
-    if let Some(rel) = each::pairs(cx, rti, rte, f)? {
+    tree::any_in_query(query, 0, &mut |node| {
+        inline_below(node);
+        false
+    });
+}
+
+unsafe fn inline_below(node: *mut Node) {
+    if tag(node) == NodeTag::T_Query {
+        inline_functions(node.cast());
+        return;
+    }
+    tree::any_child(node, &mut |child| {
+        inline_below(child);
+        false
+    });
+}
+
+/// `ROWS FROM (f(…), g(…))`, which `unnest` of several arrays is too.
+unsafe fn side_by_side(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, functions: &[*mut RangeTblFunction]) -> Result<Rel> {
+    let mut calls = Vec::new();
+    for function in functions {
+        let call = param::fold(cx, (**function).funcexpr);
+        if tag(call) != NodeTag::T_FuncExpr || (**function).funccolcount != 1 || !(**function).funccolnames.is_null() {
+            return Err("ROWS FROM other than plain calls of one column".into());
+        }
+        calls.push(call.cast());
+    }
+    expand(cx, rti, rte, &calls)
+}
+
+/// The rows of functions of columns of the items before them, or of subqueries.
+unsafe fn expand(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, functions: &[*mut FuncExpr]) -> Result<Rel> {
+    if let Some(f) = functions.iter().find(|f| !(***f).funcretset) {
+        return Err(format!("function {} in FROM", types::function_name((**f).funcid)));
+    }
+    if let &[f] = functions
+        && let Some(rel) = each::pairs(cx, rti, rte, f)?
+    {
         return Ok(rel);
     }
     let before = cx.lateral_level;
     cx.lateral_level = Some(cx.levels.len() - 1);
-    let expand = srf::expand(cx, f, Rel::OneRow, (*rte).funcordinality);
-    cx.lateral_level = before;
-    let expand = expand?;
-    set_column(cx, rti, 1, Ok(expand.value));
-    if let Some(ordinal) = expand.ordinal {
-        set_column(cx, rti, 2, Ok((ordinal, PgType::INT8)));
+    let mut calls = Vec::new();
+    for f in functions {
+        calls.push(srf::set_call(cx, *f));
     }
-    Ok(Rel::Expand(Box::new(expand)))
+    cx.lateral_level = before;
+    let functions = calls.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut attno = 1;
+    for call in &functions {
+        set_column(cx, rti, attno, Ok(call.value));
+        attno += 1;
+    }
+    let wanted = input_order::is_wanted(cx);
+    let ordinal = ((*rte).funcordinality || wanted).then(|| cx.new_col());
+    if let Some(ordinal) = ordinal.filter(|_| wanted) {
+        input_order::note_numbers(cx, ordinal);
+    }
+    if let Some(ordinal) = ordinal.filter(|_| (*rte).funcordinality) {
+        set_column(cx, rti, attno, Ok((ordinal, PgType::INT8)));
+    }
+    Ok(Rel::Expand(Box::new(Expand { input: Rel::OneRow, functions, ordinal, outer: false })))
 }
 
 /// The rows of a function of constants.

@@ -22,7 +22,7 @@ mod expr;
 mod foreign;
 mod from;
 mod function_rte;
-mod implied_order;
+mod input_order;
 mod json;
 mod labels;
 mod lift;
@@ -50,6 +50,7 @@ use weir_plan::types::PgType;
 
 pub use foreign::{Asked, OrderKey, base_relation, changed_relation, check_as_user, column_type};
 pub use from::rows as table_rows;
+pub use function_rte::{inline_functions, is_user_function};
 pub use lift::Lifted;
 pub use top::adopt_typmods;
 pub use tree::{has_executor_param, special_var};
@@ -158,6 +159,8 @@ struct Cx<'a> {
     recursive: bool,
     /// What is being translated is part of the result, which Postgres can finish.
     is_final: bool,
+    /// The next query that is translated is to say the order in which it reads its rows.
+    keep_order: bool,
 }
 
 impl Cx<'_> {
@@ -215,6 +218,7 @@ pub unsafe fn translate(
         scans: 0.0,
         recursive: false,
         is_final: false,
+        keep_order: false,
     };
     let (root, top) = top::top_query(&mut cx, query)?;
     let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();

@@ -3,12 +3,14 @@
 //!
 //! Why here and not by `flatten_join_alias_vars`: that wants a planner root from release 16 on as soon as a merged column is nullable.
 
-use super::implied_order;
 use super::tree::{self, any_child, any_in_query, list, map_children, map_query, tag};
 use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
 use pgrx::pg_sys;
 use std::collections::HashSet;
 use weir_plan::functions::MAKE_JSON;
+
+/// `count(any)`
+const COUNT: u32 = 2147;
 
 #[cfg(not(feature = "pg18"))]
 const FLAGS: u32 = pg_sys::QTW_IGNORE_JOINALIASES;
@@ -25,8 +27,6 @@ pub unsafe fn normalise(query: *mut Query) {
     let nullable = nullable((*query).jointree.cast());
     let whole = |rti: usize| rtable.get(rti - 1).copied().filter(|rte| has_columns(*rte)).map(|rte| (rte, nullable.contains(&rti)));
     map_query(query, FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |node| whole_rows(node, &whole, 0));
-    // Whole rows first: this adds columns to the subquery.
-    implied_order::apply(query);
     any_in_query(query, FLAGS, &mut |node| {
         descend(node);
         false
@@ -97,6 +97,17 @@ unsafe fn whole_rows(node: *mut Node, whole: &dyn Fn(usize) -> Option<(*mut Rang
             }
             map_children(node, &mut |child| whole_rows(child, whole, levels_up))
         }
+        NodeTag::T_Aggref if (*node.cast::<pg_sys::Aggref>()).aggfnoid.to_u32() == COUNT => {
+            let agg = tree::copy(node.cast::<pg_sys::Aggref>());
+            if let &[te] = list::<pg_sys::TargetEntry>((*agg).args).as_slice()
+                && (*agg).aggdistinct.is_null()
+                && tag((*te).expr) == NodeTag::T_Var
+                && let Some(column) = column_of_row((*te).expr.cast(), whole, levels_up)
+            {
+                (*te).expr = column.cast();
+            }
+            map_children(agg.cast(), &mut |child| whole_rows(child, whole, levels_up))
+        }
         NodeTag::T_Query => map_query(node.cast(), FLAGS | pg_sys::QTW_DONT_COPY_QUERY, &mut |child| whole_rows(child, whole, levels_up + 1)).cast(),
         _ => map_children(node, &mut |child| whole_rows(child, whole, levels_up)),
     }
@@ -137,6 +148,24 @@ unsafe fn row_if_there(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut Rang
     (*case).casetype = (*var).vartype;
     (*case).args = pg_sys::lappend(std::ptr::null_mut(), when.cast());
     Some(case.cast())
+}
+
+/// A column that is NULL only where an outer join has made its whole row NULL.
+unsafe fn column_of_row(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut RangeTblEntry, bool)>, levels_up: u32) -> Option<*mut Node> {
+    if (*var).varlevelsup != levels_up || (*var).varattno != 0 {
+        return None;
+    }
+    let (rte, nullable) = whole(usize::try_from(tree::varno(var)).ok().filter(|n| *n > 0)?)?;
+    // From release 18 on, what is declared need not be true yet; of foreign tables it never had to be.
+    let is_table = (*rte).rtekind == RTEKind::RTE_RELATION && (*rte).relkind as u8 == pg_sys::RELKIND_RELATION;
+    if !nullable || !is_table || cfg!(feature = "pg18") {
+        return None;
+    }
+    let columns = i16::try_from(tree::length((*(*rte).eref).colnames)).ok()?;
+    let attno = (1..=columns).find(|attno| never_null((*rte).relid, *attno))?;
+    let (mut type_oid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+    pg_sys::get_atttypetypmodcoll((*rte).relid, attno, &mut type_oid, &mut typmod, &mut collation);
+    Some(pg_sys::makeVar((*var).varno, attno, type_oid, typmod, collation, levels_up).cast())
 }
 
 unsafe fn never_null(relid: pg_sys::Oid, attnum: i16) -> bool {

@@ -2,11 +2,11 @@
 
 use super::tree::{self, list};
 use super::usage::{self, Used};
-use super::{Cx, Result, agg, cte, expr, from, order, param, setop, srf, ties, window};
+use super::{Cx, Result, agg, cte, expr, from, input_order, order, param, setop, srf, ties, window};
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use weir_plan::ir::{ColId, CteId, Expr, Named, Rel};
+use weir_plan::ir::{ColId, CteId, Expr, Named, Rel, SortKey};
 use weir_plan::types::PgType;
 
 /// What is known of a query while it is translated.
@@ -21,6 +21,10 @@ pub struct Level {
     /// Translated common table expressions of this level, each after those it uses.
     pub with: Vec<(CteId, Rel)>,
     pub used: Used,
+    /// Whoever uses the query asks for the order in which it reads its rows.
+    pub keep_order: bool,
+    /// The order of the rows that it reads, where that is asked for and known ([`super::input_order`]).
+    pub input_order: Option<Vec<SortKey>>,
 }
 
 /// Which entries of a target list the user of a query looks at, by `resno`.
@@ -46,16 +50,18 @@ type Outputs = BTreeMap<i16, (ColId, PgType)>;
 pub struct Output {
     pub rel: Rel,
     pub columns: Outputs,
+    /// The order of its rows by further columns, if that was asked for and is known.
+    pub order: Vec<SortKey>,
 }
 
 /// Translates a query below the top. `ordered`: whoever uses it may see the order of its rows.
 pub unsafe fn subquery(cx: &mut Cx, query: *mut Query, needed: &Needed, ordered: bool) -> Result<Output> {
     let entries = entries(query, needed);
-    let (rel, columns) = in_level(cx, query, &entries, |cx| {
+    let (rel, (columns, order)) = in_level(cx, query, &entries, |cx| {
         let (rel, exprs) = body(cx, query, &entries)?;
         finish(cx, query, rel, needed, &entries, &exprs, ordered)
     })?;
-    Ok(Output { rel, columns })
+    Ok(Output { rel, columns, order })
 }
 
 /// Runs `f` with a level for `query`; wraps its result into the common table expressions that were used.
@@ -63,6 +69,7 @@ pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut Target
     pg_sys::check_stack_depth();
     check(query)?;
     let depth = cx.levels.len();
+    let keep_order = std::mem::take(&mut cx.keep_order);
     cx.levels.push(Level {
         query,
         columns: HashMap::new(),
@@ -70,6 +77,8 @@ pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut Target
         ctes: cte::slots(query),
         with: Vec::new(),
         used: usage::used_columns(query, entries),
+        keep_order,
+        input_order: None,
     });
     let is_final = std::mem::take(&mut cx.is_final);
     let result = f(cx);
@@ -159,7 +168,7 @@ unsafe fn finish(
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
     ordered: bool,
-) -> Result<(Rel, Outputs)> {
+) -> Result<(Rel, (Outputs, Vec<SortKey>))> {
     let q = &*query;
     let limited = !q.limitCount.is_null() || !q.limitOffset.is_null();
     let keep_order = !q.sortClause.is_null() && !is_single_row(query) && (ordered || limited || q.hasDistinctOn);
@@ -188,6 +197,17 @@ unsafe fn finish(
             columns.insert(te.resno, (id, ty));
         }
     }
+    let mut order = Vec::new();
+    if input_order::hands_rows_on(query)
+        && cx.levels.last().is_some_and(|level| level.keep_order)
+        && let Some(keys) = input_order::known(cx)
+    {
+        for key in keys {
+            let (id, ty) = (cx.new_col(), key.expr.ty());
+            named.push(Named { id, expr: key.expr });
+            order.push(SortKey { expr: Expr::Column { id, ty }, ..key });
+        }
+    }
     let mut rel = if named.is_empty() { rel } else { Rel::Project { input: Box::new(rel), exprs: named } };
 
     let column = |i: usize| projected.get(i).cloned().flatten().ok_or_else(|| "a sort key that is not projected".to_string());
@@ -213,7 +233,7 @@ unsafe fn finish(
         }
     }
     rel = limit(cx, query, rel)?;
-    Ok((rel, columns))
+    Ok((rel, (columns, order)))
 }
 
 /// Whether a query has at most one row, being an aggregate over everything.
@@ -242,8 +262,8 @@ pub unsafe fn distinct_keys(
 pub unsafe fn limit(cx: &mut Cx, query: *mut Query, rel: Rel) -> Result<Rel> {
     let offset = limit_expr(cx, (*query).limitOffset)?;
     let limit = limit_expr(cx, (*query).limitCount)?;
-    if has_ties(query) {
-        return ties::with_ties(cx, rel, offset, limit);
+    if has_ties(query) || offset.iter().chain(&limit).any(ties::is_found_out) {
+        return ties::by_rank(cx, rel, offset, limit, has_ties(query));
     }
     Ok(if offset.is_none() && limit.is_none() { rel } else { Rel::Limit { input: Box::new(rel), offset, limit } })
 }
@@ -253,19 +273,24 @@ pub unsafe fn has_ties(query: *mut Query) -> bool {
 }
 
 unsafe fn limit_expr(cx: &mut Cx, node: *mut Node) -> Result<Option<Expr>> {
-    let node = limit_node(cx, node)?;
+    let node = limit_folded(cx, node)?;
     if node.is_null() { Ok(None) } else { expr::translate(cx, node).map(Some) }
 }
 
-/// A folded LIMIT or OFFSET expression; null if there is none or it is NULL.
+/// A LIMIT or OFFSET expression that Postgres can evaluate above the engine; null if there is none or it is NULL.
 pub unsafe fn limit_node(cx: &Cx, node: *mut Node) -> Result<*mut Node> {
+    let node = limit_folded(cx, node)?;
+    if !node.is_null() && tree::depends_on_row(node) {
+        return Err("LIMIT or OFFSET with a subquery, behind an order that the engine does not know".into());
+    }
+    Ok(node)
+}
+
+unsafe fn limit_folded(cx: &Cx, node: *mut Node) -> Result<*mut Node> {
     if node.is_null() {
         return Ok(node);
     }
     let node = param::fold(cx, node);
-    if tree::depends_on_row(node) {
-        return Err("LIMIT or OFFSET with a subquery".into());
-    }
     if tree::is_volatile(node) {
         return Err("LIMIT or OFFSET with a volatile function".into());
     }

@@ -1,7 +1,7 @@
 //! Set-returning functions whose arguments are no constants: in FROM, and in the select list.
 //!
-//! Those of the select list are evaluated above grouping and windows, except for one that is grouped by, which is evaluated below.
-//! Several in one select list would run side by side; they are refused.
+//! Those of the select list are evaluated above grouping and windows, except for those that are grouped by, which are evaluated below.
+//! Several in one select list run side by side.
 
 use super::agg::new_mark;
 use super::call::{self, Callee};
@@ -10,20 +10,20 @@ use super::{Cx, Result, expr, param, types};
 use pg_sys::{FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
-use weir_plan::ir::{Expand, Expr, Rel};
+use weir_plan::ir::{Expand, Expr, Rel, SetCall};
 use weir_plan::types::PgType;
 
-/// The function's rows beside those of `input`, over whose columns its arguments are.
-pub unsafe fn expand(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool) -> Result<Expand> {
-    rows_as(cx, f, input, with_ordinal, None)
+/// A function whose rows are put beside those of a relation, over whose columns its arguments are.
+pub unsafe fn set_call(cx: &mut Cx, f: *mut FuncExpr) -> Result<SetCall> {
+    rows_as(cx, f, None)
 }
 
-/// As [`expand`], of a function that returns records, for which values of one type stand.
-pub unsafe fn expand_as(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool, ty: PgType) -> Result<Expand> {
-    rows_as(cx, f, input, with_ordinal, Some(ty))
+/// As [`set_call`], of a function that returns records, for which values of one type stand.
+pub unsafe fn set_call_as(cx: &mut Cx, f: *mut FuncExpr, ty: PgType) -> Result<SetCall> {
+    rows_as(cx, f, Some(ty))
 }
 
-unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool, ty: Option<PgType>) -> Result<Expand> {
+unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, ty: Option<PgType>) -> Result<SetCall> {
     let f = &*f;
     let mut callee = Callee::function(f.funcid, f.inputcollid);
     callee.kind = FunctionKind::Set;
@@ -37,8 +37,7 @@ unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, input: Rel, with_ordinal: bool,
         Some(ty) => ty,
         None => types::pg_type(f.funcresulttype, -1)?,
     };
-    let ordinal = with_ordinal.then(|| cx.new_col());
-    Ok(Expand { input, func: f.funcid.to_u32(), args, value: (cx.new_col(), ty), ordinal, outer: false })
+    Ok(SetCall { func: f.funcid.to_u32(), args, value: (cx.new_col(), ty) })
 }
 
 /// The set-returning functions of an expression, not those within subqueries.
@@ -69,36 +68,35 @@ unsafe fn collect(node: *mut Node, out: &mut Vec<*mut FuncExpr>) -> Result<()> {
     result
 }
 
-unsafe fn replaced(node: *mut Node, f: *mut FuncExpr, mark: usize) -> *mut Node {
+/// A copy in which the functions are the marks beside them.
+unsafe fn replaced(node: *mut Node, functions: &[(*mut FuncExpr, usize)]) -> *mut Node {
     if node.is_null() || matches!(tag(node), NodeTag::T_Query | NodeTag::T_SubLink) {
         return node;
     }
-    if pg_sys::equal(node.cast(), f.cast()) {
-        return mark_var(mark, node, 0);
+    if let Some((_, mark)) = functions.iter().find(|(f, _)| pg_sys::equal(node.cast(), (*f).cast())) {
+        return mark_var(*mark, node, 0);
     }
-    map_children(node, &mut |child| replaced(child, f, mark))
+    map_children(node, &mut |child| replaced(child, functions))
 }
 
-fn one(functions: &[*mut FuncExpr]) -> Result<Option<*mut FuncExpr>> {
-    match functions {
-        [] => Ok(None),
-        [one] => Ok(Some(*one)),
-        _ => Err("several set-returning functions in one select list".into()),
+/// The functions' rows beside those of `rel`, and the mark of each.
+unsafe fn rows_of(cx: &mut Cx, functions: &[*mut FuncExpr], rel: Rel) -> Result<(Rel, Vec<(*mut FuncExpr, usize)>)> {
+    let (mut calls, mut marks) = (Vec::new(), Vec::new());
+    for f in functions {
+        let f = tree::copy(*f);
+        let folded = param::fold(cx, tree::copy(f).cast());
+        if tag(folded) != NodeTag::T_FuncExpr || !(*folded.cast::<FuncExpr>()).funcretset {
+            return Err(format!("set-returning function {}", types::function_name((*f).funcid)));
+        }
+        let call = set_call(cx, folded.cast())?;
+        let (id, ty) = call.value;
+        marks.push((f, new_mark(cx, id, ty)?));
+        calls.push(call);
     }
+    Ok((Rel::Expand(Box::new(Expand { input: rel, functions: calls, ordinal: None, outer: false })), marks))
 }
 
-unsafe fn rows_of(cx: &mut Cx, f: *mut FuncExpr, rel: Rel) -> Result<(Rel, usize)> {
-    let folded = param::fold(cx, tree::copy(f).cast());
-    if tag(folded) != NodeTag::T_FuncExpr || !(*folded.cast::<FuncExpr>()).funcretset {
-        return Err(format!("set-returning function {}", types::function_name((*f).funcid)));
-    }
-    let expand = expand(cx, folded.cast(), rel, false)?;
-    let (id, ty) = expand.value;
-    let mark = new_mark(cx, id, ty)?;
-    Ok((Rel::Expand(Box::new(expand)), mark))
-}
-
-/// Before grouping: the function that is a group key. Rewrites the target list of the query, whose entries the group keys are.
+/// Before grouping: the functions that are group keys. Rewrites the target list of the query, whose entries the group keys are.
 pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
     let q = &*query;
     let refers = |clause: *mut pg_sys::List, te: *mut TargetEntry| {
@@ -110,11 +108,12 @@ pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
             collect((*te).expr.cast(), &mut functions)?;
         }
     }
-    let Some(f) = one(&functions)? else { return Ok(rel) };
-    let f = tree::copy(f);
-    let (rel, mark) = rows_of(cx, f, rel)?;
+    if functions.is_empty() {
+        return Ok(rel);
+    }
+    let (rel, marks) = rows_of(cx, &functions, rel)?;
     for te in list::<TargetEntry>(q.targetList) {
-        (*te).expr = replaced((*te).expr.cast(), f, mark).cast();
+        (*te).expr = replaced((*te).expr.cast(), &marks).cast();
     }
     for (te, e) in entries.iter().zip(exprs) {
         *e = (**te).expr.cast();
@@ -122,13 +121,15 @@ pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
     Ok(rel)
 }
 
-/// Above grouping and windows: the function of the select list.
+/// Above grouping and windows: the functions of the select list.
 pub unsafe fn of_select_list(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
     let mut functions = Vec::new();
     for e in exprs.iter() {
         collect(*e, &mut functions)?;
     }
-    let Some(f) = one(&functions)? else { return Ok(rel) };
+    if functions.is_empty() {
+        return Ok(rel);
+    }
     for w in list::<pg_sys::WindowClause>((*query).windowClause) {
         for clause in [(*w).partitionClause, (*w).orderClause] {
             for c in list::<SortGroupClause>(clause) {
@@ -141,10 +142,9 @@ pub unsafe fn of_select_list(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
             }
         }
     }
-    let f = tree::copy(f);
-    let (rel, mark) = rows_of(cx, f, rel)?;
+    let (rel, marks) = rows_of(cx, &functions, rel)?;
     for e in exprs.iter_mut() {
-        *e = replaced(*e, f, mark);
+        *e = replaced(*e, &marks);
     }
     Ok(rel)
 }

@@ -34,7 +34,7 @@ pub unsafe fn sublink(cx: &mut Cx, link: *mut SubLink) -> Result<Expr> {
 
 /// The subquery with all its visible columns, in order.
 unsafe fn visible(cx: &mut Cx, query: *mut Query) -> Result<(Rel, Vec<(ColId, PgType)>)> {
-    let Output { rel, columns } = query::subquery(cx, query, &Needed::All, false)?;
+    let Output { rel, columns, .. } = query::subquery(cx, query, &Needed::All, false)?;
     Ok((rel, columns.into_values().collect()))
 }
 
@@ -243,9 +243,6 @@ unsafe fn array(cx: &mut Cx, link: *mut SubLink, query: *mut Query) -> Result<Ex
     /// `array_agg(anynonarray)`
     const ARRAY_AGG: u32 = 2335;
     let ty = types::pg_type(pg_sys::exprType(link.cast()), -1)?;
-    if (*query).sortClause.is_null() {
-        return Err("ARRAY(SELECT …) without ORDER BY".into());
-    }
     // The sort keys must be visible columns for the aggregate to sort by them.
     let entries: Vec<*mut TargetEntry> = list::<TargetEntry>((*query).targetList);
     let mut needed = BTreeSet::from([1]);
@@ -261,10 +258,17 @@ unsafe fn array(cx: &mut Cx, link: *mut SubLink, query: *mut Query) -> Result<Ex
         .filter_map(|c| entries.iter().find(|te| (***te).ressortgroupref == (*c).tleSortGroupRef).map(|te| ((**te).resno, c, (**te).expr.cast())))
         .collect();
     let limited = !(*query).limitCount.is_null() || !(*query).limitOffset.is_null();
-    let Output { rel, columns } = query::subquery(cx, query, &Needed::Only(needed), limited)?;
+    let unsorted = (*query).sortClause.is_null();
+    cx.keep_order = unsorted;
+    let output = query::subquery(cx, query, &Needed::Only(needed), limited);
+    cx.keep_order = false;
+    let Output { rel, columns, order: read_order } = output?;
+    if unsorted && read_order.is_empty() {
+        return Err("ARRAY(SELECT …) without ORDER BY".into());
+    }
     let column = |resno: i16| columns.get(&resno).copied().ok_or_else(|| "a column that was lost".to_string());
     let (id, element) = column(1)?;
-    let mut order_by: Vec<SortKey> = Vec::new();
+    let mut order_by: Vec<SortKey> = read_order;
     for (resno, clause, node) in keys_of {
         let (id, ty) = column(resno)?;
         order_by.push(order::sort_key(clause, node, Expr::Column { id, ty }, "ORDER BY in ARRAY(SELECT …)")?);

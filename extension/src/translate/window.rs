@@ -1,20 +1,21 @@
 //! Window functions.
 
-use super::agg::{filter_clause, new_mark, result_type};
+use super::agg::{FLOAT_SUMS, MIN_MAX_ENUM, ORDER_IS_RESULT, filter_clause, may_add_exactly, new_mark, result_type};
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
-use super::{Cx, Result, columns, expr, order, param, types};
+use super::{Cx, Result, columns, expr, input_order, order, param, types};
 use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry, WindowClause, WindowFunc};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
-use weir_plan::ir::{Bound, Exclude, Expr, Frame, FrameUnits, Named, Rel, SortKey, WindowCall};
+use weir_plan::ir::{Bound, Exclude, Expr, Fidelity, Frame, FrameUnits, Named, Rel, SortKey, WindowCall};
 use weir_plan::types::PgType;
 
 /// Window functions that say something definite also of rows without an order: rank, dense_rank, percent_rank, cume_dist.
 const PEERS_DECIDE: &[u32] = &[3101, 3102, 3103, 3104];
 
 /// What all functions over one window share.
+#[derive(Clone)]
 struct Over {
     winref: u32,
     partition_by: Vec<Expr>,
@@ -91,8 +92,9 @@ unsafe fn window_call(
     let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
-    if super::agg::MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
-        return Err(format!("{} OVER a window", types::function_name(func.winfnoid)));
+    let ty = result_type(types::pg_type(func.wintype, -1)?, &args);
+    if MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
+        args.push(super::labels::constant(ty)?);
     }
     let at = match overs.iter().position(|o| o.winref == func.winref) {
         Some(at) => at,
@@ -105,19 +107,39 @@ unsafe fn window_call(
             overs.len() - 1
         }
     };
-    let over = &overs[at];
+    let mut over = overs[at].clone();
+    if !func.winagg || ORDER_IS_RESULT.contains(&func.winfnoid.to_u32()) {
+        as_read(cx, query, &mut over, func.winfnoid.to_u32());
+    }
     if over.order_by.is_empty() && !func.winagg && !PEERS_DECIDE.contains(&func.winfnoid.to_u32()) {
         return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
     }
-    Ok(WindowCall {
-        func: func.winfnoid.to_u32(),
-        ty: result_type(types::pg_type(func.wintype, -1)?, &args),
-        args,
-        filter,
-        partition_by: over.partition_by.clone(),
-        order_by: over.order_by.clone(),
-        frame: over.frame.clone(),
-    })
+    if over.order_by.is_empty() && ORDER_IS_RESULT.contains(&func.winfnoid.to_u32()) {
+        return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
+    }
+    // With an order that decides, sums are computed as Postgres does; that it does is found out last.
+    if FLOAT_SUMS.contains(&func.winfnoid.to_u32()) && cx.session.fidelity == Fidelity::Exact && !may_add_exactly(func.winfnoid.to_u32(), &args) {
+        return Err(format!("{} OVER a window is not known to be exact (weir.fidelity = exact)", types::function_name(func.winfnoid)));
+    }
+    Ok(WindowCall { func: func.winfnoid.to_u32(), ty, args, filter, partition_by: over.partition_by, order_by: over.order_by, frame: over.frame })
+}
+
+/// A window over all rows as they come is one in the order of the rows that are read. (Not for functions that look at peers: without an
+/// order all rows are.)
+unsafe fn as_read(cx: &Cx, query: *mut Query, over: &mut Over, func: u32) {
+    let clause = list::<WindowClause>((*query).windowClause).into_iter().find(|w| (**w).winref == over.winref);
+    if PEERS_DECIDE.contains(&func) || !clause.is_some_and(|w| input_order::is_without_order(w)) {
+        return;
+    }
+    let Some(keys) = input_order::known(cx) else { return };
+    if over.frame.units != FrameUnits::Rows {
+        let is_whole = over.frame.start == Bound::UnboundedPreceding && matches!(over.frame.end, Bound::CurrentRow | Bound::UnboundedFollowing);
+        if !is_whole || over.frame.exclude != Exclude::NoOthers {
+            return;
+        }
+        over.frame = Frame { units: FrameUnits::Rows, start: Bound::UnboundedPreceding, end: Bound::UnboundedFollowing, exclude: Exclude::NoOthers };
+    }
+    over.order_by = keys;
 }
 
 unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<Over> {

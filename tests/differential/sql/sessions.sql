@@ -33,16 +33,58 @@ PREPARE star AS SELECT * FROM stamps;
 EXECUTE star;
 -- both
 SET timezone = 'Asia/Tokyo';
--- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
 -- both
 SET extra_float_digits = 0;
--- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
 -- both
 SET datestyle = 'SQL, MDY';
--- expect: postgres (a setting changed since the query was planned)
 EXECUTE star;
+-- A setting that is changed in another way is noticed when the plan runs.
+-- both
+SELECT set_config('timezone', 'Europe/Lisbon', false);
+-- expect: any
+EXECUTE star;
+EXECUTE star;
+-- both
+BEGIN;
+-- both
+SET LOCAL timezone = 'Asia/Kolkata';
+EXECUTE star;
+-- both
+COMMIT;
+-- expect: any
+EXECUTE star;
+EXECUTE star;
+-- both
+SET weir.enabled = off;
+-- both
+PREPARE switched AS SELECT id % 2, count(*) FROM stamps GROUP BY 1;
+-- expect: any
+EXECUTE switched;
+-- expect: any
+EXECUTE star;
+-- both
+SET weir.enabled = on;
+EXECUTE switched;
+EXECUTE star;
+-- both
+SET weir.freshness = 'any';
+EXECUTE switched;
+-- both
+BEGIN;
+-- both
+CREATE TEMP TABLE own AS SELECT 1 AS i;
+-- both
+RESET weir.freshness;
+-- both
+PREPARE written AS SELECT id % 2, count(*) FROM stamps GROUP BY 1;
+-- expect: postgres (the transaction has written)
+EXECUTE written;
+-- both
+COMMIT;
+EXECUTE written;
+EXECUTE switched;
 -- both
 RESET timezone;
 -- both

@@ -11,7 +11,9 @@ use weir_plan::types::PgType;
 mod numeric;
 mod other;
 
+pub(crate) use numeric::adds_exactly;
 pub use other::enum_rank;
+pub(crate) use other::{collects, finished};
 
 /// An aggregate call to lower.
 pub struct AggArgs<'a> {

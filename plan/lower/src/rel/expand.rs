@@ -22,35 +22,40 @@ const MAX_ROWS: usize = 20_000_000;
 
 impl Lowerer<'_> {
     pub(super) fn expand(&mut self, e: &Expand, domain: Option<&Domain>) -> Result<Node> {
-        let node = self.rel(&e.input, domain)?;
-        let (node, args) = self.absorb(node, &e.args)?;
-        let args = self.exprs(&args, &Scope::of(&node))?;
-        let (id, ty) = e.value;
-        let list = self.elements(e.func, args, ty)?;
-        // The elements of a numeric array are held as text.
-        let item = if ty.base == oid::NUMERIC { Some(DataType::Utf8View) } else { arrow_type(&ty) };
-        let Some(item) = item else { return Err(refused(format!("rows of type {}", ty.oid))) };
-        if !matches!(&list.arrow, DataType::List(f) if f.data_type() == &item) || ty.base == oid::BPCHAR {
-            return Err(refused(format!("rows of type {}", ty.oid)));
+        let mut node = self.rel(&e.input, domain)?;
+        let (mut lists, mut exprs, mut unnested, mut added) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for call in &e.functions {
+            let (next, args) = self.absorb(node, &call.args)?;
+            node = next;
+            let args = self.exprs(&args, &Scope::of(&node))?;
+            let (id, ty) = call.value;
+            let list = self.elements(call.func, args, ty)?;
+            // The elements of a numeric array are held as text.
+            let item = if ty.base == oid::NUMERIC { Some(DataType::Utf8View) } else { arrow_type(&ty) };
+            let Some(item) = item else { return Err(refused(format!("rows of type {}", ty.oid))) };
+            if !matches!(&list.arrow, DataType::List(f) if f.data_type() == &item) || ty.base == oid::BPCHAR {
+                return Err(refused(format!("rows of type {}", ty.oid)));
+            }
+            let list = if e.outer { or_null(list) } else { list };
+            let name = name_of(id);
+            exprs.push(list.expr.clone().alias(&name));
+            unnested.push(Column::new_unqualified(name.clone()));
+            let value = Value::new(column(name), item, ty);
+            added.push((id, if ty.base == oid::NUMERIC { func::via_text(&Value { ty: PgType::TEXT, ..value }, ty, self.session)? } else { value }));
+            lists.push(list);
         }
-        let list = if e.outer { or_null(list) } else { list };
-        let name = name_of(id);
-        let mut exprs = vec![list.expr.clone().alias(&name)];
-        let mut unnested = vec![Column::new_unqualified(name.clone())];
         if let Some(ordinal) = e.ordinal {
-            exprs.push(ordinals(&list).alias(name_of(ordinal)));
-            unnested.push(Column::new_unqualified(name_of(ordinal)));
+            let name = name_of(ordinal);
+            exprs.push(ordinals(&lists).alias(&name));
+            unnested.push(Column::new_unqualified(name.clone()));
+            added.push((ordinal, Value::new(column(name), DataType::Int64, PgType::INT8)));
         }
         let mut node = node.extend(exprs)?;
         let options = UnnestOptions::new().with_preserve_nulls(e.outer);
         node.plan = LogicalPlanBuilder::from(node.plan).unnest_columns_with_options(unnested, options)?.build()?;
-        let value = Value::new(column(name), item, ty);
-        let value = if ty.base == oid::NUMERIC { func::via_text(&Value { ty: PgType::TEXT, ..value }, ty, self.session)? } else { value };
-        node.cols.insert(id, value);
-        node.order.push(id);
-        if let Some(ordinal) = e.ordinal {
-            node.cols.insert(ordinal, Value::new(column(name_of(ordinal)), DataType::Int64, PgType::INT8));
-            node.order.push(ordinal);
+        for (id, value) in added {
+            node.cols.insert(id, value);
+            node.order.push(id);
         }
         Ok(node)
     }
@@ -187,19 +192,24 @@ fn or_null(list: Value) -> Value {
     Value { expr: udf::call("pg_empty_as_null", key, list.arrow.clone(), vec![list.expr.clone()], kernel), ..list }
 }
 
-/// For each array that of the places of its elements.
-fn ordinals(list: &Value) -> DfExpr {
+/// For the arrays of each row that of the places of the elements, as far as the longest goes.
+fn ordinals(lists: &[Value]) -> DfExpr {
     let kernel = udf::over_arrays(|arrays| {
-        let Some(list) = arrays.first().and_then(|a| a.as_list_opt::<i32>()) else { return internal_err!("rows of other than an array") };
+        let Some(lists) = arrays.iter().map(|a| a.as_list_opt::<i32>()).collect::<Option<Vec<_>>>() else {
+            return internal_err!("rows of other than an array");
+        };
+        let rows = lists.first().map_or(0, |l| l.len());
         let mut places = Int64Builder::new();
-        let mut lengths = Vec::with_capacity(list.len());
-        for row in 0..list.len() {
-            let length = if list.is_null(row) { 0 } else { list.value_length(row) };
+        let mut lengths = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let length = lists.iter().map(|l| if l.is_null(row) { 0 } else { l.value_length(row) }).max().unwrap_or(0);
             (1..=i64::from(length)).for_each(|i| places.append_value(i));
             lengths.push(usize::try_from(length).unwrap_or(0));
         }
+        let valid = NullBuffer::from_iter((0..rows).map(|row| lists.iter().any(|l| l.is_valid(row))));
         let field = Arc::new(Field::new_list_field(DataType::Int64, true));
-        Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), Arc::new(places.finish()), list.nulls().cloned())?) as ArrayRef)
+        Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::from_lengths(lengths), Arc::new(places.finish()), Some(valid))?) as ArrayRef)
     });
-    udf::call("pg_ordinals", list.arrow.to_string(), list_of(DataType::Int64), vec![list.expr.clone()], kernel)
+    let key: Vec<String> = lists.iter().map(|l| l.arrow.to_string()).collect();
+    udf::call("pg_ordinals", key.join(" "), list_of(DataType::Int64), lists.iter().map(|l| l.expr.clone()).collect(), kernel)
 }

@@ -118,7 +118,7 @@ impl Lowerer<'_> {
     /// The key of ORDER BY in the form in which it is compared with the bounds of RANGE.
     fn range_key(&self, key: &Value) -> Result<DfExpr> {
         Ok(match key.ty.base {
-            oid::INT2 | oid::INT4 | oid::INT8 => key.cast_to(&DataType::Int64),
+            oid::INT2 | oid::INT4 | oid::INT8 | oid::TIME => key.cast_to(&DataType::Int64),
             oid::FLOAT4 | oid::FLOAT8 => cast(float_key(key.expr.clone(), &key.arrow), DataType::Float64),
             oid::DATE => self.as_timestamp(key)?.expr,
             oid::TIMESTAMP | oid::TIMESTAMPTZ => key.expr.clone(),
@@ -173,6 +173,14 @@ impl Lowerer<'_> {
                     return Err(refused("RANGE with an infinite offset"));
                 }
                 return Ok(Edge::PlusFloat((if subtract { -*f } else { *f }).to_bits()));
+            }
+            // Months and days do not count, and midnight is no end.
+            (oid::TIME, ScalarValue::IntervalMonthDayNano(Some(i))) => {
+                let n = i128::from(i.nanoseconds / 1000);
+                if n < 0 {
+                    return Err(negative());
+                }
+                return Ok(Edge::Plus(if subtract { -n } else { n }));
             }
             (oid::NUMERIC, ScalarValue::Decimal128(Some(n), ..)) if *n < 0 => return Err(negative()),
             (oid::NUMERIC, ScalarValue::Decimal256(Some(n), ..)) if n.is_negative() => return Err(negative()),

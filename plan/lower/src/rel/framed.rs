@@ -6,10 +6,12 @@
 //!
 //! Invariant: a frame is a list of spans of rows of the partition, in order; rows that are excluded are in none.
 
-use crate::error::refused;
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, UInt32Array, make_comparator};
-use arrow::compute::{SortOptions, partition, take};
-use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, Schema};
+use super::floats::FloatSum;
+use crate::agg::adds_exactly;
+use crate::error::{raise, refused};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, UInt32Array, make_comparator};
+use arrow::compute::{SortOptions, filter, partition, prep_null_mask_filter, take};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int32Type, Int64Type, Schema};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
@@ -22,6 +24,9 @@ use weir_plan::ir::{Exclude, FrameUnits};
 
 /// More rows than this are not fed to accumulators for one partition: what Postgres would do then is no slower.
 const MAX_WORK: u64 = 1 << 31;
+
+/// More rows than this are not put into arrays of one partition.
+const MAX_COLLECTED: usize = 1 << 26;
 
 /// One end of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,18 +66,36 @@ pub(super) struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Inner {
     Aggregate(Arc<AggregateUDF>),
+    /// An aggregate whose result is the order of its rows ([`crate::agg::collects`]).
+    Collect(Arc<AggregateUDF>),
+    Floats(FloatSum),
     First,
     Last,
     Nth(u64),
+    /// The second argument says which.
+    NthOfArgument,
 }
 
-/// The window function for `inner` with that many arguments, over the frame. Its further arguments are those of [`Spec`].
-pub(super) fn framed(inner: Inner, inner_args: usize, spec: Spec) -> Arc<WindowUDF> {
+impl Inner {
+    /// Whether the order of rows that ORDER BY takes for equal shows in the result.
+    fn shows_order(&self) -> bool {
+        matches!(self, Inner::Collect(_) | Inner::Floats(_))
+    }
+}
+
+/// Whether a window function has to see all rows before it is known whether it can answer at all.
+pub(super) fn may_refuse_late(udf: &WindowUDF) -> bool {
+    udf.inner().as_any().downcast_ref::<Framed>().is_some_and(|f| f.inner.shows_order())
+}
+
+/// The window function for `inner` with that many arguments, over the frame; the last of them is a condition if it is `filtered`. Its
+/// further arguments are those of [`Spec`].
+pub(super) fn framed(inner: Inner, inner_args: usize, filtered: bool, spec: Spec) -> Arc<WindowUDF> {
     let keyed = [spec.start, spec.end].into_iter().filter(|e| *e == Edge::Key).count();
     let range = usize::from(spec.start.is_range() || spec.end.is_range());
     let arity = inner_args + spec.order_keys + range + keyed;
     let signature = if arity == 0 { Signature::nullary(Volatility::Immutable) } else { Signature::any(arity, Volatility::Immutable) };
-    Arc::new(WindowUDF::new_from_impl(Framed { inner, inner_args, spec, signature }))
+    Arc::new(WindowUDF::new_from_impl(Framed { inner, inner_args, filtered, spec, signature }))
 }
 
 /// Whether rows can be taken back from the aggregate, so that DataFusion can slide a frame over it. Of DataFusion's own aggregates only
@@ -110,8 +133,16 @@ fn accumulator(udf: &AggregateUDF, exprs: &[Arc<dyn PhysicalExpr>], fields: &[Fi
 struct Framed {
     inner: Inner,
     inner_args: usize,
+    filtered: bool,
     spec: Spec,
     signature: Signature,
+}
+
+impl Framed {
+    /// The number of arguments without the condition.
+    fn values(&self) -> usize {
+        self.inner_args - usize::from(self.filtered)
+    }
 }
 
 impl WindowUDFImpl for Framed {
@@ -128,15 +159,17 @@ impl WindowUDFImpl for Framed {
     }
 
     fn partition_evaluator(&self, args: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
-        let (Some(exprs), Some(fields)) = (args.input_exprs().get(..self.inner_args), args.input_fields().get(..self.inner_args)) else {
+        let (Some(exprs), Some(fields)) = (args.input_exprs().get(..self.values()), args.input_fields().get(..self.values())) else {
             return internal_err!("pg_framed lacks arguments");
         };
         Ok(Box::new(Evaluator { function: self.clone(), exprs: exprs.to_vec(), fields: fields.to_vec() }))
     }
 
     fn field(&self, args: WindowUDFFieldArgs) -> Result<FieldRef> {
-        let Some(fields) = args.input_fields().get(..self.inner_args) else { return internal_err!("pg_framed lacks arguments") };
+        let Some(fields) = args.input_fields().get(..self.values()) else { return internal_err!("pg_framed lacks arguments") };
         let (data_type, nullable) = match (&self.inner, fields.first()) {
+            (Inner::Floats(sum), _) => (sum.data_type(), true),
+            (Inner::Collect(udf), _) => (udf.return_field(fields)?.data_type().clone(), true),
             (Inner::Aggregate(udf), _) => {
                 let field = udf.return_field(fields)?;
                 (field.data_type().clone(), field.is_nullable())
@@ -157,12 +190,36 @@ struct Evaluator {
 
 impl PartitionEvaluator for Evaluator {
     fn evaluate_all(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
-        let (Some(args), Some(keys)) = (values.get(..self.function.inner_args), values.get(self.function.inner_args..)) else {
+        let function = &self.function;
+        let (Some(args), Some(keys)) = (values.get(..function.values()), values.get(function.inner_args..)) else {
             return internal_err!("pg_framed lacks arguments");
         };
-        let frames = frames(&self.function.spec, keys, num_rows)?;
-        match &self.function.inner {
-            Inner::Aggregate(udf) => self.aggregate(udf, args, &frames),
+        let condition = match values.get(function.values()) {
+            Some(c) if function.filtered => match c.as_boolean_opt() {
+                Some(c) if c.null_count() == 0 => Some(c.clone()),
+                Some(c) => Some(prep_null_mask_filter(c)),
+                None => return internal_err!("pg_framed with a condition that is none"),
+            },
+            _ => None,
+        };
+        let frames = frames(&function.spec, keys, num_rows)?;
+        let decided = || -> Result<bool> { Ok(decided(args, &peers(&function.spec, keys, num_rows)?)) };
+        match &function.inner {
+            Inner::Aggregate(udf) => self.aggregate(udf, args, condition.as_ref(), &frames),
+            Inner::Collect(udf) => {
+                if !decided()? {
+                    return Err(refused(format!("{} over a window whose order does not decide it", udf.name())));
+                }
+                collected(udf, args, condition.as_ref(), &frames)
+            }
+            Inner::Floats(sum) => {
+                let Some(values) = args.first().and_then(|a| a.as_primitive_opt::<Float64Type>()) else { return internal_err!("a sum of other than floats") };
+                if !decided()? && !adds_exactly(values.iter().flatten(), sum.bits()) {
+                    return Err(refused("a sum of floats that depends on their order"));
+                }
+                sum.over(values, condition.as_ref(), &frames)
+            }
+            Inner::NthOfArgument => nth_of_argument(args, &frames),
             Inner::First => pick(args, &frames, |f| f.first().map(|s| s.start)),
             Inner::Last => pick(args, &frames, |f| f.last().map(|s| s.end - 1)),
             Inner::Nth(n) => pick(args, &frames, |f| nth(f, *n)),
@@ -171,8 +228,17 @@ impl PartitionEvaluator for Evaluator {
 }
 
 impl Evaluator {
-    fn aggregate(&self, udf: &AggregateUDF, args: &[ArrayRef], frames: &[Vec<Range<usize>>]) -> Result<ArrayRef> {
-        let slices = |span: &Range<usize>| args.iter().map(|a| a.slice(span.start, span.len())).collect::<Vec<_>>();
+    fn aggregate(&self, udf: &AggregateUDF, args: &[ArrayRef], condition: Option<&BooleanArray>, frames: &[Vec<Range<usize>>]) -> Result<ArrayRef> {
+        let slices = |span: &Range<usize>| -> Result<Vec<ArrayRef>> {
+            let slices = args.iter().map(|a| a.slice(span.start, span.len()));
+            match condition {
+                None => Ok(slices.collect()),
+                Some(c) => {
+                    let kept = c.slice(span.start, span.len());
+                    slices.map(|a| Ok(filter(&a, &kept)?)).collect()
+                }
+            }
+        };
         let fresh = || accumulator(udf, &self.exprs, &self.fields, true).or_else(|_| accumulator(udf, &self.exprs, &self.fields, false));
         let mut current = fresh()?;
         let retracts = retractable(udf) && current.supports_retract_batch();
@@ -191,10 +257,10 @@ impl Evaluator {
                 && (retracts || held.start == span.start)
             {
                 if held.start < span.start {
-                    current.retract_batch(&slices(&(held.start..span.start)))?;
+                    current.retract_batch(&slices(&(held.start..span.start))?)?;
                 }
                 if held.end < span.end {
-                    current.update_batch(&slices(&(held.end..span.end)))?;
+                    current.update_batch(&slices(&(held.end..span.end))?)?;
                 }
                 held = span.clone();
             } else if let ([span], true) = (frame.as_slice(), backwards)
@@ -202,7 +268,7 @@ impl Evaluator {
                 && span.start <= held.start
             {
                 if span.start < held.start {
-                    current.update_batch(&slices(&(span.start..held.start)))?;
+                    current.update_batch(&slices(&(span.start..held.start))?)?;
                 }
                 held = span.clone();
             } else {
@@ -215,7 +281,7 @@ impl Evaluator {
                 };
                 for span in frame {
                     work += span.len() as u64;
-                    current.update_batch(&slices(span))?;
+                    current.update_batch(&slices(span)?)?;
                 }
                 if work > MAX_WORK {
                     return Err(refused("a window frame that has to be computed anew for too many rows"));
@@ -253,8 +319,7 @@ fn nth(frame: &[Range<usize>], n: u64) -> Option<usize> {
 /// The frame of each row; no span is empty.
 fn frames(spec: &Spec, keys: &[ArrayRef], rows: usize) -> Result<Vec<Vec<Range<usize>>>> {
     let Some(order) = keys.get(..spec.order_keys) else { return internal_err!("pg_framed lacks its order") };
-    // Peers: without an order all rows are.
-    let groups: Vec<Range<usize>> = if order.is_empty() { std::iter::once(0..rows).collect() } else { partition(order)?.ranges() };
+    let groups = peers_in(order, rows)?;
     let bounds = Bounds::new(spec, keys, rows)?;
     let (mut head, mut tail) = (0, 0);
     let mut frames = Vec::with_capacity(rows);
@@ -270,6 +335,62 @@ fn frames(spec: &Spec, keys: &[ArrayRef], rows: usize) -> Result<Vec<Vec<Range<u
         }
     }
     Ok(frames)
+}
+
+/// Rows that are equal in order; without an order all are.
+fn peers_in(order: &[ArrayRef], rows: usize) -> Result<Vec<Range<usize>>> {
+    Ok(if order.is_empty() { std::iter::once(0..rows).collect() } else { partition(order)?.ranges() })
+}
+
+fn peers(spec: &Spec, keys: &[ArrayRef], rows: usize) -> Result<Vec<Range<usize>>> {
+    let Some(order) = keys.get(..spec.order_keys) else { return internal_err!("pg_framed lacks its order") };
+    peers_in(order, rows)
+}
+
+/// Whether rows that are equal in order have equal arguments. (What cannot be compared is taken for different.)
+fn decided(args: &[ArrayRef], peers: &[Range<usize>]) -> bool {
+    peers.iter().filter(|p| p.len() > 1).all(|p| {
+        let slices: Vec<ArrayRef> = args.iter().map(|a| a.slice(p.start, p.len())).collect();
+        partition(&slices).is_ok_and(|found| found.len() == 1)
+    })
+}
+
+/// The rows of each frame, for an aggregate that puts them in a row.
+fn collected(udf: &AggregateUDF, args: &[ArrayRef], condition: Option<&BooleanArray>, frames: &[Vec<Range<usize>>]) -> Result<ArrayRef> {
+    let skip_nulls = crate::agg::collects(udf).unwrap_or(false);
+    let counts = |row: usize| condition.is_none_or(|c| c.value(row)) && !(skip_nulls && args.first().is_some_and(|a| a.is_null(row)));
+    let mut rows: Vec<u32> = Vec::new();
+    let mut bounds = Vec::with_capacity(frames.len() + 1);
+    bounds.push(0);
+    for frame in frames {
+        for span in frame {
+            rows.extend(span.clone().filter(|row| counts(*row)).filter_map(|row| u32::try_from(row).ok()));
+        }
+        if rows.len() > MAX_COLLECTED {
+            return Err(refused(format!("{} over frames with so many rows", udf.name())));
+        }
+        bounds.push(rows.len());
+    }
+    let rows = UInt32Array::from(rows);
+    let columns = args.iter().map(|a| Ok(take(a, &rows, None)?)).collect::<Result<Vec<_>>>()?;
+    crate::agg::finished(udf, &columns, &bounds)
+}
+
+fn nth_of_argument(args: &[ArrayRef], frames: &[Vec<Range<usize>>]) -> Result<ArrayRef> {
+    let Some(places) = args.get(1).and_then(|a| a.as_primitive_opt::<Int32Type>()) else { return internal_err!("nth_value of no place") };
+    let Some(values) = args.first() else { return internal_err!("nth_value of nothing") };
+    let mut rows = Vec::with_capacity(frames.len());
+    for (frame, place) in frames.iter().zip(places) {
+        rows.push(match place {
+            None => None,
+            Some(n) => match u64::try_from(n) {
+                Ok(n) if n > 0 => nth(frame, n),
+                _ => return Err(raise("22016", "argument of nth_value must be greater than zero")),
+            },
+        });
+    }
+    let rows: UInt32Array = rows.into_iter().map(|r| r.and_then(|r| u32::try_from(r).ok())).collect();
+    Ok(take(values, &rows, None)?)
 }
 
 fn offset(n: u64) -> usize {

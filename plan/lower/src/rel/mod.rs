@@ -19,6 +19,7 @@ mod cte;
 mod expand;
 mod expr;
 mod extreme;
+mod floats;
 mod frame;
 mod framed;
 mod join;
@@ -29,6 +30,7 @@ mod recursion;
 mod scan;
 mod setop;
 mod share;
+mod shift;
 mod silent;
 mod subquery;
 pub(crate) mod unify;
@@ -38,6 +40,7 @@ mod window;
 use cte::Cte;
 use node::{Domain, Node};
 pub use recursion::settle;
+pub use shift::{over_partitions, sees_all_rows_first};
 
 /// Where scans get their data: the engine's pinned snapshot.
 pub trait TableSource {

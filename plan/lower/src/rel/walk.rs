@@ -180,9 +180,9 @@ impl Columns {
                 functions.iter().for_each(|n| self.window(&n.expr));
             }
             Rel::Expand(e) => {
-                self.defined.insert(e.value.0);
+                self.defined.extend(e.functions.iter().map(|call| call.value.0));
                 self.defined.extend(e.ordinal);
-                e.args.iter().for_each(|a| self.expr(a));
+                e.functions.iter().flat_map(|call| &call.args).for_each(|a| self.expr(a));
             }
             Rel::Sort { keys, .. } => self.keys(keys),
             Rel::Limit { offset, limit, .. } => offset.iter().chain(limit).for_each(|e| self.expr(e)),

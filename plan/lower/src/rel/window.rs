@@ -3,10 +3,12 @@
 //! All functions of one partition and order go into one node of DataFusion, so that they see ties in one order, as in Postgres.
 
 use super::expr::{Scope, branches, is_true};
+use super::floats::FloatSum;
 use super::frame::Framing;
 use super::framed::{self, Inner};
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical};
+use super::shift::{ntile_of_argument, shift_by, shift_by_argument};
 use super::silent::silent;
 use super::{Lowerer, frame};
 use crate::agg::{self, AggArgs};
@@ -90,7 +92,8 @@ impl Window {
 
     /// A function over the frame as we compute it ourselves.
     fn own(&self, inner: Inner, mut args: Vec<DfExpr>) -> (Arc<WindowUDF>, Vec<DfExpr>) {
-        let udf = framed::framed(inner, args.len(), self.frame.own.clone());
+        args.extend(self.filter.clone());
+        let udf = framed::framed(inner, args.len(), self.filter.is_some(), self.frame.own.clone());
         args.extend(self.order.iter().map(|k| k.expr.clone()));
         args.extend(self.frame.columns.iter().cloned());
         (udf, args)
@@ -181,21 +184,26 @@ impl Lowerer<'_> {
             3104 => rank(cume_dist_udwf(), DataType::Float64, PgType::FLOAT8),
             3105 => ntile(first.ok_or_else(missing)?, window, windows),
             3106..=3111 => {
-                let offset = match second {
-                    None => Some(1),
-                    Some(v) => integer(&v)?,
+                let back = call.func < 3109;
+                let by = match second {
+                    None => By::Rows(if back { 1 } else { -1 }),
+                    Some(v) => match integer(&v) {
+                        Some(None) => return nothing(&first.ok_or_else(missing)?),
+                        Some(Some(n)) => By::Rows(if back { n } else { -n }),
+                        None => By::Argument { back, rows: v.expr },
+                    },
                 };
-                let offset = if call.func >= 3109 { offset.map(|n| -n) } else { offset };
-                shifted(first.ok_or_else(missing)?, offset, third, call.ty, window, windows)
+                shifted(first.ok_or_else(missing)?, by, third, call.ty, window, windows)
             }
             3112 => Ok(in_frame(first_value_udwf(), &Inner::First, first.ok_or_else(missing)?, None, window, windows)),
             3113 => Ok(in_frame(last_value_udwf(), &Inner::Last, first.ok_or_else(missing)?, None, window, windows)),
             3114 => {
-                let value = first.ok_or_else(missing)?;
-                match integer(&second.ok_or_else(missing)?)? {
-                    None => nothing(&value),
-                    Some(n) if n <= 0 => Err(raise("22016", "argument of nth_value must be greater than zero")),
-                    Some(n) => Ok(in_frame(nth_value_udwf(), &Inner::Nth(n.unsigned_abs()), value, Some(n), window, windows)),
+                let (value, place) = (first.ok_or_else(missing)?, second.ok_or_else(missing)?);
+                match integer(&place) {
+                    None => Ok(nth_of_argument(value, &place.expr, window, windows)),
+                    Some(None) => nothing(&value),
+                    Some(Some(n)) if n <= 0 => Err(raise("22016", "argument of nth_value must be greater than zero")),
+                    Some(Some(n)) => Ok(in_frame(nth_value_udwf(), &Inner::Nth(n.unsigned_abs()), value, Some(n), window, windows)),
                 }
             }
             _ => {
@@ -213,9 +221,18 @@ impl Lowerer<'_> {
         scope: &Scope<'_>,
         windows: &mut Windows,
     ) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+        if let Some(sum) = float_sum(call.func) {
+            let value = args.first().ok_or_else(|| refused("a sum of nothing"))?;
+            let (udf, args) = window.own(Inner::Floats(sum), vec![value.cast_to(&DataType::Float64)]);
+            let value = Value::new(windows.add(window, udf, args, window.whole(), None), sum.data_type(), call.ty);
+            return Ok(Box::new(move || Ok(value)));
+        }
+        let mut args = args;
+        // min and max of enums get the labels as their last argument.
+        let direct = if matches!(call.func, 3526 | 3527) { args.pop().into_iter().collect() } else { vec![] };
         let args = AggArgs {
             func: call.func,
-            direct: vec![],
+            direct,
             args,
             distinct: false,
             order_by: vec![],
@@ -231,20 +248,17 @@ impl Lowerer<'_> {
                 return Err(refused(format!("aggregate {} over a window", call.func)));
             }
             let types = p.args.iter().map(|a| scope.type_of(a)).collect::<Result<Vec<_>>>()?;
+            if agg::collects(&p.udf).is_some() {
+                let (udf, args) = window.own(Inner::Collect(p.udf), p.args);
+                parts.push(windows.add(window, udf, args, window.whole(), None));
+                continue;
+            }
             match &window.frame.datafusion {
                 Some(frame) if !window.frame.slides() || framed::can_slide(&p.udf, &types)? => {
                     parts.push(windows.add(window, p.udf, p.args, frame.clone(), window.filter.clone()));
                 }
                 _ => {
-                    // The aggregates with a row for windows ignore NULLs.
-                    let mut args = Vec::new();
-                    for (a, t) in p.args.into_iter().zip(&types) {
-                        args.push(match &window.filter {
-                            Some(filter) => when(filter.clone(), a).otherwise(DfExpr::Literal(ScalarValue::try_from(t)?, None))?,
-                            None => a,
-                        });
-                    }
-                    let (udf, args) = window.own(Inner::Aggregate(p.udf), args);
+                    let (udf, args) = window.own(Inner::Aggregate(p.udf), p.args);
                     parts.push(windows.add(window, udf, args, window.whole(), None));
                 }
             }
@@ -254,13 +268,23 @@ impl Lowerer<'_> {
     }
 }
 
-/// A constant integer argument.
-fn integer(value: &Value) -> Result<Option<i64>> {
+/// An integer argument that is a constant.
+fn integer(value: &Value) -> Option<Option<i64>> {
     match &value.expr {
-        DfExpr::Literal(v, _) if v.is_null() => Ok(None),
-        DfExpr::Literal(ScalarValue::Int32(Some(n)), _) => Ok(Some(i64::from(*n))),
-        DfExpr::Literal(ScalarValue::Int64(Some(n)), _) => Ok(Some(*n)),
-        _ => Err(refused("an argument of a window function that is not a constant")),
+        DfExpr::Literal(v, _) if v.is_null() => Some(None),
+        DfExpr::Literal(ScalarValue::Int32(Some(n)), _) => Some(Some(i64::from(*n))),
+        DfExpr::Literal(ScalarValue::Int64(Some(n)), _) => Some(Some(*n)),
+        _ => None,
+    }
+}
+
+/// sum and avg of float4 and float8.
+fn float_sum(func: u32) -> Option<FloatSum> {
+    match func {
+        2110 => Some(FloatSum::Single),
+        2111 => Some(FloatSum::Double),
+        2104 | 2105 => Some(FloatSum::Average),
+        _ => None,
     }
 }
 
@@ -275,7 +299,14 @@ fn nothing(like: &Value) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
 
 /// The first buckets get one row more (`window_ntile` in `windowfuncs.c`; DataFusion spreads them).
 fn ntile(buckets: Value, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
-    let Some(n) = integer(&buckets)? else { return nothing(&Value::new(buckets.expr, DataType::Int32, PgType::INT4)) };
+    let n = match integer(&buckets) {
+        None => {
+            let value = Value::new(windows.add(window, ntile_of_argument(), vec![buckets.expr], window.whole(), None), DataType::Int32, PgType::INT4);
+            return Ok(Box::new(move || Ok(value)));
+        }
+        Some(None) => return nothing(&Value::new(buckets.expr, DataType::Int32, PgType::INT4)),
+        Some(Some(n)) => n,
+    };
     if n <= 0 {
         return Err(raise("22014", "argument of ntile must be greater than zero"));
     }
@@ -288,28 +319,52 @@ fn ntile(buckets: Value, window: &Window, windows: &mut Windows) -> Result<Box<d
     Ok(Box::new(move || Ok(Value::new(cast(bucket, DataType::Int32), DataType::Int32, PgType::INT4))))
 }
 
-/// lag (or, with a negative offset, lead). The default is evaluated for the current row.
-fn shifted(
-    value: Value,
-    offset: Option<i64>,
-    default: Option<Value>,
-    ty: PgType,
-    window: &Window,
-    windows: &mut Windows,
-) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
-    let Some(offset) = offset else { return nothing(&value) };
-    let (udf, distance) = if offset < 0 { (lead_udwf(), offset.unsigned_abs()) } else { (lag_udwf(), offset.unsigned_abs()) };
-    let distance = i64::try_from(distance).map_err(|_| refused("lag or lead over so many rows"))?;
-    let mut shift =
-        |e: DfExpr, default: ScalarValue| windows.add(window, Arc::clone(&udf), vec![e, lit(distance), DfExpr::Literal(default, None)], window.whole(), None);
+/// How far lag looks back (lead looks a negative number of rows).
+enum By {
+    Rows(i64),
+    Argument { back: bool, rows: DfExpr },
+}
+
+/// lag and lead. The default is evaluated for the current row.
+fn shifted(value: Value, by: By, default: Option<Value>, ty: PgType, window: &Window, windows: &mut Windows) -> Result<Box<dyn FnOnce() -> Result<Value>>> {
+    let distance = match &by {
+        By::Rows(n) => i64::try_from(n.unsigned_abs()).map_err(|_| refused("lag or lead over so many rows"))?,
+        By::Argument { .. } => 0,
+    };
+    let mut shift = |e: DfExpr, null: ScalarValue| match &by {
+        By::Argument { back, rows } => windows.add(window, shift_by_argument(*back), vec![e, rows.clone()], window.whole(), None),
+        // A whole partition is held anyway.
+        By::Rows(n) if !window.partition.is_empty() => windows.add(window, shift_by(*n), vec![e], window.whole(), None),
+        By::Rows(n) => {
+            let udf = if *n < 0 { lead_udwf() } else { lag_udwf() };
+            windows.add(window, udf, vec![e, lit(distance), DfExpr::Literal(null, None)], window.whole(), None)
+        }
+    };
     let mut there = value.clone();
     there.expr = shift(value.expr.clone(), ScalarValue::try_from(&value.arrow)?);
     if let Some(DScale::Dynamic(scale)) = &value.dscale {
         there.dscale = Some(DScale::Dynamic(shift(scale.clone(), ScalarValue::Int16(None))));
     }
     let Some(default) = default else { return Ok(Box::new(move || Ok(there))) };
-    let exists = shift(lit(true), ScalarValue::Boolean(Some(false)));
-    Ok(Box::new(move || branches(vec![(exists, there)], Some(default), ty)))
+    let exists = shift(lit(true), ScalarValue::Boolean(None));
+    match by {
+        By::Rows(_) => Ok(Box::new(move || branches(vec![(exists, there)], Some(default), ty))),
+        // The value is NULL if the number of rows is.
+        By::Argument { rows, .. } => Ok(Box::new(move || branches(vec![(exists, there), (rows.is_not_null(), default)], None, ty))),
+    }
+}
+
+fn nth_of_argument(value: Value, place: &DfExpr, window: &Window, windows: &mut Windows) -> Box<dyn FnOnce() -> Result<Value>> {
+    let mut pick = |e: DfExpr| {
+        let (udf, args) = window.own(Inner::NthOfArgument, vec![e, place.clone()]);
+        windows.add(window, udf, args, window.whole(), None)
+    };
+    let mut there = value.clone();
+    there.expr = pick(value.expr.clone());
+    if let Some(DScale::Dynamic(scale)) = &value.dscale {
+        there.dscale = Some(DScale::Dynamic(pick(scale.clone())));
+    }
+    Box::new(move || Ok(there))
 }
 
 fn in_frame(udf: Arc<WindowUDF>, own: &Inner, value: Value, n: Option<i64>, window: &Window, windows: &mut Windows) -> Box<dyn FnOnce() -> Result<Value>> {

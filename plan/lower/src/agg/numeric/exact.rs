@@ -60,6 +60,13 @@ const NAN: i32 = 2;
 const PLUS: i32 = 4;
 const MINUS: i32 = 8;
 
+/// Whether the values add up to the same in every order.
+pub(crate) fn adds_exactly(values: impl Iterator<Item = f64>, bits: i32) -> bool {
+    let mut state = State { bits, sum: -0.0, magnitude: 0.0, lowest: i32::MAX, flags: 0 };
+    values.for_each(|v| state.add(v));
+    state.check().is_ok()
+}
+
 #[derive(Debug)]
 struct State {
     bits: i32,

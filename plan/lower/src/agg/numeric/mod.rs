@@ -12,6 +12,7 @@ use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf,
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
+pub(crate) use exact::adds_exactly;
 use std::sync::Arc;
 pub(in crate::agg) use sum::sum_udaf;
 use weir_plan::types::{PgType, oid};

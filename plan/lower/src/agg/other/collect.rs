@@ -55,6 +55,20 @@ struct Collect {
     signature: Signature,
 }
 
+/// Whether an aggregate collects rows; rows whose first column is NULL do not count for it if that is said.
+pub(crate) fn collects(udf: &AggregateUDF) -> Option<bool> {
+    udf.inner().as_any().downcast_ref::<Collect>().map(|c| c.spec.skip_nulls)
+}
+
+/// The results of an aggregate that collects, over rows that are in their order already: `bounds` are where each result's rows begin, and
+/// where the last one's end.
+pub(crate) fn finished(udf: &AggregateUDF, columns: &[ArrayRef], bounds: &[usize]) -> Result<ArrayRef> {
+    match udf.inner().as_any().downcast_ref::<Collect>() {
+        Some(c) => (c.spec.finish)(columns, bounds),
+        None => Err(refused(format!("{} over frames of rows", udf.name()))),
+    }
+}
+
 impl std::fmt::Debug for Collect {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.spec.identity())

@@ -79,7 +79,12 @@ fn has_plain_equality(ty: &PgType) -> bool {
 /// `values`: the arguments as they are collected.
 pub(super) fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], result: DataType, skip_nulls: bool, finish: Finish) -> Result<AggLowered> {
     if args.windowed {
-        return Err(refused(format!("{name} as a window function")));
+        // The window's order is that of the rows.
+        let exprs: Vec<Expr> = values.iter().map(|a| a.expr.clone()).collect();
+        let spec =
+            Spec { name, key: String::new(), result: result.clone(), args: exprs.len(), sort: vec![], skip_nulls, distinct: false, decided_by: None, finish };
+        let arity = exprs.len();
+        return single(args, spec.udaf(arity), exprs, Value::new(datafusion::logical_expr::lit(0), result, args.ty));
     }
     let exact = args.session.fidelity == Fidelity::Exact;
     let n = values.len();

@@ -23,6 +23,7 @@ mod listing;
 mod numerics;
 mod percentile;
 
+pub(crate) use collect::{collects, finished};
 pub use label::enum_rank;
 
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
