@@ -9,14 +9,14 @@
 //! - The rows of the partition that has not ended are accounted for; while partitions are computed their rows are held twice, and that is not.
 
 use crate::physical::Stop;
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::{concat, concat_batches};
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::{concat, concat_batches, take};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::utils::evaluate_partition_ranges;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::{EmitTo, WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::PhysicalSortExpr;
 use datafusion::physical_expr::window::{PlainAggregateWindowExpr, WindowExpr};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
@@ -41,10 +41,6 @@ pub fn partitioned(node: &Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Option<
     } else {
         return Ok(None);
     };
-    // What may be refused at the last row is not to have given any out.
-    if windows.iter().any(|w| weir_lower::sees_all_rows_first(w.as_ref())) {
-        return Ok(None);
-    }
     let Some(partition_by) = windows.first().map(|w| w.partition_by()) else { return Ok(None) };
     if partition_by.is_empty() || keys.len() != partition_by.len() || windows.iter().any(|w| w.partition_by() != partition_by) {
         return Ok(None);
@@ -136,11 +132,14 @@ impl ExecutionPlan for PartitionedWindowExec {
             open_bytes: 0,
             last_key: None,
             done: VecDeque::new(),
+            // What may be refused at the last row is not to have given any out.
+            holds: self.windows.iter().any(|w| weir_lower::sees_all_rows_first(w.as_ref())),
+            ended: false,
             reservation: MemoryConsumer::new("PartitionedWindowExec").register(task.memory_pool()),
         };
         let stream = futures::stream::try_unfold((input, state, metrics), |(mut input, mut state, metrics)| async move {
             loop {
-                if let Some(batch) = state.done.pop_front() {
+                if let Some(batch) = state.given_out() {
                     metrics.record_output(batch.num_rows());
                     return Ok(Some((batch, (input, state, metrics))));
                 }
@@ -148,8 +147,14 @@ impl ExecutionPlan for PartitionedWindowExec {
                 let timer = metrics.elapsed_compute().timer();
                 match next {
                     Some(batch) => state.push(batch)?,
-                    None if state.open.is_empty() => return Ok(None),
-                    None => state.complete(None)?,
+                    None => {
+                        state.ended = true;
+                        if !state.open.is_empty() {
+                            state.complete(None)?;
+                        } else if state.done.is_empty() {
+                            return Ok(None);
+                        }
+                    }
                 }
                 timer.done();
             }
@@ -163,8 +168,8 @@ fn is_running(window: &dyn WindowExpr) -> bool {
     let frame = window.get_window_frame();
     let from_start = matches!(&frame.start_bound, WindowFrameBound::Preceding(n) if n.is_null());
     let Some(plain) = window.as_any().downcast_ref::<PlainAggregateWindowExpr>() else { return false };
-    // There is no other way to see whether there is a FILTER, which `running` does not apply.
-    from_start && matches!(frame.end_bound, WindowFrameBound::CurrentRow) && format!("{plain:?}").ends_with("filter: None }")
+    // A FILTER is not applied by `running`.
+    from_start && matches!(frame.end_bound, WindowFrameBound::CurrentRow) && !has_filter(plain)
 }
 
 /// A running aggregate ([`is_running`]): what is new is added peers by peers, where DataFusion looks for the frame of each row with values
@@ -188,6 +193,29 @@ fn running(window: &dyn WindowExpr, partition: &RecordBatch) -> Result<Option<Ar
     Ok(Some(ScalarValue::iter_to_array(results)?))
 }
 
+/// An aggregate over whole partitions, which `ranges` are: one group for each of them. `None`: it is none, or cannot be grouped.
+fn grouped(window: &dyn WindowExpr, batch: &RecordBatch, ranges: &[std::ops::Range<usize>]) -> Result<Option<ArrayRef>> {
+    let frame = window.get_window_frame();
+    let is_whole = matches!(&frame.start_bound, WindowFrameBound::Preceding(n) if n.is_null())
+        && matches!(&frame.end_bound, WindowFrameBound::Following(n) if n.is_null());
+    let Some(plain) = window.as_any().downcast_ref::<PlainAggregateWindowExpr>().filter(|_| is_whole) else { return Ok(None) };
+    let aggregate = plain.get_aggregate_expr();
+    if has_filter(plain) || !aggregate.groups_accumulator_supported() {
+        return Ok(None);
+    }
+    let mut accumulator = aggregate.create_groups_accumulator()?;
+    let groups: Vec<usize> = ranges.iter().enumerate().flat_map(|(group, r)| std::iter::repeat_n(group, r.len())).collect();
+    accumulator.update_batch(&window.evaluate_args(batch)?, &groups, None, ranges.len())?;
+    let results = accumulator.evaluate(EmitTo::All)?;
+    let rows: UInt64Array = groups.into_iter().map(|g| g as u64).collect();
+    Ok(Some(take(&results, &rows, None)?))
+}
+
+/// There is no other way to see whether there is a FILTER.
+fn has_filter(plain: &PlainAggregateWindowExpr) -> bool {
+    !format!("{plain:?}").ends_with("filter: None }")
+}
+
 struct Partitions {
     input_schema: SchemaRef,
     schema: SchemaRef,
@@ -202,6 +230,9 @@ struct Partitions {
     open_bytes: usize,
     last_key: Option<Vec<ArrayRef>>,
     done: VecDeque<RecordBatch>,
+    /// Nothing is given out before the input has ended.
+    holds: bool,
+    ended: bool,
     reservation: MemoryReservation,
 }
 
@@ -210,6 +241,11 @@ fn bytes(batch: &RecordBatch) -> usize {
 }
 
 impl Partitions {
+    /// The next batch of results that may be given out.
+    fn given_out(&mut self) -> Option<RecordBatch> {
+        if self.holds && !self.ended { None } else { self.done.pop_front() }
+    }
+
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let rows = batch.num_rows();
         if rows == 0 {
@@ -249,7 +285,11 @@ impl Partitions {
         self.reservation.shrink(std::mem::take(&mut self.open_bytes));
         let keys = self.keys.iter().map(|k| k.evaluate_to_sort_column(&whole)).collect::<Result<Vec<_>>>()?;
         let ranges = evaluate_partition_ranges(whole.num_rows(), &keys)?;
-        let at_once = self.windows.iter().map(|w| weir_lower::over_partitions(w.as_ref(), &whole, &ranges)).collect::<Result<Vec<_>>>()?;
+        let mut at_once = Vec::with_capacity(self.windows.len());
+        for window in &self.windows {
+            let column = weir_lower::over_partitions(window.as_ref(), &whole, &ranges)?;
+            at_once.push(if column.is_some() { column } else { grouped(window.as_ref(), &whole, &ranges)? });
+        }
         let mut results: Vec<Vec<ArrayRef>> = at_once.iter().map(|r| if r.is_some() { Vec::new() } else { Vec::with_capacity(ranges.len()) }).collect();
         if at_once.iter().any(Option::is_none) {
             for range in ranges {
@@ -274,6 +314,9 @@ impl Partitions {
             });
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        if self.holds {
+            self.reservation.try_grow(bytes(&batch))?;
+        }
         let mut at = 0;
         while at < batch.num_rows() {
             let n = self.batch_rows.min(batch.num_rows() - at);

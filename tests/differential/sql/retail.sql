@@ -210,3 +210,16 @@ SELECT array_agg(id) FROM (SELECT id FROM shop ORDER BY state) s;
 -- Rows that an outer join made up are not counted.
 SELECT s.id, count(b.*), count(b), count(*) FROM shop s LEFT JOIN sale_back b ON b.shop = s.id + 5 GROUP BY s.id;
 SELECT count(a.*), count(b.*), count((a)) FILTER (WHERE b.id > 3) FROM shop a FULL JOIN shop b ON a.id = b.id + 4;
+-- Values of char(n) of several lengths, where nobody sees their blanks.
+SELECT coalesce(s.code, '') || ', ' || coalesce(pl.zip, 'none') FROM shopper s LEFT JOIN place pl ON pl.id = s.place + 5;
+SELECT count(*) FROM product WHERE coalesce(unit, 'none') = 'each' OR CASE WHEN id % 2 = 0 THEN unit ELSE code END IN ('P0000003', 'ton');
+SELECT upper(coalesce(unit, 'x')), substr(CASE WHEN id % 2 = 0 THEN unit ELSE code END, 2, 3), length(coalesce(unit, 'none')), coalesce(unit, 'none') < 'box' FROM product;
+SELECT x::text || '!', count(*) FROM (SELECT coalesce(unit, 'none') AS x FROM product UNION ALL SELECT code FROM shop) y GROUP BY x;
+-- expect: postgres (length is not known)
+SELECT coalesce(unit, 'none'), count(*) FROM product GROUP BY 1;
+-- expect: any
+SELECT count(*) FROM product WHERE coalesce(unit, 'none') LIKE 'e%' OR octet_length(CASE WHEN id > 5 THEN unit ELSE code END) > 9;
+-- Whole partitions, and their ends.
+SELECT ticket, product, first_value(paid) OVER w, last_value(qty) OVER (PARTITION BY ticket ORDER BY product ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING), last_value(qty) OVER (PARTITION BY ticket ORDER BY qty % 2, product), first_value(coupon) OVER (PARTITION BY ticket ORDER BY product ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) FROM sale WINDOW w AS (PARTITION BY ticket ORDER BY product);
+SELECT ticket, product, sum(paid) OVER (PARTITION BY ticket), avg(qty) OVER (PARTITION BY ticket), count(coupon) OVER (PARTITION BY shop), max(list) OVER (PARTITION BY shop, promo), min(discount) FILTER (WHERE qty > 50) OVER (PARTITION BY ticket), stddev(qty) OVER (PARTITION BY shop), bool_and(qty > 9) OVER (PARTITION BY ticket), sum(qty) OVER (PARTITION BY promo ORDER BY ticket, product ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM sale;
+SELECT id, max(page) OVER (PARTITION BY shopper), sum(id::numeric / 3) OVER (PARTITION BY page), count(*) OVER (PARTITION BY words), max(at) OVER (PARTITION BY shopper, page), min(score) OVER (PARTITION BY page) FROM visit;

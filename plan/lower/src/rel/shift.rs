@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Int32Type};
 use datafusion::common::utils::evaluate_partition_ranges;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
-use datafusion::logical_expr::{PartitionEvaluator, ReversedUDWF, Signature, Volatility, WindowUDF, WindowUDFImpl};
+use datafusion::logical_expr::{PartitionEvaluator, ReversedUDWF, Signature, Volatility, WindowFrame, WindowFrameBound, WindowUDF, WindowUDFImpl};
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::windows::WindowUDFExpr;
 use std::any::Any;
@@ -48,6 +48,13 @@ pub fn over_partitions(window: &dyn WindowExpr, batch: &RecordBatch, ranges: &[R
     if let Some(shift) = udf.inner().as_any().downcast_ref::<Shift>() {
         return shift.over(&window.evaluate_args(batch)?, ranges).map(Some);
     }
+    if let Some(end) = end_of_partition(udf.name(), window.get_window_frame()) {
+        let values = window.evaluate_args(batch)?;
+        let Some(column) = values.first() else { return internal_err!("{} of nothing", udf.name()) };
+        let row = |r: &Range<usize>| u32::try_from(if end { r.end - 1 } else { r.start }).ok();
+        let rows: UInt32Array = ranges.iter().flat_map(|r| std::iter::repeat_n(row(r), r.len())).collect();
+        return Ok(Some(take(column, &rows, None)?));
+    }
     let numbers = match udf.name() {
         "row_number" => ranges.iter().flat_map(|r| 1..=r.len() as u64).collect(),
         "rank" => ranks(window, batch, ranges, |_, behind| behind)?,
@@ -55,6 +62,20 @@ pub fn over_partitions(window: &dyn WindowExpr, batch: &RecordBatch, ranges: &[R
         _ => return Ok(None),
     };
     Ok(Some(Arc::new(UInt64Array::from(numbers))))
+}
+
+/// Whether a function gives the first value of each partition (`false`) or the last one (`true`), if it does either.
+fn end_of_partition(name: &str, frame: &WindowFrame) -> Option<bool> {
+    let from_start = matches!(&frame.start_bound, WindowFrameBound::Preceding(n) if n.is_null());
+    let to_end = matches!(&frame.end_bound, WindowFrameBound::Following(n) if n.is_null());
+    // The frame has the current row in it.
+    let reaches = matches!(frame.end_bound, WindowFrameBound::CurrentRow | WindowFrameBound::Following(_));
+    let begins = matches!(frame.start_bound, WindowFrameBound::CurrentRow | WindowFrameBound::Preceding(_));
+    match name {
+        "first_value" if from_start && reaches => Some(false),
+        "last_value" if to_end && begins => Some(true),
+        _ => None,
+    }
 }
 
 /// A rank for the rows of each set of peers, by the number of sets up to it, and the number of its first row.

@@ -34,9 +34,9 @@ pub(crate) fn form(values: &[&Value], ty: PgType) -> Result<Form> {
         }
     }
     if ty.base == oid::BPCHAR {
-        // Blanks are not stored but added at output for the declared length, which the value must have.
+        // Blanks are not stored but added for the declared length, which the value must have. (What sees them asks for a length.)
         let mixed = values.iter().any(|v| !is_null_literal(&v.expr) && v.ty.typmod != ty.typmod);
-        if mixed {
+        if mixed && ty.char_length().is_some() {
             return Err(refused("values of char(n) types of different lengths in one column"));
         }
     }
