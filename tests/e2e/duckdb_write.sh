@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# shellcheck disable=SC2154,SC2016 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
+# shellcheck disable=SC2154,SC2016,SC2001 # sourced by remote.sh, whose variables these are; SQL has quotes of its own
 # Writing to DuckDB files, which the engine opens itself. Sourced by remote.sh, after write.sh, at_once.sh and returning.sh.
 
 # What is in the file, as another session of it sees it.
