@@ -138,6 +138,7 @@ mod tests {
             schema: "s".into(),
             name: "t".into(),
             columns: HashMap::from([column(1, "a"), column(2, "b")]),
+            rows: None,
         })
     }
 
