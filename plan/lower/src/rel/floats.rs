@@ -141,7 +141,7 @@ mod tests {
         let sums: Vec<Option<f64>> = sums.as_primitive::<Float64Type>().iter().collect();
         assert_eq!(sums, [Some(1e16), Some(1e16 + 1.0), Some(1.0 - 1e16), Some(-1e16 + 0.25), None, Some(0.25)]);
         let keep = BooleanArray::from(vec![false, true, true, false, true]);
-        let means = FloatSum::Average.over(&values, Some(&keep), &[Vec::from([0..5]), Vec::from([0..1])]).unwrap();
+        let means = FloatSum::Average.over(&values, Some(&keep), &[std::iter::once(0..5).collect(), std::iter::once(0..1).collect()]).unwrap();
         assert_eq!(means.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(0.625), None]);
         assert!(FloatSum::Double.over(&Float64Array::from(vec![1e308, 1e308]), None, &[std::iter::once(0..2).collect()]).is_err());
     }
