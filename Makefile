@@ -46,8 +46,9 @@ demo: install tools ## a private server with TPC-H (SCALE=0.1), Postgres and pg_
 demo-stop: ## stop the server of the demo
 	$(WITH_PG) scripts/pg.sh stop demo
 
-bench: install tools ## measure against the rivals, write bench/RESULTS.md
+bench: install tools ## measure against the rivals, write bench/RESULTS.md and bench/REMOTE.md
 	$(WITH_PG) bench/run.sh
+	$(WITH_PG) bench/remote.sh
 
 fmt: ## format the sources
 	$(CARGO) fmt --all
