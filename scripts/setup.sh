@@ -7,7 +7,7 @@ set -euo pipefail
 
 packages=(
     postgresql-15 postgresql-client-15 postgresql-server-dev-15
-    clang libclang-dev mold pkg-config gcc libc6-dev make
+    clang libclang-dev mold pkg-config gcc libc6-dev make procps
 )
 # DuckDB's library comes as an npm package; any npm will do.
 command -v npm >/dev/null 2>&1 || packages+=(npm)
