@@ -29,8 +29,8 @@ const CACHE_FLOOR_PART: usize = 4;
 /// The cache gives way in steps of this part of the limit, so that it is not asked for every batch.
 const CACHE_STEP_PART: usize = 32;
 
-/// How DataFusion names what merges for a sort.
-const SORT_MERGE: &str = "ExternalSorterMerge";
+/// How DataFusion names what merges: the runs of a sort, and the sorted parts of a plan, of which it holds a batch each.
+const MERGES: [&str; 2] = ["ExternalSorterMerge", "SortPreservingMergeExec"];
 
 /// What gives way to queries.
 pub trait Cache: Send + Sync {
@@ -170,8 +170,8 @@ impl SharedPool {
         let consumer = reservation.consumer();
         let mut state = self.state.lock();
         let holding = state.consumers.get(&consumer.id()).copied().unwrap_or_default();
-        // The merge of a sort is how it lets go of memory; it is bounded by what the sort holds.
-        let finishes = consumer.name().starts_with(SORT_MERGE);
+        // Merging is how sorts let go of memory; what it takes is bounded.
+        let finishes = MERGES.iter().any(|name| consumer.name().starts_with(name));
         let grant = match state.grant(holding, reservation.size(), additional, consumer.can_spill()) {
             Grant::Refused if finishes => Grant::Beyond,
             grant => grant,
