@@ -312,14 +312,14 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _arg:
     use pg_sys::XactEvent::*;
     match event {
         XACT_EVENT_PRE_COMMIT => {
-            if let Err(e) = commit() {
-                error::raise(&e);
-            }
-            // Connections that are left behind are only idle for a while.
+            // Before anything is committed at a remote, since a cancel raises from here. Connections that are left behind are only idle for a while.
             if SERVERS_CHANGED.replace(false)
                 && let Err(e) = forget_connections(None)
             {
                 pgrx::debug1!("connections to remote servers were not closed: {}", e.message);
+            }
+            if let Err(e) = commit() {
+                error::raise(&e);
             }
         }
         XACT_EVENT_PRE_PREPARE if CURRENT.with_borrow(|t| !t.sites.is_empty()) => {
