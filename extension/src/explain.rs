@@ -1,4 +1,4 @@
-//! EXPLAIN of a statement that was not routed says why.
+//! EXPLAIN of a statement that was not routed says why: if it reads a mirror or a foreign table of ours, or is to be VERBOSE.
 
 use crate::planner::{self, LastRoute};
 use crate::worker::raw;
@@ -50,7 +50,7 @@ unsafe extern "C-unwind" fn tell(es: *mut pg_sys::ExplainState) {
     // SAFETY: the state of the running EXPLAIN.
     unsafe {
         // The structured formats have closed their group; a line here would break them.
-        if !last.reason.is_empty() && (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
+        if !last.reason.is_empty() && ((*es).verbose || !last.unasked) && (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
             let value = CString::new(format!("not routed: {}", last.reason).replace('\0', "")).unwrap_or_default();
             pg_sys::ExplainPropertyText(c"Weir".as_ptr(), value.as_ptr(), es);
         }

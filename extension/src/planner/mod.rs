@@ -12,6 +12,7 @@ use std::cell::RefCell;
 mod cached;
 mod heavy;
 mod insert;
+mod learned;
 mod lookups;
 pub mod relations;
 mod route;
@@ -31,6 +32,7 @@ pub fn install() {
         pg_sys::planner_hook = Some(planner);
     }
     cached::install();
+    learned::install();
 }
 
 /// Not guarded: an error that passes through a guard of pgrx loses its cursor position, its context and the names of what it is about. So
@@ -75,6 +77,8 @@ pub struct LastRoute {
     pub engine: String,
     /// Why it was not routed.
     pub reason: String,
+    /// There was nothing to route, or it was not to be: no news for who reads a plan.
+    pub unasked: bool,
     /// It was routed, but Postgres ran it after all.
     pub fallback: bool,
     /// Why it fell back.

@@ -1,7 +1,7 @@
 //! Routed or not: the one place that decides.
 
 use super::relations::{self, Relations};
-use super::{LastRoute, cached, heavy, insert, lookups, set_last_route, windows, wrap};
+use super::{LastRoute, cached, heavy, insert, learned, lookups, set_last_route, windows, wrap};
 use crate::catalog;
 use crate::client::{Client, unexpected};
 use crate::fdw;
@@ -44,6 +44,7 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
     if !settings::enabled() || settings::route() == Route::off {
         if catalog::installed() {
             cached::note_planned();
+            set_last_route(LastRoute { reason: "routing is off".into(), unasked: true, ..LastRoute::default() });
         }
         return None;
     }
@@ -79,7 +80,8 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         return None;
     }
     if let Some(reason) = not_ours(&found.plain) {
-        refuse(reason);
+        let unasked = found.partitioned.is_empty() && !found.plain.iter().any(|r| catalog::mirror_info(*r).is_some() || fdw::catalog::server_of(*r).is_some());
+        set_last_route(LastRoute { reason, unasked, ..LastRoute::default() });
         return None;
     }
     cached::note_planned();
@@ -194,8 +196,15 @@ unsafe fn take_over(
         + heavy::nanoseconds(&mut translated.plan.root) / NANOSECONDS_PER_COST
         + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
-    if foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost {
-        return Err(format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}"));
+    let looks_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost;
+    if looks_cheap {
+        let fingerprint = learned::fingerprint(&translated.plan.encode().map_err(|e| e.to_string())?);
+        let in_engine = learned::belongs_to_engine(fingerprint, engine_cost * NANOSECONDS_PER_COST / 1e6);
+        // SAFETY: a finished plan in the current memory context.
+        unsafe { learned::watch(standard, fingerprint, in_engine) };
+        if !in_engine {
+            return Err(format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}"));
+        }
     }
     let pushed = push(&mut translated.plan, !mirrored.is_empty())?;
     let bytes = translated.plan.encode().map_err(|e| e.to_string())?;

@@ -30,6 +30,8 @@ unsafe extern "C-unwind" {
         dest: *mut pg_sys::DestReceiver,
         completion: *mut pg_sys::QueryCompletion,
     );
+    pub fn standard_ExecutorStart(desc: *mut pg_sys::QueryDesc, eflags: c_int);
+    pub fn standard_ExecutorEnd(desc: *mut pg_sys::QueryDesc);
     pub fn standard_planner(
         parse: *mut pg_sys::Query,
         query_string: *const c_char,

@@ -13,6 +13,7 @@ EXPLAIN (COSTS OFF) SELECT name, sum(n) FROM p1 JOIN p2 ON p2.id = k GROUP BY na
 EXPLAIN (COSTS OFF) SELECT name, sum(n) FROM p1 JOIN p2 ON p2.id = k GROUP BY name ORDER BY name COLLATE "C" LIMIT 3;
 -- not routed, each for its reason
 EXPLAIN (COSTS OFF) SELECT count(*) FROM p3;
+EXPLAIN (COSTS OFF, VERBOSE) SELECT count(*) FROM p3;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM p1 JOIN p3 USING (id);
 EXPLAIN (COSTS OFF) SELECT count(*) FROM p1 WHERE random() < 0.5;
 EXPLAIN (COSTS OFF) SELECT spot FROM p2;
