@@ -13,7 +13,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use weir_lower::error::to_error;
 use weir_plan::ir::{Embedded, Plan, Rel, Scalar};
@@ -164,6 +164,10 @@ async fn wait_for_place(resources: &Resources) -> Result<OwnedSemaphorePermit> {
 /// So many rows are computed before the first is sent, if there are as many.
 const HELD_ROWS: usize = 4096;
 
+/// And as many more as come within this time and space. Arrow's own bytes, which nobody accounts for, so they are few.
+const HELD_TIME: Duration = Duration::from_millis(500);
+const HELD_BYTES: usize = 8 << 20;
+
 /// What a query took.
 struct Used {
     peak_memory_bytes: u64,
@@ -196,6 +200,7 @@ fn failed_at_start(e: &DataFusionError) -> Error {
 
 async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
     let fail = |e: DataFusionError| failed_at_start(&e);
+    let may_wait = remotes.is_empty();
     let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
     let physical = runnable(planned.physical, &stop).map_err(fail)?;
     let (mut output, schema) = Output::start(&physical.schema())?;
@@ -205,12 +210,14 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
     weir_lower::settle(&physical, &task).await.map_err(fail)?;
     let mut stream = execute_stream(Arc::clone(&physical), task).map_err(fail)?;
     // The first rows are awaited before anything is promised: an error before them lets the query run in Postgres. Of a small answer those
-    // are all, whose parts may come in any order.
-    let (mut held, mut rows, mut ended) = (Vec::new(), 0, false);
-    while rows < HELD_ROWS && !ended {
+    // are all, whose parts may come in any order. What remote servers send is better passed on.
+    let (mut held, mut rows, mut bytes, mut ended) = (Vec::new(), 0, 0, false);
+    let until = Instant::now() + HELD_TIME;
+    while !ended && (rows < HELD_ROWS || may_wait && bytes < HELD_BYTES && Instant::now() < until) {
         match stream.next().await.transpose().map_err(fail)? {
             Some(batch) => {
                 rows += batch.num_rows();
+                bytes += batch.get_array_memory_size();
                 held.push(batch);
             }
             None => ended = true,
