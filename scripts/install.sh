@@ -28,8 +28,11 @@ put() { # mode, source, target
 put 755 "$built/libpg_weir.so" "$lib/pg_weir.so"
 put 755 "$built/weir-engine" "$lib/weir-engine"
 # In a directory of its own: other extensions bring a libduckdb.so of another release.
-"${as_root[@]}" mkdir -p "$lib/pg_weir"
-put 644 "${DUCKDB_LIB_DIR:-$HOME/.cache/pg_weir/duckdb}/libduckdb.so" "$lib/pg_weir/libduckdb.so"
+# An engine without the feature duckdb does not ask for it.
+if grep -q 'libduckdb\.so' "$built/weir-engine"; then
+    "${as_root[@]}" mkdir -p "$lib/pg_weir"
+    put 644 "${DUCKDB_LIB_DIR:-$HOME/.cache/pg_weir/duckdb}/libduckdb.so" "$lib/pg_weir/libduckdb.so"
+fi
 for file in sql/pg_weir.control sql/pg_weir--*.sql; do
     put 644 "$file" "$extension/$(basename "$file")"
 done

@@ -14,7 +14,10 @@ set -euo pipefail
 PGBIN=$("$PG_CONFIG" --bindir)
 export PG_CONFIG WEIR_WORK WEIR_PORT PGBIN
 # Settings of the caller's shell must not lead a client to another server.
-unset PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD PGSERVICE PGOPTIONS
+unset PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD PGSERVICE PGOPTIONS PGTZ PGDATESTYLE PGCLIENTENCODING PGAPPNAME PGSSLMODE
+# Nor must its language or time zone show in what servers and clients print, or in how files are sorted.
+unset LANGUAGE
+export LC_ALL=C.UTF-8 TZ=UTC
 
 # The user who runs the servers: Postgres refuses to run as root.
 pg_os_user() {

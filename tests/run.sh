@@ -162,15 +162,21 @@ routed_at_least() { # label, number
 
 # A query in DuckDB ends when its time is over, and not much later.
 duckdb_stops() {
-    local started text took
-    started=$(date +%s%N)
-    text=$(pg_client test psql -X -q -d weir_diff -c "SET search_path = tpch; SET weir.route = force; SET weir.engine = duckdb; SET statement_timeout = '500ms'" \
-        -c "SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_shipmode = b.l_shipmode JOIN lineitem c ON c.l_suppkey = a.l_suppkey WHERE a.l_quantity * b.l_quantity > 3 + c.l_tax" 2>&1 || true)
-    took=$((($(date +%s%N) - started) / 1000000))
-    if [[ $text == *'canceling statement due to statement timeout'* ]] && [ "$took" -lt 1500 ]; then count "duckdb stops" 1 0; else
-        echo "after $took ms: $text"
-        count "duckdb stops" 0 1
-    fi
+    local started text took try
+    # A busy machine may be late once; what does not look at its time is late every time: the query takes minutes.
+    for try in 1 2 3; do
+        started=$(date +%s%N)
+        text=$(pg_client test psql -X -q -d weir_diff -c "SET search_path = tpch; SET weir.route = force; SET weir.engine = duckdb; SET statement_timeout = '500ms'" \
+            -c "SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_shipmode = b.l_shipmode JOIN lineitem c ON c.l_suppkey = a.l_suppkey WHERE a.l_quantity * b.l_quantity > 3 + c.l_tax" 2>&1 || true)
+        took=$((($(date +%s%N) - started) / 1000000))
+        if [[ $text == *'canceling statement due to statement timeout'* ]] && [ "$took" -lt 1500 ]; then
+            count "duckdb stops" 1 0
+            return
+        fi
+        echo "try $try: after $took ms: $text"
+        [ "$took" -lt 10000 ] || break
+    done
+    count "duckdb stops" 0 1
 }
 
 stage_differential() {

@@ -10,7 +10,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use weir_plan::protocol::{FrameReader, FromEngine, ToEngine, VERSION, encode_frame};
+use weir_plan::greeting::{self, Peer};
+use weir_plan::protocol::{FrameReader, FromEngine, ToEngine, encode_frame};
 use weir_plan::{Error, Kind, Result};
 
 /// How long a starting engine is waited for by what cannot do without it.
@@ -76,10 +77,15 @@ impl Client {
         let stream = UnixStream::connect(socket_path()).map_err(|e| unreachable(&e))?;
         stream.set_nonblocking(true).map_err(|e| unreachable(&e))?;
         let mut client = Client { stream, frames: FrameReader::default() };
-        let pid = std::process::id().cast_signed();
-        match client.ask(&ToEngine::Hello { version: VERSION, pid })? {
-            FromEngine::HelloOk { .. } => Ok(client),
-            other => Err(unexpected(&other)),
+        client.write(&greeting::frame())?;
+        loop {
+            if let Some(theirs) = client.frames.body()? {
+                greeting::check(&theirs, Peer::Engine)?;
+                return Ok(client);
+            }
+            if !client.read()? {
+                client.wait(pg_sys::WL_SOCKET_READABLE);
+            }
         }
     }
 
@@ -98,8 +104,11 @@ impl Client {
     }
 
     pub fn send(&mut self, message: &ToEngine) -> Result<()> {
-        let frame = encode_frame(message)?;
-        let mut rest = frame.as_slice();
+        self.write(&encode_frame(message)?)
+    }
+
+    fn write(&mut self, frame: &[u8]) -> Result<()> {
+        let mut rest = frame;
         while !rest.is_empty() {
             match self.stream.write(rest) {
                 Ok(n) => rest = rest.get(n..).unwrap_or_default(),
@@ -122,17 +131,27 @@ impl Client {
 
     /// The next answer if it is there already.
     pub fn receive_now(&mut self) -> Result<Option<FromEngine>> {
-        let mut buffer = [0u8; 1 << 16];
         loop {
             match self.frames.message()? {
                 Some(FromEngine::Error(e)) => return Err(e),
                 Some(message) => return Ok(Some(message)),
-                None => {}
+                None if self.read()? => {}
+                None => return Ok(None),
             }
+        }
+    }
+
+    /// Takes what has arrived. `false`: nothing has.
+    fn read(&mut self) -> Result<bool> {
+        let mut buffer = [0u8; 1 << 16];
+        loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(lost("it closed the connection")),
-                Ok(n) => self.frames.push(buffer.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Ok(n) => {
+                    self.frames.push(buffer.get(..n).unwrap_or_default());
+                    return Ok(true);
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(lost(&e.to_string())),
             }
@@ -171,7 +190,7 @@ pub fn pause(time: Duration) {
 
 /// Whether a connection is between requests after this error of one.
 pub fn survives(e: &Error) -> bool {
-    !matches!(e.kind, Kind::Unreachable | Kind::Internal | Kind::Cancelled)
+    !matches!(e.kind, Kind::Unreachable | Kind::OtherBuild | Kind::Internal | Kind::Cancelled)
 }
 
 /// An answer that does not belong to the request.

@@ -22,6 +22,8 @@ pub enum Kind {
     OutOfMemory,
     /// A server, user mapping or table option is wrong.
     BadOption,
+    /// Extension and engine are not of one build (`greeting.rs`): they do not talk to each other.
+    OtherBuild,
     /// A peer broke the protocol, or an invariant of ours does not hold.
     Internal,
 }
@@ -49,6 +51,7 @@ impl Error {
             Kind::Cancelled => "57014",
             Kind::OutOfMemory => "53200",
             Kind::BadOption => "HV00D",
+            Kind::OtherBuild => "55000",
             Kind::Internal => "XX000",
         };
         Self { kind, sqlstate: sqlstate.into(), message: message.into(), detail: None, hint: None }

@@ -11,6 +11,7 @@ pub mod arrow_ipc;
 pub mod bytes;
 pub mod error;
 pub mod functions;
+pub mod greeting;
 pub mod ir;
 pub mod manifest;
 pub mod protocol;

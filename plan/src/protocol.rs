@@ -5,7 +5,7 @@
 //! what follows, then a postcard-encoded [`ToEngine`], [`FromEngine`], [`ToEngineControl`] or [`FromEngineControl`].
 //!
 //! Invariants:
-//! - The first message on the query socket is [`ToEngine::Hello`]; another version is refused with an error that says so.
+//! - The first frame of each side, of either socket, is its greeting (`greeting.rs`); peers of other builds do not talk to each other.
 //! - Closing a connection cancels what runs on it. There is no cancel message.
 //! - Arrow data travel as pieces of one IPC stream per answer: the schema with [`FromEngine::Started`], one record batch per [`FromEngine::Batch`].
 //! - Frames are at most [`MAX_FRAME_BYTES`] long; a longer one ends the connection.
@@ -16,9 +16,6 @@ use crate::ir::{Scalar, ServerRef};
 use crate::manifest::{Lsn, ManifestChange, MirrorDef, PgSnapshot};
 use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-/// Grows with every incompatible change of this file, of the plan or of the Arrow forms.
-pub const VERSION: u32 = 5;
 
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
@@ -37,40 +34,17 @@ pub enum Freshness {
 /// From a backend or copy worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToEngine {
-    Hello {
-        version: u32,
-        pid: i32,
-    },
     /// Checks that the plan can be answered. Answer: [`FromEngine::Prepared`] or an error.
-    Prepare {
-        plan: Vec<u8>,
-        explain: bool,
-    },
+    Prepare { plan: Vec<u8>, explain: bool },
     /// Answer: `Started`, `Batch`…, `Done`; or an error at any point.
     /// `remotes`: how each remote server of the plan is reached.
-    Execute {
-        plan: Vec<u8>,
-        params: Vec<Scalar>,
-        freshness: Freshness,
-        freshness_timeout_ms: u64,
-        query_id: u64,
-        remotes: Vec<Endpoint>,
-    },
+    Execute { plan: Vec<u8>, params: Vec<Scalar>, freshness: Freshness, freshness_timeout_ms: u64, query_id: u64, remotes: Vec<Endpoint> },
     /// The tables of a schema of a remote server. Answer: [`FromEngine::Catalog`].
-    RemoteCatalog {
-        remote: Box<Endpoint>,
-        schema: String,
-    },
+    RemoteCatalog { remote: Box<Endpoint>, schema: String },
     /// Runs a statement on a remote server as it is. Answer: `Done` with the number of rows it changed.
-    RemoteExecute {
-        remote: Box<Endpoint>,
-        sql: String,
-    },
+    RemoteExecute { remote: Box<Endpoint>, sql: String },
     /// Runs a query on a remote server as it is. Answer: as for `Execute`, with one column of jsonb text.
-    RemoteQuery {
-        remote: Box<Endpoint>,
-        sql: String,
-    },
+    RemoteQuery { remote: Box<Endpoint>, sql: String },
     /// Work on a remote server in the transaction that belongs to this connection and that server, which is begun if it is not open. What is
     /// open when the connection closes is rolled back. Answer: `Done`, for a query after `Started` and `Batch`….
     Transact {
@@ -81,16 +55,9 @@ pub enum ToEngine {
         work: Work,
     },
     /// Commits every transaction of this connection, of each after these points. Answer: `Done` or an error, after which some may be committed.
-    TransactCommit {
-        points: Vec<(Endpoint, Vec<Point>)>,
-    },
+    TransactCommit { points: Vec<(Endpoint, Vec<Point>)> },
     /// A copy worker announces its snapshot, taken at `lsn` (WAL insert position right after). Answer: [`FromEngine::CopyGo`].
-    CopyBegin {
-        relid: u32,
-        generation: i64,
-        snapshot: PgSnapshot,
-        lsn: Lsn,
-    },
+    CopyBegin { relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn },
     /// One record batch (a whole IPC stream with schema) in the physical columns of the mirror. No answer; the socket gives back-pressure.
     /// `poisoned`: columns in which this batch has a value that Arrow cannot hold exactly.
     CopyBatch {
@@ -101,26 +68,17 @@ pub enum ToEngine {
     /// All rows are sent. Answer: [`FromEngine::CopyDone`] once they are in segments.
     CopyEnd,
     /// Wait until everything committed up to `lsn` is applied to all mirrors (`weir.sync`). Answer: `Done` or an error.
-    Sync {
-        lsn: Lsn,
-        timeout_ms: u64,
-    },
+    Sync { lsn: Lsn, timeout_ms: u64 },
     /// Figures for the views. Answer: [`FromEngine::Status`].
     Status,
     /// Closes idle connections to a remote server by its OID, or to all, and has those in use closed when they become idle. Answer: `Done` with
     /// their number.
-    Forget {
-        server: Option<u32>,
-    },
+    Forget { server: Option<u32> },
 }
 
 /// To a backend or copy worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromEngine {
-    HelloOk {
-        version: u32,
-        pid: i32,
-    },
     Prepared {
         explain: Option<String>,
     },
@@ -437,16 +395,30 @@ impl FrameReader {
     /// # Errors
     /// A frame over the limit, or one that is not a message.
     pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let Some(body) = self.next()? else { return Ok(None) };
+        let (message, len) = (decode_body(body)?, body.len());
+        self.start += 4 + len;
+        Ok(Some(message))
+    }
+
+    /// The body of the next whole frame, if it has arrived.
+    ///
+    /// # Errors
+    /// A frame over the limit.
+    pub fn body(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(body) = self.next()?.map(<[u8]>::to_vec) else { return Ok(None) };
+        self.start += 4 + body.len();
+        Ok(Some(body))
+    }
+
+    fn next(&self) -> Result<Option<&[u8]>> {
         let rest = &self.buffer[self.start..];
         let Some(head) = rest.first_chunk::<4>() else { return Ok(None) };
         let len = u32::from_le_bytes(*head) as usize;
         if len > MAX_FRAME_BYTES {
             return Err(Error::internal(format!("peer sent a frame of {len} bytes")));
         }
-        let Some(body) = rest.get(4..4 + len) else { return Ok(None) };
-        let message = decode_body(body)?;
-        self.start += 4 + len;
-        Ok(Some(message))
+        Ok(rest.get(4..4 + len))
     }
 }
 

@@ -41,7 +41,7 @@ seen() { # query function
 }
 
 routed_again() { # query function
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         [ "$(seen "$1" | cut -d'|' -f3)" = t ] && return 0
         sleep 0.2
     done
@@ -57,7 +57,7 @@ expect "routed before anything is lost" '^1000\|0\|t$' "$(seen query)"
 slot=$(query "SELECT slot_name FROM pg_replication_slots")
 
 # Dropped by somebody, between two lives of the worker.
-for _ in $(seq 50); do
+for _ in $(seq 300); do
     query "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active" >/dev/null
     query "SELECT pg_drop_replication_slot('$slot')" >/dev/null 2>&1 && break
 done
@@ -75,7 +75,11 @@ for _ in 1 2 3 4; do
 done
 pg_client $cluster psql -X -q -d $db -c CHECKPOINT &
 checkpoint=$!
-sleep 2
+# The server wants the slot back from a process that does not listen; only then may it go on.
+for _ in $(seq 300); do
+    if as_pg grep -q "terminating process $worker to release replication slot" "$(pg_log $cluster)"; then break; fi
+    sleep 0.2
+done
 kill -CONT "$worker" 2>/dev/null || true
 wait $checkpoint || true
 query "UPDATE t SET v = v + 1 WHERE id = 2"
@@ -92,7 +96,7 @@ as_pg "$PGBIN/pg_basebackup" -h "$(pg_sock $cluster)" -p "$WEIR_PORT" -U postgre
 printf "port = %s\nunix_socket_directories = '%s'\n" "$standby_port" "$(pg_sock $standby)" | as_pg tee -a "$(pg_dir $standby)/data/postgresql.auto.conf" >/dev/null
 query "UPDATE t SET v = v + 1 WHERE id = 3"
 at_standby pg_start $standby
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ "$(standby_query 'SELECT sum(v) FROM t')" = 3 ] && break
     sleep 0.1
 done

@@ -23,13 +23,22 @@ report() { # ok | "not ok", what
 
 query() { pg_query $cluster $db "$1"; }
 
+# Only pgbenches of this test: others may run on the machine.
+stop_pgbench() {
+    local pid
+    for pid in $(pgrep -x pgbench || true); do
+        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "-h $(pg_sock $cluster) "; then kill "$pid" 2>/dev/null || true; fi
+    done
+}
+
 stop_load() {
+    # First the shell, which would start it again; then the pgbench that it has left.
     [ -z "$load" ] || { kill "$load" 2>/dev/null && wait "$load" 2>/dev/null; } || true
     load=
-    # pgbench may outlive the shell that started it; what it has begun must be over before both sides are compared.
+    # What it has begun must be over before both sides are compared.
     local end=$((SECONDS + 60)) left
     while [ $SECONDS -lt $end ]; do
-        pkill -x pgbench 2>/dev/null || true
+        stop_pgbench
         left=$(query "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pgbench'" 2>/dev/null) || return 0
         [ "$left" = 0 ] && return 0
         sleep 0.3
@@ -77,6 +86,7 @@ engine_pid() {
 }
 
 alive() { [ "$(query 'SELECT 1')" = 1 ]; }
+has_worker() { [ -n "$(worker_pid)" ]; }
 has_engine() { [ -n "$(engine_pid)" ]; }
 
 # Both sides in one message each: counts and sums that notice a lost, doubled or outdated row.
@@ -176,7 +186,13 @@ for round in $(seq "$WEIR_CRASHES"); do
             ;;
         2)
             what="round $round, worker killed"
+            wait_until 60 "a worker" has_worker || true
             pid=$(worker_pid)
+            if [ -z "$pid" ]; then
+                report "not ok" "$what: no worker found"
+                stop_load
+                continue
+            fi
             kill -9 "$pid"
             sleep 0.5
             wait_until 60 "the server" alive || report "not ok" "$what: the server does not come back"
@@ -202,9 +218,10 @@ done
 # The engine dies with its worker: nothing is left after a stop.
 engine=$(engine_pid || true)
 pg_stop $cluster
-sleep 2
 # A zombie that nobody reaps is dead too.
-if [ -n "$engine" ] && [ -e "/proc/$engine" ] && ! grep -q '^State:.Z' "/proc/$engine/status"; then
+is_gone() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+# An engine has much memory to give back.
+if [ -n "$engine" ] && ! wait_until 20 "the end of the engine" is_gone "$engine"; then
     report "not ok" "the engine outlives the server"
 else
     report ok "no engine is left after the server stopped"

@@ -40,7 +40,8 @@ closed_at_once() { # label, server, table, command that counts idle connections 
         failing "SELECT count(*) FROM $table" >/dev/null
         before=$("$@")
         query "$what" >/dev/null
-        for _ in $(seq 10); do
+        # Idle connections are kept for minutes.
+        for _ in $(seq 50); do
             [ "$("$@")" = 0 ] && break
             sleep 0.1
         done

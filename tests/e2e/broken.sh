@@ -11,7 +11,7 @@ proxy_start() { # label, port to listen on, port to go to
     : >"$dir/fault"
     "$CARGO_TARGET_DIR/release/weir-faults" proxy "$2" "127.0.0.1:$3" "$dir/fault" >"$dir/log" 2>&1 &
     echo $! >"$dir/pid"
-    for _ in $(seq 50); do
+    for _ in $(seq 200); do
         if grep -q 'proxy ready' "$dir/log"; then return 0; fi
         sleep 0.1
     done
@@ -67,7 +67,7 @@ broken() { # label, command
     breaks "$label" "no answer at all" "stall 0" "ERROR:  (57014|08001|08006): server \"$t\"" "SELECT count(*) FROM $t.parents"
     if [ -n "$page" ]; then breaks "$label" "a page for humans" "page" "ERROR:  ($page): server \"$t\"" "SELECT count(*) FROM $t.parents"; fi
     case $does in *insert*) breaks "$label" "reset when it is told to write" "kill 0" "ERROR:  080(01|06): server \"$t\"" "INSERT INTO $t.many VALUES (-1, 'x')" ;; esac
-    breaks "$label" "refused" "refuse" "ERROR:  080(01|06): server \"$t\"" "ALTER SERVER $t OPTIONS (SET request_timeout_ms '2001'); SELECT count(*) FROM $t.parents"
+    breaks "$label" "refused" "refuse" "ERROR:  080(01|06): server \"$t\"" "ALTER SERVER $t OPTIONS (SET request_timeout_ms '3001'); SELECT count(*) FROM $t.parents"
     fault "$label" "idle 300"
     failing "SELECT count(*) FROM $t.parents" >/dev/null
     sleep 1
@@ -82,7 +82,7 @@ broken() { # label, command
         ;;
     esac
     if [ $# -gt 0 ]; then
-        for _ in $(seq 30); do
+        for _ in $(seq 100); do
             left=$("$@")
             [ "$left" -le $((before + 2)) ] && break
             sleep 0.2
@@ -93,7 +93,7 @@ broken() { # label, command
 }
 
 # Options that all have: where the proxy listens, and how long it may take.
-limits() { echo "connect_timeout_ms '2000', request_timeout_ms '2000'"; }
+limits() { echo "connect_timeout_ms '3000', request_timeout_ms '3000'"; }
 behind() { echo "host '127.0.0.1', port '$listen', $(limits)"; }
 
 broken_postgres() {

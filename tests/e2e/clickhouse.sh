@@ -29,7 +29,7 @@ clickhouse_start() {
     mkdir -p "$ch_dir"
     python3 tests/e2e/clickhouse_server.py "$ch_home/libchdb.so" "$ch_port" "$ch_dir" >"$ch_dir/log" 2>&1 &
     echo $! >"$ch_dir/pid"
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         if [ "$(clickhouse_sql "SELECT 1" 2>/dev/null)" = 1 ]; then return 0; fi
         sleep 0.2
     done

@@ -55,7 +55,7 @@ flight_start() { # name, port, command...
     # Sail puts its files where it is started.
     (cd "$flight_dir" && exec "$@") >"$flight_dir/$name.log" 2>&1 &
     echo $! >"$flight_dir/$name.pid"
-    for _ in $(seq 150); do
+    for _ in $(seq 300); do
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return 0; fi
         sleep 0.2
     done

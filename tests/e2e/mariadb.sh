@@ -32,7 +32,7 @@ mariadb_start() {
     as_pg mariadbd --no-defaults --datadir="$maria_dir/data" --socket="$maria_dir/s" --pid-file="$maria_dir/pid" \
         --bind-address=127.0.0.1 --port="$WEIR_MARIADB_PORT" --skip-log-bin --local-infile=1 "${tls[@]}" \
         --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=256M >>"$maria_dir.log" 2>&1 &
-    for _ in $(seq 150); do
+    for _ in $(seq 300); do
         if mariadb_sql "SELECT 1" >/dev/null 2>&1; then return 0; fi
         sleep 0.2
     done

@@ -114,11 +114,15 @@ at_once_postgres() {
 }
 
 timed() { # what, query, rows
-    local started=${EPOCHREALTIME/./} rows took
-    rows=$(scans public "$2" | grep -c .)
-    took=$(((${EPOCHREALTIME/./} - started) / 1000))
+    local started rows took
+    # One after the other they need six seconds, each time; a busy machine makes others late now and then.
+    for _ in 1 2 3; do
+        started=${EPOCHREALTIME/[.,]/}
+        rows=$(scans public "$2" | grep -c .)
+        took=$(((${EPOCHREALTIME/[.,]/} - started) / 1000))
+        [ "$took" -ge 5000 ] || break
+    done
     expect "$1: all rows" "^$3\$" "$rows"
-    # One after the other they need six seconds.
     if [ "$took" -lt 5000 ]; then report ok "$1: at the same time"; else report "not ok" "$1: at the same time, in $took ms"; fi
 }
 

@@ -34,7 +34,10 @@ test_starrocks() {
     expect "starrocks: a catalog that is not there" 'ERROR:  HV000: server "rocks_lake": Unknown catalog' "$(failing "BEGIN; ALTER SERVER rocks_lake OPTIONS (SET catalog 'nothing'); IMPORT FOREIGN SCHEMA raw FROM SERVER rocks_lake INTO rocks_lake")"
     expect "starrocks: what is summed, ordered and bounded there" 'SUM\(CAST\(`t1`.`k` AS LARGEINT\)\)' "$(query "EXPLAIN SELECT sum(k) FROM rocks.types WHERE dt > '2024-01-01' AND va = 'it''s'")"
     pg_client $cluster psql -X -q -d $db -c "SET statement_timeout = '700ms'" -c "SELECT * FROM weir.query('rocks', 'SELECT SLEEP(60)')" >/dev/null 2>&1 || true
-    sleep 0.5
+    for _ in $(seq 50); do
+        if grep -q '^KILL' "$flight_dir/statements"; then break; fi
+        sleep 0.1
+    done
     expect "starrocks: a query is killed" '^KILL QUERY [0-9]+$' "$(grep '^KILL' "$flight_dir/statements" | tail -n 1)"
     flight_start own $((WEIR_PORT + 7)) "$CARGO_TARGET_DIR/release/weir-flight" --port $((WEIR_PORT + 7)) --second $((WEIR_PORT + 8)) --user root --password 'secret word'
     query "CREATE SERVER rocks_flight FOREIGN DATA WRAPPER weir_starrocks OPTIONS (host '127.0.0.1', port '$starrocks_port', flight_port '$((WEIR_PORT + 7))', database 'shop');

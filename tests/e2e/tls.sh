@@ -40,20 +40,28 @@ tls_modes() { # label, server to copy, option of the mode, option of the certifi
     done
 }
 
+# A reload takes effect when the server gets to it.
+tls_is() { # on | off
+    for _ in $(seq 100); do
+        if [ "$(counterpart_query "SHOW ssl")" = "$1" ]; then return 0; fi
+        sleep 0.1
+    done
+}
+
 tls_postgres() {
     tls_certificates || { report "not ok" "postgres: certificates can be made"; return; }
     counterpart_query "ALTER SYSTEM SET ssl_cert_file = '$tls_dir/server.pem'" >/dev/null
     counterpart_query "ALTER SYSTEM SET ssl_key_file = '$tls_dir/server.key'" >/dev/null
     counterpart_query "ALTER SYSTEM SET ssl = on" >/dev/null
     counterpart_query "SELECT pg_reload_conf()" >/dev/null
-    sleep 0.5
+    tls_is on
     tls_modes postgres weir_postgres sslmode sslrootcert "SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()" "port '$counterpart_port', dbname 'shop'" \
         "127.0.0.1 - disable ^false$" "127.0.0.1 - prefer ^true$" "127.0.0.1 - require ^true$" "127.0.0.1 ca.pem verify-ca ^true$" "localhost ca.pem verify-full ^true$" \
         "127.0.0.1 ca.pem verify-full ERROR:.*08001:.*server.*tls_postgres_6.*could.not.connect" "127.0.0.1 other.pem verify-ca ERROR:.*08001:.*server.*tls_postgres_7" \
         "127.0.0.1 nothing.pem verify-ca ERROR:.*08001:.*server.*tls_postgres_8" "127.0.0.1 - verify-ca ERROR:.*08001:.*sslmode.verify-ca.needs"
     counterpart_query "ALTER SYSTEM RESET ssl" >/dev/null
     counterpart_query "SELECT pg_reload_conf()" >/dev/null
-    sleep 0.3
+    tls_is off
     tls_modes plain weir_postgres sslmode sslrootcert "SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()" "port '$counterpart_port', dbname 'shop'" \
         "127.0.0.1 - prefer ^false$" "127.0.0.1 - require ERROR:.*08001:.*server.*tls_plain_2"
 }

@@ -36,7 +36,7 @@ trino_start() {
     chmod 755 "$trino_dir"
     "$trino_home/bin/python" tests/e2e/trino_server.py "$trino_port" "$trino_tls_port" "$trino_dir/certificate.pem" "$trino_dir/key.pem" >"$trino_dir/log" 2>&1 &
     echo $! >"$trino_dir/pid"
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         if [ "$(trino_asks running 2>/dev/null)" = 0 ]; then return 0; fi
         sleep 0.2
     done

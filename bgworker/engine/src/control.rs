@@ -30,8 +30,8 @@ pub fn adopt(fd: i32) -> Result<UnixStream, String> {
     Ok(unsafe { UnixStream::from_raw_fd(fd) })
 }
 
-/// Reads one message before the runtime exists.
-pub fn read_blocking(stream: &mut UnixStream) -> Result<ToEngineControl> {
+/// Reads one frame before the runtime exists.
+pub fn read_blocking(stream: &mut UnixStream) -> Result<Vec<u8>> {
     let io_error = |e: std::io::Error| Error::internal(format!("control socket: {e}"));
     let mut head = [0; 4];
     stream.read_exact(&mut head).map_err(io_error)?;
@@ -41,7 +41,7 @@ pub fn read_blocking(stream: &mut UnixStream) -> Result<ToEngineControl> {
     }
     let mut body = vec![0; len];
     stream.read_exact(&mut body).map_err(io_error)?;
-    weir_plan::protocol::decode_body(&body)
+    Ok(body)
 }
 
 /// Sends wishes to the worker from anywhere in the engine.

@@ -33,6 +33,7 @@ pub const SERVER: ServerRef = ServerRef { server: 0, user: 0 };
 
 /// A mirror that a statement reads.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "duckdb"), allow(dead_code, reason = "made, and read by DuckDB only"))]
 pub struct Scanned {
     pub number: i64,
     pub table: Arc<dyn TableProvider>,

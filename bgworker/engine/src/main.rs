@@ -23,12 +23,15 @@ mod query;
 mod remote;
 mod resources;
 mod serve;
+mod stranger;
 mod transact;
 mod windows;
 
 use mimalloc::MiMalloc;
+use std::io::Write;
 use std::path::PathBuf;
-use weir_plan::protocol::ToEngineControl;
+use weir_plan::greeting::{self, Peer};
+use weir_plan::protocol::{ToEngineControl, decode_body};
 
 /// Planning and vectorised execution allocate all the time, from all threads.
 #[global_allocator]
@@ -70,7 +73,13 @@ fn main() {
 fn run() -> Result<(), String> {
     let args = parse_args()?;
     let mut stream = control::adopt(args.control_fd)?;
-    let settings = match control::read_blocking(&mut stream).map_err(|e| e.to_string())? {
+    stream.write_all(&greeting::frame()).map_err(|e| format!("control socket: {e}"))?;
+    let first = control::read_blocking(&mut stream).map_err(describe)?;
+    if let Err(e) = greeting::check(&first, Peer::Extension) {
+        tracing::warn!("{}", describe(e));
+        return stranger::run(&args.dir, stream);
+    }
+    let settings = match control::read_blocking(&mut stream).and_then(|body| decode_body(&body)).map_err(describe)? {
         ToEngineControl::Configure(settings) => settings,
         other => return Err(format!("the first control message must be Configure, not {other:?}")),
     };

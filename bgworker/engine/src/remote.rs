@@ -47,6 +47,7 @@ pub struct Sources<'a> {
     /// How the servers of the plan are reached; empty while it is only checked.
     pub remotes: Vec<Endpoint>,
     /// The mirrors that DuckDB reads.
+    #[cfg_attr(not(feature = "duckdb"), allow(dead_code, reason = "read by DuckDB only"))]
     pub duck: Vec<crate::duck::Scanned>,
 }
 

@@ -15,8 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use weir_plan::greeting::{self, Peer};
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, VERSION, encode_frame};
+use weir_plan::protocol::{Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, encode_frame};
 use weir_plan::{Error, Kind, Result, arrow_ipc};
 
 /// Name of the query socket in the engine's directory.
@@ -114,6 +115,19 @@ impl Connection {
         }
     }
 
+    /// The body of what comes first; `None` when the peer has closed.
+    async fn first_frame(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(body) = self.frames.body()? {
+                return Ok(Some(body));
+            }
+            match self.reader.read(&mut self.buffer).await {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(n) => self.frames.push(&self.buffer[..n]),
+            }
+        }
+    }
+
     async fn serve(mut self) {
         if let Err(e) = self.requests().await {
             tracing::debug!("connection ended: {e}");
@@ -122,21 +136,17 @@ impl Connection {
     }
 
     async fn requests(&mut self) -> Result<()> {
-        match self.receive().await? {
-            Some(ToEngine::Hello { version: VERSION, .. }) => {}
-            Some(ToEngine::Hello { version, .. }) => {
-                return Err(Error::internal(format!("protocol version {version} does not match the engine's {VERSION}"))
-                    .with_hint("Restart the server after an upgrade of pg_weir."));
-            }
-            Some(_) => return Err(Error::internal("the first message must be Hello")),
-            None => return Ok(()),
+        self.writer.0.write_all(&greeting::frame()).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))?;
+        let Some(theirs) = self.first_frame().await? else { return Ok(()) };
+        if let Err(e) = greeting::check(&theirs, Peer::Extension) {
+            // It has seen ours, and would not understand anything else.
+            tracing::warn!("a connection was refused: {e}");
+            return Ok(());
         }
-        self.writer.send(&FromEngine::HelloOk { version: VERSION, pid: std::process::id().cast_signed() }).await?;
         let mut copying: Option<CopyIn> = None;
         let mut transactions = Transactions::default();
         while let Some(message) = self.receive().await? {
             let answer = match message {
-                ToEngine::Hello { .. } => Err(Error::internal("second Hello")),
                 ToEngine::Prepare { plan, explain } => self.prepare(plan, explain).await,
                 ToEngine::Execute { plan, params, freshness, freshness_timeout_ms, remotes, .. } => {
                     self.execute(plan, params, remotes, freshness, freshness_timeout_ms).await

@@ -321,10 +321,15 @@ pub fn mark_error_any(relid: u32, reason: &str) -> Result<()> {
 /// Notes an error that is being retried.
 pub fn note_error(relid: u32, generation: i64, error: &str) -> Result<()> {
     run(
-        "UPDATE weir.mirror_table SET last_error = $3 WHERE relid = $1 AND generation = $2",
+        "UPDATE weir.mirror_table SET last_error = $3 WHERE relid = $1 AND generation = $2 AND last_error IS DISTINCT FROM $3",
         &[pg_sys::Oid::from(relid).into(), generation.into(), error.into()],
     )
     .map(|_| ())
+}
+
+/// Forgets noted errors that begin so.
+pub fn forget_errors(beginning: &str) -> Result<()> {
+    run("UPDATE weir.mirror_table SET last_error = NULL WHERE starts_with(last_error, $1)", &[beginning.into()]).map(|_| ())
 }
 
 /// Adds a mirror. `false`: there is one already.

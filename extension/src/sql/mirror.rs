@@ -143,6 +143,11 @@ fn wait_for_copies(table: Option<pg_sys::Oid>, deadline: Instant) -> bool {
             fail("57014", format!("the mirror of \"{name}\" is not ready yet: {}", info.reason), Some("See weir.progress."));
         }
         worker::ensure_started();
+        match Client::take() {
+            Ok(client) => client.give_back(),
+            Err(e) if e.kind == weir_plan::Kind::OtherBuild => crate::error::raise(&e),
+            Err(_) => {}
+        }
         pause(Duration::from_millis(20));
     }
 }

@@ -4,6 +4,7 @@
 //! - Sending never fails and never blocks by itself: what the socket does not take is kept, and [`Link::drain`] waits when too much is kept.
 //! - While it waits it keeps reading, so the two ends cannot wait for each other.
 //! - When the peer is gone, everything sent is dropped until the link is replaced.
+//! - A peer of another build hears our greeting and is heard no further than its own.
 
 use super::process;
 use pgrx::pg_sys;
@@ -12,8 +13,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use weir_plan::greeting::{self, Peer};
 use weir_plan::protocol::{FrameReader, FromEngineControl, ToEngineControl, encode_frame};
-use weir_plan::{Error, Kind};
+use weir_plan::{Error, Kind, Result};
 
 /// Above this many bytes of unsent messages, the sender waits.
 const MAX_UNSENT_BYTES: usize = 32 << 20;
@@ -27,6 +29,10 @@ pub struct Link {
     frames: FrameReader,
     received: VecDeque<FromEngineControl>,
     lost: Option<Error>,
+    /// The peer's greeting has come, and is ours.
+    greeted: bool,
+    /// The peer's greeting has come, and is not ours.
+    stranger: Option<Error>,
     buffer: Vec<u8>,
 }
 
@@ -35,14 +41,17 @@ impl Link {
     /// The descriptor can't be set to non-blocking.
     pub fn new(stream: UnixStream) -> std::io::Result<Self> {
         stream.set_nonblocking(true)?;
+        let greeting = greeting::frame();
         Ok(Self {
             stream,
-            unsent: VecDeque::new(),
-            unsent_bytes: 0,
+            unsent_bytes: greeting.len(),
+            unsent: VecDeque::from([greeting]),
             sent_of_first: 0,
             frames: FrameReader::default(),
             received: VecDeque::new(),
             lost: None,
+            greeted: false,
+            stranger: None,
             buffer: vec![0; 1 << 16],
         })
     }
@@ -52,9 +61,14 @@ impl Link {
         self.lost.as_ref()
     }
 
+    /// Why the peer is not to be talked to, if it is of another build.
+    pub fn stranger(&self) -> Option<&Error> {
+        self.stranger.as_ref()
+    }
+
     /// Queues a message and sends what the socket takes.
     pub fn send(&mut self, message: &ToEngineControl) {
-        if self.lost.is_some() {
+        if self.lost.is_some() || self.stranger.is_some() {
             return;
         }
         match encode_frame(message) {
@@ -120,15 +134,8 @@ impl Link {
                 Ok(0) => self.lose("it closed the connection"),
                 Ok(n) => {
                     self.frames.push(self.buffer.get(..n).unwrap_or_default());
-                    loop {
-                        match self.frames.message() {
-                            Ok(Some(message)) => self.received.push_back(message),
-                            Ok(None) => break,
-                            Err(e) => {
-                                self.lost = Some(e);
-                                break;
-                            }
-                        }
+                    if let Err(e) = self.take_frames() {
+                        self.lost = Some(e);
                     }
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
@@ -138,8 +145,32 @@ impl Link {
         }
     }
 
+    fn take_frames(&mut self) -> Result<()> {
+        if self.stranger.is_some() {
+            self.frames = FrameReader::default();
+            return Ok(());
+        }
+        if !self.greeted {
+            let Some(theirs) = self.frames.body()? else { return Ok(()) };
+            if let Err(e) = greeting::check(&theirs, Peer::Engine) {
+                self.stranger = Some(e);
+                self.forget_unsent();
+                return Ok(());
+            }
+            self.greeted = true;
+        }
+        while let Some(message) = self.frames.message()? {
+            self.received.push_back(message);
+        }
+        Ok(())
+    }
+
     fn lose(&mut self, why: &str) {
         self.lost = Some(Error::new(Kind::Unreachable, format!("lost the engine: {why}")));
+        self.forget_unsent();
+    }
+
+    fn forget_unsent(&mut self) {
         self.unsent.clear();
         self.unsent_bytes = 0;
         self.sent_of_first = 0;

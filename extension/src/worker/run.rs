@@ -25,9 +25,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use weir_plan::Result;
 use weir_plan::manifest::{Lsn, ManifestChange, MirrorState};
 use weir_plan::protocol::{FromEngineControl, LogLevel, ToEngineControl};
+use weir_plan::{Result, greeting};
 
 /// How often the worker decodes while queries ask for fresh data, and for how long after the last one that holds.
 const BUSY_INTERVAL: Duration = Duration::from_millis(10);
@@ -38,6 +38,9 @@ const DECODE_BUDGET: Duration = Duration::from_millis(50);
 
 /// Failures further apart than this have nothing to do with each other.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
+/// How long an engine of another build is kept, which tells so to whoever asks, before the installed one is looked at again.
+const STRANGER_FOR: Duration = Duration::from_secs(30);
 
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -119,6 +122,8 @@ struct Worker {
     engine: Option<Engine>,
     /// The engine has said that it accepts connections.
     ready: bool,
+    /// Since when the engine is known to be of another build.
+    stranger_since: Option<Instant>,
     decoder: Option<Decoder>,
     copies: Copies,
     manifests: VecDeque<Manifest>,
@@ -145,6 +150,7 @@ impl Worker {
             supervisor: Supervisor::default(),
             engine: None,
             ready: false,
+            stranger_since: None,
             decoder: None,
             copies: Copies::default(),
             manifests: VecDeque::new(),
@@ -213,6 +219,7 @@ impl Worker {
             pgrx::log!("pg_weir: engine process {} ended: {why}", engine.pid());
             self.stop_engine();
         }
+        self.heed_stranger();
         if self.engine.is_none() && self.supervisor.pause().is_zero() {
             match self.supervisor.start(self.database) {
                 Ok(engine) => self.engine = Some(engine),
@@ -222,10 +229,30 @@ impl Worker {
         }
     }
 
+    /// With an engine of another build nothing is done; it stays, because it answers those who ask for one with the reason.
+    fn heed_stranger(&mut self) {
+        let Some(e) = self.engine.as_ref().and_then(|engine| engine.link.stranger()) else { return };
+        match self.stranger_since {
+            None => {
+                pgrx::warning!("pg_weir: {e}: {}", e.detail.as_deref().unwrap_or_default());
+                self.forget_engine_work();
+                self.stranger_since = Some(Instant::now());
+                self.catalog_due = Instant::now();
+            }
+            Some(since) if since.elapsed() > STRANGER_FOR => self.stop_engine(),
+            Some(_) => {}
+        }
+    }
+
     fn stop_engine(&mut self) {
         self.engine = None;
-        self.ready = false;
+        self.stranger_since = None;
         self.supervisor.ended();
+        self.forget_engine_work();
+    }
+
+    fn forget_engine_work(&mut self) {
+        self.ready = false;
         self.copies.forget_all();
         self.manifests.clear();
         self.target = None;
@@ -249,7 +276,10 @@ impl Worker {
     fn handle_messages(&mut self) -> Result<()> {
         while let Some(message) = self.engine.as_mut().and_then(|e| e.link.receive()) {
             match message {
-                FromEngineControl::Ready { .. } => self.ready = true,
+                FromEngineControl::Ready { .. } => {
+                    self.ready = true;
+                    transaction(|| if sync::is_installed() { store::forget_errors(greeting::MISMATCH) } else { Ok(()) })?;
+                }
                 FromEngineControl::CatchUp { lsn } => {
                     self.target = Some(self.target.map_or(lsn, |t| t.max(lsn)));
                     self.asked_at = Some(Instant::now());

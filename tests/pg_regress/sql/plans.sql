@@ -103,9 +103,11 @@ FETCH 2 FROM c;
 FETCH LAST FROM c;
 FETCH BACKWARD 1 FROM c;
 COMMIT;
-SET statement_timeout = '1ms';
+-- until the transaction ends: the next statement must not be cancelled, too
+BEGIN;
+SET LOCAL statement_timeout = '1ms';
 SELECT count(*) FROM p1 a, p1 b, p1 c WHERE a.n + b.n > c.n;
-RESET statement_timeout;
+ROLLBACK;
 SELECT count(*) FROM p1;
 -- what EXPLAIN had prepared is executed over the content of later
 EXPLAIN (COSTS OFF) SELECT sum(id), count(*) FROM p1;

@@ -74,7 +74,10 @@ impl Worker {
         if !wanted.installed {
             return Ok(self.started.elapsed() < Duration::from_secs(3));
         }
-        if self.engine.is_none() {
+        let Some(engine) = &self.engine else { return Ok(true) };
+        if let Some(e) = engine.link.stranger() {
+            let text = format!("{e}. {} {}", e.detail.as_deref().unwrap_or_default(), e.hint.as_deref().unwrap_or_default());
+            transaction(|| wanted.follow.iter().try_for_each(|d| store::note_error(d.relid, d.generation, &text)))?;
             return Ok(true);
         }
         if !self.have_decoder(&wanted)? {
