@@ -139,6 +139,8 @@ mod tests {
             fidelity: Fidelity::Exact,
             engine: Embedded::DataFusion,
             ctype_is_c: true,
+            collate_is_bytes: true,
+            quote_all_identifiers: false,
             server_version_num: 150_000,
         }
     }

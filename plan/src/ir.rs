@@ -40,6 +40,10 @@ pub struct Session {
     pub engine: Embedded,
     /// The database's `lc_ctype` is C or POSIX: upper, lower, initcap change ASCII letters only.
     pub ctype_is_c: bool,
+    /// The database's own collation orders text by its bytes.
+    pub collate_is_bytes: bool,
+    /// `quote_all_identifiers`
+    pub quote_all_identifiers: bool,
     /// `server_version_num`, for behaviour that differs between releases.
     pub server_version_num: i32,
 }

@@ -300,6 +300,8 @@ pub fn current_session() -> Session {
         fidelity: settings::fidelity(),
         engine: settings::engine(),
         ctype_is_c: default_ctype_is_c(),
+        collate_is_bytes: crate::translate::default_collation_is_bytes(),
+        quote_all_identifiers: option(c"quote_all_identifiers") == "on",
         server_version_num: i32::try_from(pg_sys::PG_VERSION_NUM).unwrap_or(0),
     }
 }

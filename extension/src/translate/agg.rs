@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, columns, expr, from, input_order, json, order, param, types};
+use super::{Cx, Result, columns, expr, from, hypothetical, input_order, json, order, param, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -130,7 +130,11 @@ unsafe fn replace(cx: &mut Cx, stage: &mut Stage, node: *mut Node, levels_up: u3
     }
     let result = match tag(node) {
         NodeTag::T_Var if (*node.cast::<Var>()).varlevelsup == levels_up && !tree::is_mark(node.cast()) => ungrouped(cx, stage, node.cast(), levels_up),
-        NodeTag::T_Aggref if (*node.cast::<Aggref>()).agglevelsup == levels_up => aggref(cx, stage, node, levels_up),
+        NodeTag::T_Aggref if (*node.cast::<Aggref>()).agglevelsup == levels_up => match hypothetical::counted(node.cast()) {
+            Ok(Some(counts)) => return replace(cx, stage, counts, levels_up, failed),
+            Ok(None) => aggref(cx, stage, node, levels_up),
+            Err(why) => Err(why),
+        },
         NodeTag::T_GroupingFunc if (*node.cast::<GroupingFunc>()).agglevelsup == levels_up => grouping(cx, stage, node, levels_up),
         NodeTag::T_Query => {
             return map_query(node.cast(), pg_sys::QTW_IGNORE_JOINALIASES, &mut |child| replace(cx, stage, child, levels_up + 1, failed)).cast();
@@ -173,7 +177,7 @@ unsafe fn aggref(cx: &mut Cx, stage: &mut Stage, node: *mut Node, levels_up: u32
     let mark = match known {
         Some(mark) => mark,
         None => {
-            let call = agg_call(cx, own.cast())?;
+            let call = agg_call(cx, stage, own.cast())?;
             let (id, ty) = (cx.new_col(), call.ty);
             stage.agg_calls.push(Named { id, expr: call });
             let mark = new_mark(cx, id, ty)?;
@@ -230,7 +234,7 @@ fn key_index(stage: &Stage, group_ref: i32) -> Result<usize> {
 }
 
 /// One aggregate; its arguments are over the input of the aggregation.
-unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
+unsafe fn agg_call(cx: &mut Cx, stage: &Stage, agg: *mut Aggref) -> Result<AggCall> {
     let agg = &*agg;
     let name = || types::function_name(agg.aggfnoid);
     if agg.aggvariadic {
@@ -276,7 +280,11 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
     if shows_order && order_by.is_empty() {
         // Postgres sorts to find the distinct values, and that order is the result's; else that of the rows that it reads.
         order_by = if agg.aggdistinct.is_null() {
-            input_order::known(cx).ok_or_else(|| format!("{} without ORDER BY", name()))?
+            match input_order::known(cx) {
+                Some(keys) => keys,
+                None if may_be_decided(stage, &args) => Vec::new(),
+                None => return Err(format!("{} without ORDER BY", name())),
+            }
         } else {
             sort_keys(agg.aggdistinct, &entries, &nodes, &all)?
         };
@@ -293,6 +301,13 @@ unsafe fn agg_call(cx: &mut Cx, agg: *mut Aggref) -> Result<AggCall> {
         direct.push(super::labels::constant(ty)?);
     }
     Ok(AggCall { func: agg.aggfnoid.to_u32(), direct, args, distinct: !agg.aggdistinct.is_null(), order_by, filter, ty })
+}
+
+/// Whether it is likely that all rows of a group are the same, so that their order does not show; the engine finds out, and refuses
+/// otherwise. Known if the arguments are keys of the groups; a query that is to be routed by force is tried.
+fn may_be_decided(stage: &Stage, args: &[Expr]) -> bool {
+    let same = |e: &Expr| matches!(e, Expr::Const { .. }) || (!stage.has_sets && stage.groups.iter().any(|g| g.expr == *e));
+    args.iter().all(same) || crate::settings::route() == crate::settings::Route::force
 }
 
 /// Whether it is likely that no partial sum is rounded, which the engine finds out and refuses otherwise: sums of integers, and of float4

@@ -24,6 +24,12 @@ pub unsafe fn class(collation: pg_sys::Oid) -> Result<Collation> {
     Ok(known(collation)?.class)
 }
 
+/// Whether the database's own collation orders text by its bytes.
+pub fn default_is_bytes() -> bool {
+    // SAFETY: reads the catalog, in a transaction.
+    matches!(unsafe { class(pg_sys::DEFAULT_COLLATION_OID) }, Ok(Collation::C | Collation::CodePoint))
+}
+
 /// The collation's name as in `COLLATE "…"`; for the default collation that of the database's locale.
 pub unsafe fn name(collation: pg_sys::Oid) -> String {
     known(collation).map_or_else(|_| collation.to_u32().to_string(), |k| k.name)

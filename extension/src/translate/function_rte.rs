@@ -2,7 +2,7 @@
 
 use super::from::{self, set_column};
 use super::tree::{self, list, tag};
-use super::{Cx, Result, constant, each, expr, input_order, normalise, param, srf, types};
+use super::{Cx, Result, constant, each, expr, input_order, normalise, param, record, srf, types};
 use pg_sys::{Const, Datum, FuncExpr, Node, NodeTag, Query, RTEKind, RangeTblEntry, RangeTblFunction};
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
@@ -22,6 +22,9 @@ pub unsafe fn function(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     (*function).funcexpr = call;
     if tag(call) != NodeTag::T_FuncExpr {
         return Err("a function in FROM that is not a plain call".into());
+    }
+    if let Some(rel) = record::rows(cx, rti, rte, function, used)? {
+        return Ok(rel);
     }
     let inlined = pg_sys::inline_set_returning_function(cx.root, rte);
     if !inlined.is_null() {

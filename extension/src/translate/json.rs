@@ -131,7 +131,8 @@ unsafe fn names(row: *mut RowExpr) -> Result<Vec<Option<String>>> {
     Ok(names)
 }
 
-unsafe fn name(node: *mut Node) -> String {
+/// The text of a string node.
+pub unsafe fn name(node: *mut Node) -> String {
     #[cfg(feature = "pg14")]
     return string((*node.cast::<pg_sys::Value>()).val.str_);
     #[cfg(not(feature = "pg14"))]

@@ -115,6 +115,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::aggregate(2519, "every(boolean)"),
     Row::aggregate(2335, "array_agg(anynonarray)").when(listed),
     Row::aggregate(3538, "string_agg(text,text)"),
+    Row::aggregate(3545, "string_agg(bytea,bytea)"),
     Row::aggregate(3175, "json_agg(anyelement)").not_windowable().when(has_json),
     Row::aggregate(3267, "jsonb_agg(anyelement)").not_windowable().when(has_json),
     Row::aggregate(3197, "json_object_agg(\"any\",\"any\")").not_windowable().when(has_json),

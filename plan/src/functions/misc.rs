@@ -69,6 +69,11 @@ pub(super) fn has_json(args: &[PgType], _: &Session) -> Result<(), String> {
     }
 }
 
+/// Strings in jsonb are ordered by the database's own collation.
+fn ordered_by_bytes(_: &[PgType], session: &Session) -> Result<(), String> {
+    if session.collate_is_bytes { Ok(()) } else { Err("the database's collation is not C".into()) }
+}
+
 const fn json(oid: u32, name: &'static str) -> Row {
     Row::scalar(oid, name).when(has_json)
 }
@@ -124,6 +129,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(3210, "jsonb_typeof(jsonb)"),
     Row::scalar(4043, "jsonb_eq(jsonb,jsonb)"),
     Row::scalar(4038, "jsonb_ne(jsonb,jsonb)"),
+    Row::scalar(4039, "jsonb_lt(jsonb,jsonb)").when(ordered_by_bytes),
+    Row::scalar(4040, "jsonb_gt(jsonb,jsonb)").when(ordered_by_bytes),
+    Row::scalar(4041, "jsonb_le(jsonb,jsonb)").when(ordered_by_bytes),
+    Row::scalar(4042, "jsonb_ge(jsonb,jsonb)").when(ordered_by_bytes),
     Row::scalar(4046, "jsonb_contains(jsonb,jsonb)"),
     Row::scalar(4050, "jsonb_contained(jsonb,jsonb)"),
     Row::scalar(4047, "jsonb_exists(jsonb,text)"),

@@ -19,6 +19,10 @@ mod window;
 /// Functions and aggregates that make JSON of values of any type, rows included: `to_json`, `json_build_object` and the like.
 pub const MAKE_JSON: &[u32] = &[3176, 3787, 3153, 3155, 3198, 3200, 3271, 3273, 3175, 3267, 3197, 3270];
 
+/// `json_to_record`, `json_to_recordset`, and those of jsonb. In a plan, with an object and a name, they are the object's field: as text if
+/// of one record, as JSON if of a set; JSON's null is NULL, and what is no object is refused.
+pub const JSON_FIELDS: [u32; 4] = [3204, 3205, 3490, 3491];
+
 /// What kind of `pg_proc` entry a row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

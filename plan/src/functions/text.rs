@@ -174,6 +174,8 @@ pub(super) const ROWS: &[Row] = &[
     eq(6269, "regexp_substr(text,text,integer,integer,text,integer)"),
     eq(2767, "regexp_split_to_array(text,text)"),
     eq(2768, "regexp_split_to_array(text,text,text)"),
+    Row::scalar(4350, "normalize(text,text)"),
+    Row::scalar(4351, "is_normalized(text,text)"),
     // Digests and encodings.
     Row::scalar(2311, "md5(text)"),
     Row::scalar(2321, "md5(bytea)"),
@@ -192,12 +194,14 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(1773, "to_char(integer,text)").late(),
     Row::scalar(1774, "to_char(bigint,text)").late(),
     Row::scalar(1776, "to_char(float8,text)").late(),
+    Row::scalar(1777, "to_number(text,text)").late(),
     Row::scalar(438, "num_nonnulls(\"any\")"),
     Row::scalar(440, "num_nulls(\"any\")"),
     Row::scalar(3058, "concat(\"any\")").when(printed),
     Row::scalar(3059, "concat_ws(text,\"any\")").when(printed),
-    Row::scalar(3539, "format(text,\"any\")").when(printed),
+    Row::scalar(3539, "format(text,\"any\")").when(formatted),
     Row::scalar(3540, "format(text)"),
+    Row::scalar(1282, "quote_ident(text)").when(quoted_as_needed),
     Row::scalar(1283, "quote_literal(text)"),
     Row::scalar(1289, "quote_nullable(text)"),
     eq(394, "string_to_array(text,text)"),
@@ -222,6 +226,14 @@ fn is_printed(ty: &PgType) -> bool {
         oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::UUID | oid::UNKNOWN => true,
         _ => ty.is_text_like(),
     }
+}
+
+fn quoted_as_needed(_: &[PgType], session: &Session) -> Result<(), String> {
+    if session.quote_all_identifiers { Err("quote_all_identifiers is on".into()) } else { Ok(()) }
+}
+
+fn formatted(args: &[PgType], session: &Session) -> Result<(), String> {
+    quoted_as_needed(args, session).and_then(|()| printed(args, session))
 }
 
 fn printed(args: &[PgType], _: &Session) -> Result<(), String> {

@@ -45,7 +45,6 @@ SELECT id, split_part(t, '.', 1), split_part(t, '.', 3), split_part(t, '.', -1),
 -- expect: error
 SELECT split_part(t, '.', 0) FROM s;
 SELECT id, concat(t, v, n), concat(NULL, t), concat_ws('-', t, NULL, v), concat_ws(NULL, t, v), concat(c, '|', true) FROM s;
--- expect: postgres (unusual format specification)
 SELECT id, format('%s and %s', t, v), format('%I', coalesce(v, 'n')), format('%L', t), format('%%'), format('%2$s %1$s', t, n) FROM s;
 SELECT id, ascii(t), ascii(v) FROM s;
 SELECT id, chr(64 + abs(n)) FROM s WHERE n BETWEEN 1 AND 50;

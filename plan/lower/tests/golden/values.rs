@@ -16,6 +16,8 @@ pub fn session(ctype_is_c: bool) -> Session {
         fidelity: Fidelity::Exact,
         engine: weir_plan::ir::Embedded::DataFusion,
         ctype_is_c,
+        collate_is_bytes: true,
+        quote_all_identifiers: false,
         server_version_num: 150_000,
     }
 }

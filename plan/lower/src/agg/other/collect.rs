@@ -207,20 +207,26 @@ impl Groups {
     }
 
     fn sort_keys(&self, columns: &[ArrayRef]) -> Result<Option<Rows>> {
-        rows_of(columns, &self.spec.sort)
+        rows_of(&one_zero_each(columns), &self.spec.sort)
     }
 
     fn finish(&self, grouped: Grouped) -> Result<ArrayRef> {
         let Grouped { mut columns, mut bounds } = grouped;
         let args: Vec<_> = (0..self.spec.args).map(|i| (i, SortOptions::default())).collect();
         if self.spec.distinct || self.spec.decided_by.is_some() {
+            // Of two zeros that are equal to Postgres the signs show.
             let values = rows_of(&columns, &args)?;
             if let Some(n) = self.spec.decided_by {
-                let deciding = rows_of(&columns, self.spec.sort.get(..n).unwrap_or_default())?;
+                let deciding = rows_of(&one_zero_each(&columns), self.spec.sort.get(..n).unwrap_or_default())?;
                 for_neighbours(&bounds, |a, b| {
                     let tie = deciding.as_ref().is_none_or(|k| k.row(a) == k.row(b));
                     if tie && values.as_ref().is_some_and(|v| v.row(a) != v.row(b)) {
-                        return Err(refused(format!("{} over rows whose order is not decided by its ORDER BY", self.spec.name)));
+                        let name = self.spec.name;
+                        return Err(refused(if n == 0 {
+                            format!("{name} without ORDER BY over different values")
+                        } else {
+                            format!("{name} over rows whose order is not decided by its ORDER BY")
+                        }));
                     }
                     Ok(())
                 })?;
@@ -272,10 +278,14 @@ fn rows_of(columns: &[ArrayRef], by: &[(usize, SortOptions)]) -> Result<Option<R
     let mut fields = Vec::new();
     for (i, options) in by {
         let column = columns.get(*i).ok_or_else(|| refused("a sort key that is no column"))?;
-        arrays.push(one_zero(column));
+        arrays.push(column.clone());
         fields.push(SortField::new_with_options(column.data_type().clone(), *options));
     }
     Ok(Some(RowConverter::new(fields)?.convert_columns(&arrays)?))
+}
+
+fn one_zero_each(columns: &[ArrayRef]) -> Vec<ArrayRef> {
+    columns.iter().map(one_zero).collect()
 }
 
 fn one_zero(array: &ArrayRef) -> ArrayRef {

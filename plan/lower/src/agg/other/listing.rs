@@ -6,7 +6,7 @@ use crate::agg::{AggArgs, AggLowered};
 use crate::error::refused;
 use crate::func;
 use crate::value::Value;
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, ListArray, StringViewBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::compute::SortOptions;
 use arrow::datatypes::DataType;
@@ -42,6 +42,14 @@ pub(super) fn string_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
     ordered(args, "string_agg", &args.args, DataType::Utf8View, true, Arc::new(join))
 }
 
+pub(super) fn bytea_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
+    let [value, delimiter] = args.args.as_slice() else { return Err(refused("string_agg wants two arguments")) };
+    if value.arrow != DataType::BinaryView || delimiter.arrow != DataType::BinaryView {
+        return Err(refused("string_agg of values that are not bytea"));
+    }
+    ordered(args, "string_agg", &args.args, DataType::BinaryView, true, Arc::new(join_bytes))
+}
+
 /// The delimiter of a row goes before its value, so that of a group's first row is not used.
 fn join(columns: &[ArrayRef], bounds: &[usize]) -> Result<ArrayRef> {
     let [values, delimiters] = columns else { return Err(refused("string_agg wants two columns")) };
@@ -62,6 +70,29 @@ fn join(columns: &[ArrayRef], bounds: &[usize]) -> Result<ArrayRef> {
             text.push_str(values.value(row));
         }
         out.append_value(&text);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn join_bytes(columns: &[ArrayRef], bounds: &[usize]) -> Result<ArrayRef> {
+    let [values, delimiters] = columns else { return Err(refused("string_agg wants two columns")) };
+    let (values, delimiters) = (values.as_binary_view(), delimiters.as_binary_view());
+    let mut out = BinaryViewBuilder::with_capacity(bounds.len());
+    let mut bytes = Vec::new();
+    for group in bounds.windows(2) {
+        let (start, end) = (group.first().copied().unwrap_or_default(), group.last().copied().unwrap_or_default());
+        if start == end {
+            out.append_null();
+            continue;
+        }
+        bytes.clear();
+        for row in start..end {
+            if row > start && delimiters.is_valid(row) {
+                bytes.extend_from_slice(delimiters.value(row));
+            }
+            bytes.extend_from_slice(values.value(row));
+        }
+        out.append_value(&bytes);
     }
     Ok(Arc::new(out.finish()))
 }
@@ -109,8 +140,9 @@ pub(super) fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], 
             decided_by = None;
         }
         sort.extend((0..n).map(|i| (i, ascending)));
-    } else if exact && args.order_by.is_empty() {
-        return Err(refused(format!("{name} without ORDER BY depends on the order of its input")));
+    } else if args.order_by.is_empty() {
+        // In any order, if all rows of a group are the same.
+        decided_by = Some(0);
     }
     let spec = Spec { name, key: String::new(), result: result.clone(), args: n, sort, skip_nulls, distinct: args.distinct, decided_by, finish };
     let arity = exprs.len();

@@ -40,6 +40,7 @@ pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
         2518 => plain(args, bool_or_udaf()),
         2335 => listing::array_agg(args),
         3538 => listing::string_agg(args),
+        3545 => listing::bytea_agg(args),
         3175 => json::agg(args, false),
         3267 => json::agg(args, true),
         3197 => json::object_agg(args, false),

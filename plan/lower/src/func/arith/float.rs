@@ -137,9 +137,17 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
             let angle = y.atan2(x);
             if angle.is_infinite() { Err(Failure::Overflow) } else { Ok(angle) }
         }),
+        231 | 1345 => cube_root(call),
         1610 => Ok(Value::new(lit(std::f64::consts::PI), DataType::Float64, PgType::FLOAT8)),
         _ => return None,
     })
+}
+
+/// It neither overflows nor underflows.
+fn cube_root(call: &Call<'_>) -> Result<Value> {
+    let cbrt = super::libm::cbrt().ok_or_else(|| refused("cbrt without the C library's"))?;
+    let kernel = Arc::new(move |a: &ScalarFunctionArgs| checked_unary(a, move |v| Ok(cbrt(v))));
+    Ok(float8("pg_float_cbrt", vec![arg(call, 0)?.expr.clone()], kernel))
 }
 
 fn float8(name: &'static str, args: Vec<datafusion::logical_expr::Expr>, kernel: udf::Kernel) -> Value {

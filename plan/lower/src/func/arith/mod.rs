@@ -15,9 +15,11 @@ mod float;
 mod fold;
 mod int;
 pub(crate) mod kernel;
+mod libm;
 pub mod numeric;
 mod thresholds;
 mod to_char;
+mod to_number;
 
 #[cfg(test)]
 mod golden;
@@ -30,6 +32,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| float::lower(call))
         .or_else(|| cast::lower(call))
         .or_else(|| to_char::lower(call))
+        .or_else(|| to_number::lower(call))
         .or_else(|| bucket::lower(call))
         .or_else(|| thresholds::lower(call))?;
     Some(value.map(fold::fold))

@@ -15,6 +15,7 @@ mod concat;
 pub(in crate::func) mod encode;
 mod like;
 pub(in crate::func) mod lower_call;
+mod normal;
 pub(in crate::func) mod output;
 mod regex;
 pub(in crate::func) mod rows;
@@ -35,5 +36,6 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| search::lower(call))
         .or_else(|| concat::lower(call))
         .or_else(|| encode::lower(call))
+        .or_else(|| normal::lower(call))
         .or_else(|| regex::lower(call))
 }

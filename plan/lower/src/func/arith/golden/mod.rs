@@ -32,6 +32,8 @@ pub(super) fn session() -> Session {
         fidelity: Fidelity::Exact,
         engine: weir_plan::ir::Embedded::DataFusion,
         ctype_is_c: true,
+        collate_is_bytes: true,
+        quote_all_identifiers: false,
         server_version_num: 150_000,
     }
 }

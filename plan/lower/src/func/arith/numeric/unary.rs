@@ -3,12 +3,12 @@
 use super::basic::lacks_scale;
 use super::form::{is_128, parts, result_type, too_large};
 use super::wide::{Wide, digits, pow10, pow10_128};
-use crate::error::{refused, wrap};
+use crate::error::{raise, refused, wrap};
 use crate::func::arith::{arg, kernel};
 use crate::udf;
 use crate::value::{Call, DScale, Value};
 use arrow::array::{Array, PrimitiveBuilder};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int16Type, Int32Type, i256};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int16Type, Int32Type, Int64Type, i256};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{Expr, ScalarFunctionArgs};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         1771 => arg(call, 0).and_then(|v| same_form(v, "pg_numeric_neg", |v| -v, i256::wrapping_neg)),
         1704 | 1705 => arg(call, 0).and_then(|v| same_form(v, "pg_numeric_abs", i128::wrapping_abs, i256::wrapping_abs)),
         1706 => arg(call, 0).and_then(sign),
+        1376 => arg(call, 0).map(factorial),
         1711 | 2167 => arg(call, 0).and_then(|v| to_scale(v, 0, Mode::Ceil)),
         1712 => arg(call, 0).and_then(|v| to_scale(v, 0, Mode::Floor)),
         1708 => arg(call, 0).and_then(|v| to_scale(v, 0, Mode::Round)),
@@ -65,6 +66,23 @@ fn sign(v: &Value) -> Result<Value> {
         Arc::new(move |a: &ScalarFunctionArgs| kernel::unary::<Decimal256Type, Decimal128Type>(a, &ty, |v| (v.signum().as_i128(), false), kernel::never))
     };
     Ok(Value::numeric(udf::call("pg_numeric_sign", "", result.clone(), vec![v.expr.clone()], kernel), result, PgType::NUMERIC, DScale::Static(0)))
+}
+
+/// `numeric_fac`; what has more digits than a decimal is left to Postgres.
+fn factorial(n: &Value) -> Value {
+    let ty = DataType::Decimal256(76, 0);
+    let result = ty.clone();
+    let product = |n: i64| (2..=n).try_fold(i256::ONE, |p, i| p.checked_mul(i256::from_i128(i.into())).filter(|p| digits(*p) <= 76));
+    let kernel: udf::Kernel = Arc::new(move |a: &ScalarFunctionArgs| {
+        kernel::unary::<Int64Type, Decimal256Type>(
+            a,
+            &ty,
+            |n| if n < 0 { (i256::ZERO, true) } else { product(n).map_or((i256::ZERO, true), |p| (p, false)) },
+            |n| if n < 0 { raise("22003", "factorial of a negative number is undefined") } else { too_large() },
+        )
+    });
+    let expr = udf::call("pg_numeric_factorial", "", result.clone(), vec![n.expr.clone()], kernel);
+    Value::numeric(expr, result, PgType::NUMERIC, DScale::Static(0))
 }
 
 /// `v / 10^drop`, rounded.

@@ -16,6 +16,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, Operator, ScalarFunctionArgs};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use weir_plan::types::{PgType, oid};
 
@@ -24,6 +25,7 @@ mod contain;
 mod document;
 mod edit;
 mod number;
+mod order;
 mod rows;
 mod scan;
 mod write;
@@ -47,6 +49,11 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
             make(call, "json_element_text", "", kernel!(StringViewBuilder::new(), |j: text, n: int4| printed(scan::element(scan::checked(j)?, n, false)?)?))
         }
         3216 => make(call, "json_element_text", "b", kernel!(StringViewBuilder::new(), |j: text, n: int4| printed(scan::element(j, n, true)?)?)),
+        // Fields of records.
+        3204 => make(call, "json_record_text", "", kernel!(StringViewBuilder::new(), |j: text, name: text| printed(record_field(scan::checked(j)?, name)?)?)),
+        3490 => make(call, "json_record_text", "b", kernel!(StringViewBuilder::new(), |j: text, name: text| printed(record_field(j, name)?)?)),
+        3205 => make(call, "json_record_field", "", kernel!(StringViewBuilder::new(), |j: text, name: text| record_field(scan::checked(j)?, name)?)),
+        3491 => make(call, "json_record_field", "b", kernel!(StringViewBuilder::new(), |j: text, name: text| record_field(j, name)?)),
         // #> and #>>
         3951 => path(call, true, false),
         3217 => path(call, false, false),
@@ -56,6 +63,10 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         3968 | 3210 => make(call, "json_typeof", "", kernel!(StringViewBuilder::new(), |j: text| Some(kind(j)?.name()))),
         4043 => jsonb_compare(call, Operator::Eq),
         4038 => jsonb_compare(call, Operator::NotEq),
+        4039 => jsonb_order(call, "jsonb_lt", Ordering::is_lt),
+        4040 => jsonb_order(call, "jsonb_gt", Ordering::is_gt),
+        4041 => jsonb_order(call, "jsonb_le", Ordering::is_le),
+        4042 => jsonb_order(call, "jsonb_ge", Ordering::is_ge),
         4046 => make(call, "jsonb_contains", "", kernel!(BooleanBuilder::new(), |a: text, b: text| Some(contain::contains(a, b)?))),
         4050 => make(call, "jsonb_contained", "", kernel!(BooleanBuilder::new(), |a: text, b: text| Some(contain::contains(b, a)?))),
         4047 => make(call, "jsonb_exists", "", kernel!(BooleanBuilder::new(), |j: text, key: text| Some(scan::exists(j, key)?))),
@@ -108,6 +119,18 @@ fn printed(part: Option<&str>) -> Result<Option<Cow<'_, str>>> {
     }
 }
 
+/// The field of a row that an object becomes, where null is NULL.
+fn record_field<'a>(j: &'a str, name: &str) -> Result<Option<&'a str>> {
+    if kind(j)? != Kind::Object {
+        return Err(refused("a record of JSON that is no object"));
+    }
+    let field = scan::field(j, name)?;
+    Ok(match field.map(kind).transpose()? {
+        Some(Kind::Null) => None,
+        _ => field,
+    })
+}
+
 fn array_length(j: &str) -> Result<i32> {
     if kind(j)? == Kind::Array { count(scan::elements(j)?.len()) } else { Err(refused("length of a JSON value that is no array")) }
 }
@@ -135,6 +158,10 @@ pub(crate) fn jsonb_key(document: Expr) -> Expr {
 fn jsonb_compare(call: &Call<'_>, op: Operator) -> Result<Value> {
     let args = call.args.iter().map(|a| Value { expr: jsonb_key(a.expr.clone()), ..a.clone() }).collect();
     compare(&Call { args, ..*call }, op)
+}
+
+fn jsonb_order(call: &Call<'_>, name: &'static str, holds: fn(Ordering) -> bool) -> Result<Value> {
+    make(call, name, "", kernel!(BooleanBuilder::new(), |a: text, b: text| Some(holds(order::compare(a, b)?))))
 }
 
 /// `#>` and `#>>`. `check`: the document may have escapes that are no characters.

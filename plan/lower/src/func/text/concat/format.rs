@@ -1,6 +1,6 @@
-//! `format`: `%s`, `%L` and `%%` with position and constant width. `%I` needs the server's keywords: refused, as is what
-//! Postgres would complain about.
+//! `format`: `%s`, `%I`, `%L` and `%%` with position and constant width. What Postgres would complain about is refused.
 
+use super::ident::quote_ident;
 use super::quote_literal;
 use crate::error::refused;
 use crate::func::text::slice::char_count;
@@ -36,6 +36,7 @@ pub(super) fn format(template: &str, args: &[Option<Cow<'_, str>>], out: &mut St
         let text = match (kind, arg) {
             (Some('s'), arg) => arg.as_deref().unwrap_or_default().into(),
             (Some('L'), Some(arg)) => Cow::Owned(quote_literal(arg)),
+            (Some('I'), Some(arg)) => Cow::Owned(quote_ident(arg)?),
             (Some('L'), None) => Cow::Borrowed("NULL"),
             _ => return Err(unusual()),
         };

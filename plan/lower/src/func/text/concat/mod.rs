@@ -17,6 +17,7 @@ use std::sync::Arc;
 use weir_plan::types::PgType;
 
 mod format;
+mod ident;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     Some(match call.func {
@@ -48,6 +49,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
             Ok(true)
         }),
         1283 => make(call, "quote_literal", "", kernel!(StringViewBuilder::new(), |s: text| Some(quote_literal(s)))),
+        1282 => make(call, "quote_ident", "", kernel!(StringViewBuilder::new(), |s: text| Some(ident::quote_ident(s)?))),
         394 | 376 => make(call, "string_to_array", "", string_to_array()),
         395 | 384 => array_to_string(call),
         _ => return None,
