@@ -178,6 +178,7 @@ pub unsafe fn changed_relation(
             used: HashMap::new(),
             keep_order: false,
             input_order: None,
+            ordinal: None,
         }],
         case_args: Vec::new(),
         lateral_level: None,

@@ -25,6 +25,8 @@ pub struct Level {
     pub keep_order: bool,
     /// The order of the rows that it reads, where that is asked for and known ([`super::input_order`]).
     pub input_order: Option<Vec<SortKey>>,
+    /// The number of a row among those that the functions of the select list made of one, where ORDER BY leaves that to them.
+    pub ordinal: Option<ColId>,
 }
 
 /// Which entries of a target list the user of a query looks at, by `resno`.
@@ -79,6 +81,7 @@ pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut Target
         used: usage::used_columns(query, entries),
         keep_order,
         input_order: None,
+        ordinal: None,
     });
     let is_final = std::mem::take(&mut cx.is_final);
     let result = f(cx);
@@ -208,6 +211,11 @@ unsafe fn finish(
             order.push(SortKey { expr: Expr::Column { id, ty }, ..key });
         }
     }
+    let ordinal = if keep_order { ordinal_key(cx) } else { None }.map(|key| {
+        let (id, ty) = (cx.new_col(), key.expr.ty());
+        named.push(Named { id, expr: key.expr });
+        SortKey { expr: Expr::Column { id, ty }, ..key }
+    });
     let mut rel = if named.is_empty() { rel } else { Rel::Project { input: Box::new(rel), exprs: named } };
 
     let column = |i: usize| projected.get(i).cloned().flatten().ok_or_else(|| "a sort key that is not projected".to_string());
@@ -223,11 +231,12 @@ unsafe fn finish(
         }
     }
     if keep_order && !sorted {
-        let keys = match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+        let mut keys = match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
             Ok(keys) => keys,
             Err(_) if !limited && !ordered => Vec::new(),
             Err(why) => return Err(why),
         };
+        keys.extend(ordinal);
         if !keys.is_empty() {
             rel = Rel::Sort { input: Box::new(rel), keys };
         }
@@ -236,10 +245,16 @@ unsafe fn finish(
     Ok((rel, (columns, order)))
 }
 
+/// The sort key that keeps the rows which set-returning functions made of one row as they came.
+pub unsafe fn ordinal_key(cx: &Cx) -> Option<SortKey> {
+    let id = cx.levels.last()?.ordinal?;
+    Some(SortKey { expr: Expr::Column { id, ty: PgType::INT8 }, descending: false, nulls_first: false })
+}
+
 /// Whether a query has at most one row, being an aggregate over everything.
 pub unsafe fn is_single_row(query: *mut Query) -> bool {
     let q = &*query;
-    (q.hasAggs || !q.havingQual.is_null()) && q.groupClause.is_null() && q.groupingSets.is_null() && q.setOperations.is_null()
+    (q.hasAggs || !q.havingQual.is_null()) && q.groupClause.is_null() && q.groupingSets.is_null() && q.setOperations.is_null() && !q.hasTargetSRFs
 }
 
 /// The keys of DISTINCT, checked to be comparable.

@@ -6,7 +6,7 @@ use super::{Cx, Result, cte, expr, from, order, param, types};
 use pg_sys::{Node, NodeTag, Query, RangeTblEntry, RangeTblRef, SetOperation, SetOperationStmt, TargetEntry, Var};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_plan::ir::{ColId, Expr, Named, Rel, SetOp, SetOpKind};
+use weir_plan::ir::{ColId, Expr, Named, Rel, Scalar, SetOp, SetOpKind};
 use weir_plan::types::{PgType, oid};
 
 /// A side of a set operation: its columns (those not needed are `None`) with the types Postgres gives them.
@@ -22,6 +22,8 @@ struct Column {
     type_oid: pg_sys::Oid,
     typmod: i32,
     collation: pg_sys::Oid,
+    /// It has no value but NULL, which has no length either.
+    is_null: bool,
 }
 
 /// Translates the set operations of the current level and makes their columns known as what the target list refers to.
@@ -86,19 +88,44 @@ unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Ne
         let typmod = typmods.get(i).copied().unwrap_or(-1);
         let collation = collations.get(i).copied().unwrap_or(pg_sys::InvalidOid);
         let mut ty = types::pg_type(type_oid, typmod)?;
-        if ty.base == oid::BPCHAR && ty.typmod < 0 && l.ty.typmod == r.ty.typmod {
-            ty.typmod = l.ty.typmod;
+        if ty.base == oid::BPCHAR && ty.typmod < 0 && (l.ty.typmod == r.ty.typmod || l.is_null || r.is_null) {
+            ty.typmod = if l.is_null { r.ty.typmod } else { l.ty.typmod };
         }
         if !(s.all && kind == SetOpKind::Union) {
             order::check_equality(&ty, collation, name)?;
         }
         let id = cx.new_col();
         columns.push((id, l.id, r.id, ty));
-        out.push(Some(Column { id, ty, type_oid, typmod, collation }));
+        out.push(Some(Column { id, ty, type_oid, typmod, collation, is_null: l.is_null && r.is_null }));
     }
-    let rel = Rel::SetOp(Box::new(SetOp { kind, all: s.all, left: left.rel, right: right.rel, columns, recursion: None }));
+    let left = lengthened(cx, left, &mut columns, |c| &mut c.1);
+    let right = lengthened(cx, right, &mut columns, |c| &mut c.2);
+    let rel = Rel::SetOp(Box::new(SetOp { kind, all: s.all, left, right, columns, recursion: None }));
     Ok(Side { rel, columns: out })
 }
+
+/// A side in which the NULLs that a char(n) of the other side gave a length are of that type.
+fn lengthened(cx: &mut Cx, side: Side, columns: &mut [Pair], own: impl Fn(&mut Pair) -> &mut ColId) -> Rel {
+    let known: Vec<Column> = side.columns.iter().flatten().copied().collect();
+    let mut renamed = Vec::new();
+    for column in columns.iter_mut() {
+        let (ty, id) = (column.3, own(column));
+        let Some(c) = known.iter().find(|c| c.id == *id) else { continue };
+        if c.is_null && ty.base == oid::BPCHAR && c.ty.typmod != ty.typmod {
+            let new = cx.new_col();
+            renamed.push(Named { id: new, expr: Expr::Const { value: Scalar::Null, ty } });
+            *id = new;
+        }
+    }
+    if renamed.is_empty() {
+        return side.rel;
+    }
+    let exprs = known.iter().map(|c| Named { id: c.id, expr: Expr::Column { id: c.id, ty: c.ty } }).chain(renamed).collect();
+    Rel::Project { input: Box::new(side.rel), exprs }
+}
+
+/// A column of a set operation, that of the left side, that of the right, and the type.
+type Pair = (ColId, ColId, ColId, PgType);
 
 /// Where the columns of a query are found, by the number of the target.
 type Targets = BTreeMap<i16, (ColId, PgType)>;
@@ -163,9 +190,14 @@ unsafe fn leaf(cx: &mut Cx, query: *mut Query, rti: i32, needed: &Needed) -> Res
             type_oid: pg_sys::exprType(node),
             typmod: pg_sys::exprTypmod(node),
             collation: pg_sys::exprCollation(node),
+            is_null: is_null(node),
         }));
     }
     Ok(Side { rel: output.rel, columns })
+}
+
+unsafe fn is_null(node: *mut Node) -> bool {
+    tag(node) == NodeTag::T_Const && (*node.cast::<pg_sys::Const>()).constisnull
 }
 
 /// The side with its columns coerced to the types of the set operation, as Postgres's planner does it.
@@ -194,7 +226,8 @@ unsafe fn coerced(cx: &mut Cx, side: Side, s: &SetOperationStmt, name: &str) -> 
         let cast = pg_sys::coerce_to_common_type(std::ptr::null_mut(), mark, *type_oid, context.as_ptr());
         let cast = param::fold(cx, cast);
         let e = expr::translate(cx, cast)?;
-        columns.push(Some(Column { id, ty: e.ty(), type_oid: *type_oid, typmod: pg_sys::exprTypmod(cast), collation: pg_sys::exprCollation(cast) }));
+        let (typmod, collation) = (pg_sys::exprTypmod(cast), pg_sys::exprCollation(cast));
+        columns.push(Some(Column { id, ty: e.ty(), type_oid: *type_oid, typmod, collation, is_null: c.is_null }));
         named.push(Named { id, expr: e });
     }
     Ok(Side { rel: Rel::Project { input: Box::new(side.rel), exprs: named }, columns })

@@ -10,7 +10,7 @@ use super::{Cx, Result, expr, param, types};
 use pg_sys::{FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
-use weir_plan::ir::{Expand, Expr, Rel, SetCall};
+use weir_plan::ir::{ColId, Expand, Expr, Rel, SetCall};
 use weir_plan::types::PgType;
 
 /// A function whose rows are put beside those of a relation, over whose columns its arguments are.
@@ -80,7 +80,7 @@ unsafe fn replaced(node: *mut Node, functions: &[(*mut FuncExpr, usize)]) -> *mu
 }
 
 /// The functions' rows beside those of `rel`, and the mark of each.
-unsafe fn rows_of(cx: &mut Cx, functions: &[*mut FuncExpr], rel: Rel) -> Result<(Rel, Vec<(*mut FuncExpr, usize)>)> {
+unsafe fn rows_of(cx: &mut Cx, functions: &[*mut FuncExpr], rel: Rel, ordinal: Option<ColId>) -> Result<(Rel, Vec<(*mut FuncExpr, usize)>)> {
     let (mut calls, mut marks) = (Vec::new(), Vec::new());
     for f in functions {
         let f = tree::copy(*f);
@@ -93,7 +93,7 @@ unsafe fn rows_of(cx: &mut Cx, functions: &[*mut FuncExpr], rel: Rel) -> Result<
         marks.push((f, new_mark(cx, id, ty)?));
         calls.push(call);
     }
-    Ok((Rel::Expand(Box::new(Expand { input: rel, functions: calls, ordinal: None, outer: false })), marks))
+    Ok((Rel::Expand(Box::new(Expand { input: rel, functions: calls, ordinal, outer: false })), marks))
 }
 
 /// Before grouping: the functions that are group keys. Rewrites the target list of the query, whose entries the group keys are.
@@ -111,7 +111,7 @@ pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
     if functions.is_empty() {
         return Ok(rel);
     }
-    let (rel, marks) = rows_of(cx, &functions, rel)?;
+    let (rel, marks) = rows_of(cx, &functions, rel, None)?;
     for te in list::<TargetEntry>(q.targetList) {
         (*te).expr = replaced((*te).expr.cast(), &marks).cast();
     }
@@ -119,6 +119,26 @@ pub unsafe fn below_grouping(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
         *e = (**te).expr.cast();
     }
     Ok(rel)
+}
+
+/// Whether the functions make their rows of sorted ones, so that those of one row stay as they come: no sort key has such a function.
+/// Source: `make_sort_input_target` in `planner.c`.
+unsafe fn are_made_after_sorting(query: *mut Query, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<bool> {
+    let q = &*query;
+    if q.sortClause.is_null() || !q.distinctClause.is_null() {
+        return Ok(false);
+    }
+    for c in list::<SortGroupClause>(q.sortClause) {
+        let mut functions = Vec::new();
+        collect(exprs[super::query::entry_of(c, entries)?], &mut functions)?;
+        if !functions.is_empty() {
+            return Ok(false);
+        }
+    }
+    if super::query::has_ties(query) {
+        return Err("FETCH FIRST WITH TIES over a set-returning function".into());
+    }
+    Ok(true)
 }
 
 /// Above grouping and windows: the functions of the select list.
@@ -142,7 +162,9 @@ pub unsafe fn of_select_list(cx: &mut Cx, query: *mut Query, rel: Rel, entries: 
             }
         }
     }
-    let (rel, marks) = rows_of(cx, &functions, rel)?;
+    let ordinal = if are_made_after_sorting(query, entries, exprs)? { Some(cx.new_col()) } else { None };
+    let (rel, marks) = rows_of(cx, &functions, rel, ordinal)?;
+    cx.levels.last_mut().ok_or("no query level")?.ordinal = ordinal;
     for e in exprs.iter_mut() {
         *e = replaced(*e, &marks);
     }

@@ -65,10 +65,19 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
         match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
             Ok(engine_keys) => {
                 keys = engine_keys;
+                keys.extend(query::ordinal_key(cx).map(|key| {
+                    let (id, ty) = (cx.new_col(), key.expr.ty());
+                    columns.exprs.push(Named { id, expr: key.expr });
+                    columns.columns.push(EngineColumn { id, ty, type_oid: pg_sys::INT8OID, typmod: -1, collation: pg_sys::InvalidOid });
+                    SortKey { expr: Expr::Column { id, ty }, ..key }
+                }));
                 sorted = true;
             }
             Err(why) => not_sorted = Some(why),
         }
+    }
+    if !sorted && query::ordinal_key(cx).is_some() {
+        return Err("set-returning functions in the select list below an ORDER BY that the engine does not know".into());
     }
     if !sorted && query::has_ties(query) {
         return Err("FETCH FIRST WITH TIES by an order that the engine does not know".into());

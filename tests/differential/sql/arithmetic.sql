@@ -27,6 +27,8 @@ CREATE TABLE words (id int PRIMARY KEY, good text, bad text, fraction text);
 INSERT INTO words VALUES (1, '42', '42', '1.5'), (2, ' -7 ', '', '-0.25'), (3, '+9', '4x', '1e3'), (4, NULL, NULL, NULL), (5, '007', '1.0', ' 12. ');
 -- queries
 SELECT id, b / 2, b % 2, -b / 2, (-b) % 3 FROM safe;
+-- Nothing to round, in values of more than 38 digits.
+SELECT id, round(n, 36), round(n, 40), trunc(n, 38), ceil(n), round(p, 2) FROM nums;
 SELECT id, a / 2::smallint, c / 3, c % 3, mod(b, 4), mod(c, 7) FROM safe;
 SELECT id, a + b, b + c, a * b, b - c, a - 1 FROM safe;
 SELECT id, a + a FROM safe WHERE id < 8;

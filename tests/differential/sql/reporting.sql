@@ -41,6 +41,10 @@ WITH monthly AS (SELECT b.store_id, date_trunc('month', b.placed_at)::date AS mo
 WITH m AS (SELECT date_trunc('month', placed_at)::date AS month, sum(shipping) AS s FROM basket GROUP BY 1) SELECT month, s, lag(s) OVER (ORDER BY month) AS before, s - lag(s) OVER (ORDER BY month) AS growth, round((s - lag(s) OVER (ORDER BY month)) / nullif(lag(s) OVER (ORDER BY month), 0) * 100, 2) AS pct FROM m ORDER BY month;
 -- ordered
 SELECT client_id, sum(amount) AS total, rank() OVER (ORDER BY sum(amount) DESC) FROM (SELECT b.client_id, l.qty * l.unit_price AS amount FROM basket b JOIN line l USING (basket_id)) x GROUP BY client_id ORDER BY total DESC, client_id NULLS LAST LIMIT 20;
+-- A char(n) beside a side that has only NULL keeps its length.
+SELECT country, status, sum(shipping) FROM store JOIN basket USING (store_id) GROUP BY 1, 2 UNION ALL SELECT NULL, status, sum(shipping) FROM basket GROUP BY 2 UNION ALL SELECT NULL, NULL, sum(shipping) FROM basket;
+SELECT x.country || '|', count(*) FROM (SELECT NULL AS country, name FROM store UNION SELECT country, name FROM store) x GROUP BY 1;
+SELECT country, octet_length(country) FROM (SELECT country FROM client UNION ALL SELECT NULL UNION ALL SELECT country FROM store) x;
 SELECT country, vip, count(*), grouping(country, vip) FROM client GROUP BY CUBE (country, vip);
 -- ordered
 SELECT country, status, count(*), sum(shipping) FROM basket JOIN store USING (store_id) GROUP BY ROLLUP (country, status) ORDER BY country NULLS LAST, status NULLS LAST;

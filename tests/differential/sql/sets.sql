@@ -14,6 +14,23 @@ INSERT INTO keyed VALUES (1, 0), (2, 0);
 -- queries
 SELECT id, unnest(tags) FROM event;
 SELECT id, unnest(tags) AS t FROM event ORDER BY id, t LIMIT 20;
+-- What the functions make of one row keeps its order below ORDER BY, unless that sorts by them.
+-- ordered
+SELECT id, unnest(tags), generate_subscripts(tags, 1) FROM event ORDER BY id LIMIT 25;
+-- ordered
+SELECT id, kind, unnest(nums) AS n FROM event WHERE id < 300 ORDER BY kind DESC NULLS LAST, id;
+-- ordered
+SELECT x.id, x.n FROM (SELECT id, generate_series(7, 1, -2) AS n FROM event ORDER BY id DESC LIMIT 10) x ORDER BY x.id, x.n;
+-- ordered
+SELECT s_store_sk % 3 AS third, count(*), generate_series(1, 4) AS g FROM store GROUP BY 1 ORDER BY third LIMIT 10;
+-- ordered
+SELECT count(*), generate_series(1, 3) AS g FROM store ORDER BY g DESC;
+-- ordered
+SELECT max(s_store_name), unnest(ARRAY[2, 9, 4]) AS n FROM store ORDER BY n LIMIT 2;
+-- ordered
+SELECT g, n FROM (SELECT count(*) AS n, generate_series(1, 9) AS g FROM event ORDER BY g DESC LIMIT 4) x ORDER BY g;
+-- expect: postgres (FETCH FIRST WITH TIES over a set-returning function)
+SELECT s_store_sk, generate_series(1, 2) FROM store ORDER BY s_store_sk % 2 FETCH FIRST 3 ROWS WITH TIES;
 SELECT unnest(tags) AS tag, count(*) FROM event GROUP BY 1;
 SELECT unnest(tags) AS tag, count(*) FROM event GROUP BY tag HAVING count(*) > 3;
 SELECT DISTINCT unnest(nums) FROM event WHERE id < 50;

@@ -109,6 +109,9 @@ pub(super) fn drop_digits_128(v: i128, drop: u32, mode: Mode) -> i128 {
 }
 
 pub(super) fn drop_digits(v: i256, drop: u32, mode: Mode) -> i256 {
+    if drop == 0 {
+        return v;
+    }
     if let (Some(v), true) = (v.to_i128(), drop <= 38) {
         return i256::from_i128(drop_digits_128(v, drop, mode));
     }
