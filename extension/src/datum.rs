@@ -93,7 +93,7 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
         oid::TIMESTAMP | oid::TIMESTAMPTZ => {
             fixed!(array, ty, TimestampMicrosecondArray, |v: i64| Datum::from(if v == i64::MAX || v == i64::MIN { v } else { v.wrapping_sub(EPOCH_MICROS) }))
         }
-        oid::TEXT | oid::VARCHAR | oid::JSON => fixed!(array, ty, StringArray, |v: &str| varlena(v.as_bytes())),
+        oid::TEXT | oid::VARCHAR | oid::JSON => texts(array.as_any().downcast_ref::<StringArray>().ok_or_else(|| wrong(array, ty))?),
         oid::BPCHAR => match ty.char_length() {
             Some(n) => fixed!(array, ty, StringArray, |v: &str| bpchar(v, n)),
             None => return Err(Error::refused("char without a length in the result")),
@@ -120,6 +120,49 @@ fn varlena(bytes: &[u8]) -> pg_sys::Datum {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), p.add(pg_sys::VARHDRSZ), bytes.len());
         pg_sys::Datum::from(p)
     }
+}
+
+/// A column of text in one allocation. Short values have the header of one byte that needs no alignment, as in a row on disk.
+fn texts(a: &StringArray) -> Vec<pg_sys::Datum> {
+    /// Of the longest value with a short header, which is counted. Source: `VARATT_SHORT_MAX` in `postgres.h`.
+    const SHORT_MAX: usize = 0x7f;
+    /// What one allocation may have. Source: `MaxAllocSize` in `memutils.h`.
+    const MAX_ALLOC: usize = 0x3fff_ffff;
+    /// Header and alignment of a longer value.
+    const LONG_MORE: usize = pg_sys::VARHDRSZ + 3;
+    let ends = a.value_offsets();
+    let bytes = ends.first().zip(ends.last()).and_then(|(from, to)| usize::try_from(to - from).ok()).unwrap_or(0);
+    let most = bytes.saturating_add(a.len().saturating_mul(LONG_MORE));
+    if most > MAX_ALLOC {
+        return (0..a.len()).map(|i| if a.is_null(i) { NULL } else { varlena(a.value(i).as_bytes()) }).collect();
+    }
+    // SAFETY: the allocation has room for every value with the larger header and its alignment.
+    let block = unsafe { pg_sys::palloc(most.max(1)).cast::<u8>() };
+    let mut at = 0;
+    (0..a.len())
+        .map(|i| {
+            if a.is_null(i) {
+                return NULL;
+            }
+            let text = a.value(i).as_bytes();
+            // SAFETY: as above; a header of four bytes is aligned as the block is.
+            unsafe {
+                let header = if text.len() < SHORT_MAX {
+                    let total = u8::try_from(text.len() + 1).unwrap_or(0);
+                    block.add(at).write(if cfg!(target_endian = "big") { total | 0x80 } else { total << 1 | 1 });
+                    1
+                } else {
+                    at = at.next_multiple_of(4);
+                    pgrx::set_varsize_4b(block.add(at).cast(), i32::try_from(text.len() + pg_sys::VARHDRSZ).unwrap_or(i32::MAX));
+                    pg_sys::VARHDRSZ
+                };
+                let p = block.add(at);
+                std::ptr::copy_nonoverlapping(text.as_ptr(), p.add(header), text.len());
+                at += header + text.len();
+                pg_sys::Datum::from(p)
+            }
+        })
+        .collect()
 }
 
 /// char(n) with its padding, which mirrors do not hold.
@@ -209,16 +252,19 @@ fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Resu
     };
     match magnitude {
         Magnitude::Small(mut v) => {
-            if shift > 0 {
-                let low = 10u128.pow(4 - shift);
-                push(u16::try_from(v % low).unwrap_or(0) * 10u16.pow(shift))?;
-                v /= low;
-            }
+            let mut below = if shift > 0 { Some(10u64.pow(4 - shift)) } else { None };
             while v > u128::from(u64::MAX) {
-                push(u16::try_from(v % 10_000).unwrap_or(0))?;
-                v /= 10_000;
+                let divisor = u128::from(below.unwrap_or(10_000));
+                let factor = if below.take().is_some() { 10u16.pow(shift) } else { 1 };
+                push(u16::try_from(v % divisor).unwrap_or(0) * factor)?;
+                v /= divisor;
             }
+            // Nearly all are of 64 bits, which divide many times as fast.
             let mut v = u64::try_from(v).unwrap_or(0);
+            if let Some(divisor) = below {
+                push(u16::try_from(v % divisor).unwrap_or(0) * 10u16.pow(shift))?;
+                v /= divisor;
+            }
             while v > 0 {
                 push(u16::try_from(v % 10_000).unwrap_or(0))?;
                 v /= 10_000;

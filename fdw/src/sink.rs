@@ -3,6 +3,7 @@
 //! Invariants:
 //! - A conjunct crosses a join only to a side whose rows the join does not fill with NULLs, and never with a subquery in it (the identities
 //!   of a subquery's columns must stay where they are).
+//! - A conjunct of a join's own condition goes only to a side whose rows the join does not keep when they match nothing: never of a full join.
 //! - What a server cannot evaluate stays at the top: between two of its relations it would keep them from being joined there.
 
 use std::collections::HashSet;
@@ -22,7 +23,52 @@ pub fn sink(rel: &mut Rel, can: Can) {
         let (below, rejected) = filtered(*input, conjuncts, can);
         *rel = over(below, rejected);
     }
+    sink_on(rel, can);
     each_input_mut(rel, &mut |input| sink(input, can));
+}
+
+/// Moves the parts of a join's own condition that are about one side alone into that side, where a row that fails them could only be left
+/// out: the side that an outer join fills with NULLs, the right one of a semi or anti join, both of an inner one. What one server answers as
+/// a whole is left as it is written, and no join is left without a condition.
+fn sink_on(rel: &mut Rel, can: Can) {
+    let Rel::Join(join) = &*rel else { return };
+    let (to_left, to_right) = match join.kind {
+        JoinKind::Inner => (true, true),
+        JoinKind::Left | JoinKind::Semi | JoinKind::Anti => (false, true),
+        JoinKind::Right => (true, false),
+        JoinKind::Full => return,
+    };
+    let Some(on) = join.on.clone() else { return };
+    let mut conjuncts = Vec::new();
+    flatten(on, &mut conjuncts);
+    let (left, right) = (columns(&join.left), columns(&join.right));
+    let (mut l, mut r, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+    for mut c in conjuncts {
+        match used(&mut c) {
+            Some(of) if to_left && !of.is_empty() && of.is_subset(&left) => l.push(c),
+            Some(of) if to_right && !of.is_empty() && of.is_subset(&right) => r.push(c),
+            _ => stay.push(c),
+        }
+    }
+    let Some(any) = l.first().or(r.first()) else { return };
+    if stay.is_empty() || can(rel, any) {
+        return;
+    }
+    let Rel::Join(join) = rel else { return };
+    for (side, list) in [(&mut join.left, l), (&mut join.right, r)] {
+        if list.is_empty() {
+            continue;
+        }
+        let (below, back) = filtered(side.clone(), list.clone(), can);
+        // The side's own filters stay in it.
+        if back.iter().all(|c| list.contains(c)) {
+            *side = below;
+            stay.extend(back);
+        } else {
+            stay.extend(list);
+        }
+    }
+    join.on = if stay.len() == 1 { stay.pop() } else { Some(Expr::And(stay)) };
 }
 
 fn in_expr(e: &mut Expr, can: Can) {
@@ -162,5 +208,49 @@ mod tests {
         let Rel::Filter { input, predicate } = rel else { panic!("a filter") };
         assert_eq!(predicate, equal(1, 1));
         assert!(matches!(*input, Rel::Filter { predicate, .. } if predicate == equal(1, 2)));
+    }
+
+    fn join_on(kind: JoinKind, on: Vec<Expr>) -> Rel {
+        Rel::Join(Box::new(Join { kind, left: table(1), right: table(2), on: Some(Expr::And(on)), lateral: false }))
+    }
+
+    fn under(rel: &Rel) -> Option<&Expr> {
+        if let Rel::Filter { predicate, .. } = rel { Some(predicate) } else { None }
+    }
+
+    #[test]
+    fn the_condition_of_an_outer_join_goes_to_the_side_it_fills() {
+        for (kind, to_left, to_right) in [
+            (JoinKind::Left, false, true),
+            (JoinKind::Right, true, false),
+            (JoinKind::Full, false, false),
+            (JoinKind::Semi, false, true),
+            (JoinKind::Anti, false, true),
+            (JoinKind::Inner, true, true),
+        ] {
+            let mut rel = join_on(kind, vec![equal(1, 2), equal(1, 1), equal(2, 2)]);
+            // The tables are of two servers: no join can be answered as a whole.
+            sink(&mut rel, &|rel, _| !matches!(rel, Rel::Join(_)));
+            let Rel::Join(join) = rel else { panic!("a join") };
+            assert_eq!(under(&join.left), to_left.then(|| equal(1, 1)).as_ref(), "{kind:?}");
+            assert_eq!(under(&join.right), to_right.then(|| equal(2, 2)).as_ref(), "{kind:?}");
+            let mut on = Vec::new();
+            flatten(join.on.expect("a condition stays"), &mut on);
+            let mut stays = vec![equal(1, 2)];
+            stays.extend((!to_left).then(|| equal(1, 1)));
+            stays.extend((!to_right).then(|| equal(2, 2)));
+            assert_eq!(on, stays, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_condition_of_a_join_stays_whole_where_it_gains_nothing() {
+        let both = vec![equal(1, 2), equal(2, 2)];
+        for (on, can) in [(both.clone(), true), (both, false), (vec![equal(2, 2), equal(2, 2)], false)] {
+            let mut rel = join_on(JoinKind::Left, on);
+            let before = rel.clone();
+            sink(&mut rel, &|_, _| can);
+            assert_eq!(rel, before);
+        }
     }
 }

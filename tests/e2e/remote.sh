@@ -212,6 +212,13 @@ test_postgres() {
     expect "postgres: columns that cannot be mapped are skipped with a notice" 'column "p" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER pg INTO pg')"
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
     same_answers postgres pg tests/e2e/remote/queries.sql
+    local join
+    for join in "mirrored m LEFT JOIN children c" "children c RIGHT JOIN mirrored m"; do
+        expect "postgres: a condition about the side that is filled is asked there: $join" 'Remote SQL: SELECT .* WHERE .*amount.* > ' \
+            "$(query "SET search_path = pg, public; SET weir.route = force; EXPLAIN SELECT m.note, c.id FROM $join ON c.parent = m.id AND c.amount > 5")"
+    done
+    expect "postgres: not that of a full join" 'Remote SQL: SELECT [^>]*$' \
+        "$(query "SET search_path = pg, public; SET weir.route = force; EXPLAIN SELECT m.note, c.id FROM mirrored m FULL JOIN children c ON c.parent = m.id AND c.amount > 5" | grep 'Remote SQL')"
     mixed postgres pg schema_name
     pushed postgres pg
     at_once_postgres

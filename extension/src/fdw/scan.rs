@@ -4,7 +4,7 @@ use super::concurrent::Place;
 use super::finish::Finish;
 use super::reader::{Reader, Statement};
 use crate::error;
-use crate::scan::{evaluate, text};
+use crate::scan::{evaluate, slot, text};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -118,9 +118,7 @@ pub unsafe extern "C-unwind" fn recheck(node: *mut pg_sys::ForeignScanState, slo
 unsafe fn next(node: *mut pg_sys::ForeignScanState, slot: *mut pg_sys::TupleTableSlot) -> bool {
     // SAFETY: begun before; the scan slot has the relation's columns.
     unsafe {
-        if let Some(clear) = (*(*slot).tts_ops).clear {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
-        }
+        slot::clear(slot);
         let Some(s) = state(node) else { return false };
         if !s.started {
             s.started = true;
@@ -154,7 +152,7 @@ unsafe fn next(node: *mut pg_sys::ForeignScanState, slot: *mut pg_sys::TupleTabl
                 (*slot).tts_isnull.add(i).write(false);
             }
         }
-        pg_sys::ExecStoreVirtualTuple(slot);
+        slot::stored(slot);
         true
     }
 }

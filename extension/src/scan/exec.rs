@@ -1,7 +1,7 @@
 //! The custom scan's callbacks: shims that unpack pointers, and what they do.
 
 use super::run::{self, Run};
-use super::{EXEC_METHODS, Mode, Private};
+use super::{EXEC_METHODS, Mode, Private, slot};
 use crate::client::{Client, unexpected};
 use crate::worker::raw;
 use crate::{error, planner, settings};
@@ -264,14 +264,13 @@ unsafe extern "C-unwind" fn next(node: *mut pg_sys::ScanState) -> *mut pg_sys::T
     unsafe {
         let body = (*node.cast::<State>()).body;
         let slot = (*node).ss_ScanTupleSlot;
-        if let Some(clear) = (*(*slot).tts_ops).clear {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
-        }
+        slot::clear(slot);
         let Some(run) = (*body).run.as_mut() else { return slot };
         match run.next_row((*slot).tts_values, (*slot).tts_isnull) {
             Ok(true) => {
                 (*body).delivered = true;
-                pg_sys::ExecStoreVirtualTuple(slot)
+                slot::stored(slot);
+                slot
             }
             Ok(false) => slot,
             Err(e) => error::raise(&e),

@@ -6,6 +6,7 @@
 
 mod exec;
 mod run;
+pub mod slot;
 
 pub use exec::text;
 pub use run::{Run, evaluate, flushed_insert_position};

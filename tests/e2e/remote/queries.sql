@@ -174,6 +174,10 @@ SELECT DISTINCT ON (parent) parent, id FROM children ORDER BY parent, id DESC
 SELECT p.name, x.id FROM parents p, LATERAL (SELECT id FROM children c WHERE c.parent = p.id ORDER BY amount DESC NULLS LAST LIMIT 1) x
 SELECT p.name, m.note FROM parents p JOIN mirrored m ON m.id = p.id
 SELECT m.note, count(c.id), sum(c.amount) FROM mirrored m LEFT JOIN children c ON c.parent = m.id GROUP BY m.note
+SELECT m.note, c.id FROM mirrored m LEFT JOIN children c ON c.parent = m.id AND c.amount > 5
+SELECT m.note, c.id FROM children c RIGHT JOIN mirrored m ON c.parent = m.id AND c.amount > 5 AND m.id > 1
+SELECT m.note, c.id FROM mirrored m FULL JOIN children c ON c.parent = m.id AND c.amount > 5
+SELECT m.note, s.id FROM mirrored m LEFT JOIN (SELECT c.id, p.tag, c.parent FROM children c JOIN parents p ON p.id = c.parent) s ON s.parent = m.id AND s.id > 1 AND s.tag IS NOT NULL
 SELECT m.note FROM mirrored m WHERE m.id IN (SELECT parent FROM children)
 SELECT p.name, l.note FROM parents p JOIN plain l ON l.id = p.id WHERE p.name LIKE 't%'
 SELECT l.note, i.v FROM plain l LEFT JOIN items i ON i.id = l.id AND i.v = 'apple'
