@@ -41,7 +41,13 @@ pub static ENGINE: Engine = Engine {
         )
         .default("disabled"),
         OptionDef::new(Scope::Server, "ssl_ca", OptionType::Text, "File with the certificates that are trusted (PEM).").superuser(),
-        OptionDef::new(Scope::Server, "compression", OptionType::Choice(&["none", "lz4"]), "How results are compressed on their way.").default("lz4"),
+        OptionDef::new(
+            Scope::Server,
+            "compression",
+            OptionType::Choice(&["auto", "none", "lz4"]),
+            "How results are compressed on their way: automatically, only those that leave the machine.",
+        )
+        .default("auto"),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),

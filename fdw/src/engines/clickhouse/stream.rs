@@ -21,9 +21,41 @@ const EXCEPTION_BYTES: usize = 20 << 10;
 const BATCH_BYTES: usize = 512 << 20;
 const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
+/// A marker to look for, and how far it can be skipped to the right past each byte that is no part of it. Source: Horspool, Practical fast
+/// searching in strings, 1980. A result of gigabytes is searched whole, byte for byte that would take longer than to decode it.
+struct Marker {
+    bytes: Vec<u8>,
+    skip: [usize; 256],
+}
+
+impl Marker {
+    fn new(bytes: Vec<u8>) -> Marker {
+        let mut skip = [bytes.len(); 256];
+        let last = bytes.len().saturating_sub(1);
+        for (i, b) in bytes.iter().enumerate().take(last) {
+            if let Some(s) = skip.get_mut(usize::from(*b)) {
+                *s = last - i;
+            }
+        }
+        Marker { bytes, skip }
+    }
+
+    /// Where it begins first.
+    fn find(&self, haystack: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        while let Some(window) = haystack.get(at..at + self.bytes.len()) {
+            if window == self.bytes {
+                return Some(at);
+            }
+            at += window.last().and_then(|b| self.skip.get(usize::from(*b))).copied().unwrap_or(1);
+        }
+        None
+    }
+}
+
 /// Finds the exception in a body that arrives in pieces.
 pub struct Watch {
-    marker: Option<Vec<u8>>,
+    marker: Option<Marker>,
     /// Bytes not yet passed on.
     held: Vec<u8>,
     /// What was passed on last, for the exception of a server without tags.
@@ -31,13 +63,9 @@ pub struct Watch {
     exception: Option<Vec<u8>>,
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|w| w == needle)
-}
-
 impl Watch {
     pub fn new(tag: Option<&str>) -> Watch {
-        let marker = tag.filter(|t| !t.is_empty()).map(|t| format!("__exception__\r\n{t}").into_bytes());
+        let marker = tag.filter(|t| !t.is_empty()).map(|t| Marker::new(format!("__exception__\r\n{t}").into_bytes()));
         Watch { marker, held: Vec::new(), tail: Vec::new(), exception: None }
     }
 
@@ -50,16 +78,18 @@ impl Watch {
         }
         let mut bytes = std::mem::take(&mut self.held);
         let before = bytes.len();
+        bytes.reserve_exact(chunk.len());
         bytes.extend_from_slice(chunk);
         if let Some(marker) = &self.marker {
             // It begins with what was held back, or within the last bytes: after it, only the message comes.
-            let first = bytes.get(..(before + marker.len()).min(bytes.len())).unwrap_or_default();
+            let length = marker.bytes.len();
+            let first = bytes.get(..(before + length).min(bytes.len())).unwrap_or_default();
             let start = bytes.len().saturating_sub(EXCEPTION_BYTES);
             let last = bytes.get(start..).unwrap_or_default();
-            if let Some(at) = find(first, marker).or_else(|| find(last, marker).map(|at| at + start)) {
+            if let Some(at) = marker.find(first).or_else(|| marker.find(last).map(|at| at + start)) {
                 self.exception = Some(bytes.split_off(at));
             } else {
-                self.held = bytes.split_off(bytes.len().saturating_sub(marker.len()));
+                self.held = bytes.split_off(bytes.len().saturating_sub(length));
             }
         }
         self.remember(&bytes);
@@ -74,6 +104,9 @@ impl Watch {
     }
 
     fn remember(&mut self, bytes: &[u8]) {
+        if bytes.len() >= EXCEPTION_BYTES {
+            self.tail.clear();
+        }
         self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(EXCEPTION_BYTES)..).unwrap_or_default());
         let surplus = self.tail.len().saturating_sub(EXCEPTION_BYTES);
         self.tail.drain(..surplus);
@@ -167,6 +200,14 @@ mod tests {
             assert_eq!(data, b"data data\r\n", "cut at {cut}");
             let e = watch.exception(&endpoint()).expect("an exception");
             assert!(e.message.contains("no. (X)"), "{e:?}");
+        }
+    }
+
+    #[test]
+    fn the_marker_is_found_wherever_it_is() {
+        let marker = Marker::new(b"abcab".to_vec());
+        for text in ["abcab", "ababcab", "xxxabcabcab", "aabcabxx", "abcaabcab", "abca", "", "bcab", "abcxabcxab"] {
+            assert_eq!(marker.find(text.as_bytes()), text.find("abcab"), "{text}");
         }
     }
 
