@@ -18,7 +18,7 @@ mkdir -p "$DUCKDB_LIB_DIR"
 work=$(mktemp -d "$DUCKDB_LIB_DIR/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "libduckdb: fetching $version"
-(cd "$work" && npm pack --silent "@duckdb/node-bindings-linux-$arch@$version" >/dev/null && tar xzf ./*.tgz package/libduckdb.so package/LICENSE)
+(cd "$work" && npm pack --loglevel=error "@duckdb/node-bindings-linux-$arch@$version" >/dev/null && tar xzf ./*.tgz package/libduckdb.so package/LICENSE)
 is_right "$work/package/libduckdb.so" || { echo "libduckdb: what was fetched has another digest than $digest" >&2; exit 1; }
 # Renamed into place, so that nobody ever links half a file.
 mv -f "$work/package/LICENSE" "$DUCKDB_LIB_DIR/LICENSE"
