@@ -107,17 +107,23 @@ test_clickhouse() {
         CREATE USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (user 'weir', password 'secret word')"
     { echo "SET search_path = local_ch;"; tables real text timestamp timestamptz; clickhouse_dates; } | pg_client $cluster psql -X -q -v ON_ERROR_STOP=1 -d $db -f -
     clickhouse_edges
+    # It has no arrays that are NULL.
+    query "CREATE TABLE local_ch.lists (id int, i int[], f float8[], t text[], b boolean[]); INSERT INTO local_ch.lists VALUES
+        (1, '{1,2}', '{0.5,-Infinity}', '{a,NULL,\"x y\"}', '{t,f}'), (2, '{}', '{}', '{}', '{}'), (3, '{NULL,3}', '{NaN}', '{\"é \\\"q\\\" ,\"}', '{NULL}'), (4, '{1,2}', '{1}', '{\"\"}', '{t,f}')"
+    clickhouse_sql "CREATE TABLE shop.lists (id Int32, i Array(Nullable(Int32)), f Array(Float64), t Array(LowCardinality(Nullable(String))), b Array(Nullable(Bool))) ENGINE = MergeTree ORDER BY id"
+    clickhouse_sql "INSERT INTO shop.lists VALUES (1, [1,2], [0.5,-inf], ['a',NULL,'x y'], [true,false]), (2, [], [], [], []), (3, [NULL,3], [nan], ['é \"q\" ,'], [NULL]), (4, [1,2], [1], [''], [true,false])"
     local notices
     notices=$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER ch INTO ch')
-    expect "clickhouse: columns that cannot be mapped are skipped with a notice" 'column "arr" of "odd" is skipped' "$notices"
+    expect "clickhouse: columns that cannot be mapped are skipped with a notice" 'column "m" of "odd" is skipped' "$notices"
     expect "clickhouse: nanoseconds are timestamps" '^timestamp with time zone$' "$(query "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'ch.odd'::regclass AND attname = 'ns'")"
-    expect "clickhouse: odd names and types" '^1\|v\|18446744073709551615\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|ok\|-170141183460469231731687303715884105728\|1970-01-01 00:00:00\+00\|t\|255\|0.1$' "$(query "SET timezone = 'UTC'; SELECT * FROM ch.odd")"
+    expect "clickhouse: odd names and types" '^1\|v\|\{1\}\|18446744073709551615\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|ok\|-170141183460469231731687303715884105728\|1970-01-01 00:00:00\+00\|t\|255\|0.1$' "$(query "SET timezone = 'UTC'; SELECT * FROM ch.odd")"
     expect "clickhouse: a column by an odd name" '^1$' "$(query "SELECT id FROM ch.odd WHERE \"a \`quoted\"\"\\ name\" = 'v' AND e = 'ok'")"
     expect "clickhouse: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER ch INTO ch')"
     expect "clickhouse: rows of a table" '^12$' "$(query "SELECT option_value FROM pg_options_to_table((SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'ch.items'::regclass)) WHERE option_name = 'rows'")"
     query "ALTER FOREIGN TABLE ch.items ALTER COLUMN c TYPE char(10), ALTER COLUMN v TYPE varchar(40), ALTER COLUMN ts TYPE timestamp;
         ALTER FOREIGN TABLE ch.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     same_answers clickhouse ch tests/e2e/remote/queries.sql local_ch
+    same_answers "clickhouse, arrays" ch tests/e2e/remote/lists.sql local_ch 12
     same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch
     same_answers "clickhouse, pushed" ch tests/e2e/remote/pushed.sql local_ch
     wrong clickhouse ch ch.parents database

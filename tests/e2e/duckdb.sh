@@ -35,16 +35,19 @@ test_duckdb() {
     expect "duckdb: SET and USE are out of reach" 'a statement that reaches beyond the tables' "$(<"$out/use")"
     duck_script duck "$( (tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql) | sed -E 's/^(CREATE TABLE|INSERT INTO) /\1 shop.shop./')"
     duck_script duck "CREATE TYPE shop.shop.mood AS ENUM ('sad', 'ok'); CREATE TABLE shop.shop.odd (id int PRIMARY KEY, \"a 'quoted\"\" name\" varchar, m shop.shop.mood, l int[], j json, u uuid,
-        b blob, h hugeint, ub ubigint, tm time, d date, ts timestamp, tz timestamptz, inf date);
+        b blob, h hugeint, ub ubigint, tm time, d date, ts timestamp, tz timestamptz, inf date, s struct(a int));
         INSERT INTO shop.shop.odd VALUES (1, 'v', 'ok', [1], '{\"a\": [1, null]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '\\x00\\xFF''', 99999999999999999999999999999999999999,
-        18446744073709551615, '23:59:59.5', '0044-03-15 (BC)', 'infinity', '-infinity', '-infinity')"
-    expect "duckdb: columns that cannot be mapped are skipped with a notice" 'column "l" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER duck INTO duck')"
-    expect "duckdb: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff27\|9{38}\|18446744073709551615\|23:59:59.5\|0044-03-15 BC\|infinity\|-infinity\|-infinity$' "$(query 'SELECT * FROM duck.odd')"
+        18446744073709551615, '23:59:59.5', '0044-03-15 (BC)', 'infinity', '-infinity', '-infinity', NULL)"
+    duck_script duck "CREATE TABLE shop.shop.lists (id int, i int[], f double[], t varchar[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]);
+        INSERT INTO shop.shop.lists VALUES $(lists_rows | sed "s/'{}'/[]/g; s/'{/[/g; s/}'/]/g; s/\"/'/g")"
+    expect "duckdb: columns that cannot be mapped are skipped with a notice" 'column "s" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER duck INTO duck')"
+    expect "duckdb: odd names and types" '^1\|v\|ok\|\{1\}\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff27\|9{38}\|18446744073709551615\|23:59:59.5\|0044-03-15 BC\|infinity\|-infinity\|-infinity$' "$(query 'SELECT * FROM duck.odd')"
     expect "duckdb: infinity is compared" '^1$' "$(query "SELECT id FROM duck.odd WHERE inf = '-infinity' AND ts = 'infinity' AND tz < '2000-01-01'")"
     expect "duckdb: a schema that is not there" 'ERROR:  HV00P: server "duck" has no schema "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER duck INTO duck')"
     query "ALTER FOREIGN TABLE duck.items ALTER COLUMN c TYPE char(10)"
     # Two of them multiply to more digits than a DECIMAL has, and than our engine has.
     same_answers duckdb duck tests/e2e/remote/queries.sql local 2
+    same_answers "duckdb, arrays" duck tests/e2e/remote/lists.sql local 12
     same_answers "duckdb, pushed" duck tests/e2e/remote/pushed.sql
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"
     expect "duckdb: wrong column" 'ERROR:  HV005: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents RENAME id TO number; SELECT number FROM duck.parents")"

@@ -145,6 +145,17 @@ mixed() { # label, server and schema, option of the remote schema
 
 tables() { sed -e "s/@float4@/$1/; s/@text@/$2/; s/@timestamp@/$3/; s/@timestamptz@/$4/" tests/e2e/remote/tables.sql; }
 
+# Rows of the table of arrays, in the spelling of Postgres.
+lists_rows() {
+    cat <<'SQL'
+(1, '{1,2}', '{0.5,-1e300}', '{"a",NULL,"x y"}', '{true,false}', '{"2024-02-29",NULL}', '{"2024-02-29 01:02:03.000004"}', '{"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}', '{1,NULL,-32768}'),
+(2, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'),
+(3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+(4, '{NULL,3}', '{0}', '{"","é , q"}', '{NULL}', '{"1900-01-01"}', '{"1900-01-01 00:00:00"}', '{NULL}', '{}'),
+(5, '{1,2}', '{1}', '{"a",NULL,"x y"}', '{true,false}', NULL, NULL, NULL, NULL)
+SQL
+}
+
 # What a remote server runs must end when nobody waits for it any more: looked up in the remote's own list.
 cancelled() { # label, statement that runs long, command that counts what runs there
     local label=$1 sql=$2 seen=0 left=none time asking
@@ -207,11 +218,22 @@ test_postgres() {
     counterpart_start || return
     counterpart_query "CREATE TYPE shop.mood AS ENUM ('sad', 'ok'); CREATE TABLE shop.odd (id int PRIMARY KEY, \"a 'quoted\"\" name\" varchar(10), m shop.mood, p point, j jsonb, u uuid, n numeric);
         INSERT INTO shop.odd VALUES (1, 'v', 'ok', '(1,2)', '{\"a\": [1, null]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 1.50)"
+    counterpart_query "CREATE TABLE shop.lists (id int, i int[], f float8[], t varchar(9)[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]); INSERT INTO shop.lists VALUES $(lists_rows);
+        CREATE TABLE shop.more_lists (id int, n numeric[], tz timestamptz[], f4 real[], n8 bigint[]); INSERT INTO shop.more_lists VALUES
+        (1, '{1.50,NULL,-0.001,12345678901234567890123456789012345678901234567890}', '{2000-01-01 00:00+00}', '{1.5}', '{9223372036854775807}'), (2, '{NaN}', NULL, '[0:0]={1}', '{{1,2}}')"
     query "CREATE SERVER pg FOREIGN DATA WRAPPER weir_postgres OPTIONS (host '127.0.0.1', port '$counterpart_port', dbname 'shop');
         CREATE USER MAPPING FOR CURRENT_USER SERVER pg OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA pg; CREATE SCHEMA remote_tpch"
     expect "postgres: columns that cannot be mapped are skipped with a notice" 'column "p" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER pg INTO pg')"
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
     same_answers postgres pg tests/e2e/remote/queries.sql
+    same_answers "postgres, arrays" pg tests/e2e/remote/lists.sql local 12
+    expect "postgres: arrays of other types" '^\{1.50,NULL,-0.001,12345678901234567890123456789012345678901234567890\}\|\{"1999-12-31 19:00:00-05"\}\|\{1.5\}\|\{9223372036854775807\}$' "$(query "SET timezone = 'America/New_York'; SELECT n, tz, f4, n8 FROM pg.more_lists WHERE id = 1")"
+    expect "postgres: an array of two dimensions" 'ERROR:  22000: server "pg": a value of column "n8" does not fit' "$(failing "SELECT id, n8 FROM pg.more_lists WHERE id = 2")"
+    expect "postgres: an array that begins elsewhere" 'The value is an array that begins at 0: only arrays that begin at 1 are read' "$(failing "SELECT id, f4 FROM pg.more_lists WHERE id = 2")"
+    expect "postgres: a number in an array that is none" 'The value is NaN' "$(failing "SELECT id, n FROM pg.more_lists WHERE id = 2")"
+    expect "postgres: an array is not written" '0A000: a value of column "i" cannot be written' "$(failing "INSERT INTO pg.lists (id, i) VALUES (99, '{1}')")"
+    expect "postgres: a row without its arrays is written" '^1$' "$(query "INSERT INTO pg.lists (id) VALUES (99); SELECT count(*) FROM pg.lists WHERE id = 99 AND i IS NULL")"
+    counterpart_query "DELETE FROM shop.lists WHERE id = 99"
     local join
     for join in "mirrored m LEFT JOIN children c" "children c RIGHT JOIN mirrored m"; do
         expect "postgres: a condition about the side that is filled is asked there: $join" 'Remote SQL: SELECT .* WHERE .*amount.* > ' \
@@ -335,6 +357,7 @@ database() { # name
     query "CREATE EXTENSION pg_weir" >/dev/null
     query "CREATE SCHEMA local"
     { echo "SET search_path = local;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } | pg_client $cluster psql -X -q -v ON_ERROR_STOP=1 -d $db -f -
+    query "CREATE TABLE local.lists (id int, i int[], f float8[], t text[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]); INSERT INTO local.lists VALUES $(lists_rows)"
     query "CREATE TABLE mirrored AS SELECT id, 'note ' || id AS note FROM generate_series(1, 6) id; ALTER TABLE mirrored ADD PRIMARY KEY (id); CREATE TABLE plain AS SELECT * FROM mirrored"
     query "SELECT weir.mirror('mirrored')" >/dev/null
     query "SELECT weir.sync()" >/dev/null

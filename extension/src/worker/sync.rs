@@ -121,6 +121,7 @@ fn decide(row: &Row, look: Look) -> Decision {
         (Kind::Unlogged, _) => Some("the table is unlogged, so its changes cannot be followed".to_owned()),
         (Kind::Other, _) => Some("the relation is not an ordinary table".to_owned()),
         (Kind::Ordinary, Err(e)) => Some(explain(e)),
+        (Kind::Ordinary, Ok(_)) if shape.columns.is_empty() => Some("no column of the table has a type that can be mirrored".to_owned()),
         (Kind::Ordinary, Ok(_)) => None,
     };
     match (row.state.as_str(), obstacle) {

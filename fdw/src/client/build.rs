@@ -2,7 +2,8 @@
 
 use super::{BATCH_BYTES, BATCH_ROWS};
 use arrow::array::*;
-use arrow::datatypes::{Schema, SchemaRef, i256};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, i256};
 use std::sync::Arc;
 use weir_plan::ir::RemoteColumn;
 use weir_plan::types::{DYNAMIC_SCALE, NumericForm, PgType, arrow_type, oid};
@@ -25,6 +26,8 @@ pub enum Cell<'a> {
     Timestamp(i64),
     /// Microseconds since midnight.
     Time(i64),
+    /// A one-dimensional array.
+    List(&'a [Cell<'a>]),
 }
 
 /// The physical columns `r<i>` of a statement's result.
@@ -63,6 +66,15 @@ pub(super) enum Column {
     Time(Time64MicrosecondBuilder),
     /// Whether it has a time zone, too.
     Timestamp(TimestampMicrosecondBuilder, bool),
+    List(Box<List>),
+}
+
+/// One-dimensional arrays.
+pub(super) struct List {
+    field: FieldRef,
+    items: Column,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +91,12 @@ pub(super) type Unfit = &'static str;
 
 impl Column {
     pub(super) fn new(ty: &PgType) -> Option<Column> {
+        if let Some(element) = ty.element() {
+            let DataType::List(field) = arrow_type(ty)? else { return None };
+            // Each numeric has its own scale: held as text.
+            let items = if element.base == oid::NUMERIC { Column::new(&PgType::TEXT)? } else { Column::new(&element)? };
+            return Some(Column::List(Box::new(List { field, items, offsets: vec![0], nulls: NullBufferBuilder::new(0) })));
+        }
         Some(match ty.base {
             oid::BOOL => Column::Bool(BooleanBuilder::new()),
             oid::INT2 => Column::Int16(Int16Builder::new()),
@@ -186,6 +204,12 @@ impl Column {
             (Column::Timestamp(b, _), Cell::Date(d)) => b.append_value(d.checked_mul(86_400_000_000).ok_or(RANGE)?),
             (Column::Time(b), Cell::Time(us)) if (0..=86_400_000_000).contains(&us) => b.append_value(us),
             (Column::Time(_), Cell::Time(_)) => return Err(RANGE),
+            (Column::List(list), Cell::List(cells)) => {
+                let end = list.offsets.last().copied().zip(i32::try_from(cells.len()).ok()).and_then(|(at, n)| at.checked_add(n)).ok_or(RANGE)?;
+                cells.iter().try_for_each(|cell| list.items.append(*cell))?;
+                list.offsets.push(end);
+                list.nulls.append_non_null();
+            }
             _ => return Err(KIND),
         }
         Ok(())
@@ -211,6 +235,10 @@ impl Column {
             Column::Date(b) => b.append_null(),
             Column::Time(b) => b.append_null(),
             Column::Timestamp(b, _) => b.append_null(),
+            Column::List(list) => {
+                list.offsets.extend_from_within(list.offsets.len().saturating_sub(1)..);
+                list.nulls.append_null();
+            }
         }
     }
 
@@ -242,6 +270,12 @@ impl Column {
             Column::Date(b) => Arc::new(b.finish()),
             Column::Time(b) => Arc::new(b.finish()),
             Column::Timestamp(b, _) => Arc::new(b.finish()),
+            Column::List(list) => {
+                let mut items = Vec::with_capacity(1);
+                list.items.finish(&mut items);
+                let offsets = OffsetBuffer::new(std::mem::replace(&mut list.offsets, vec![0]).into());
+                Arc::new(ListArray::new(Arc::clone(&list.field), offsets, items.remove(0), list.nulls.finish()))
+            }
         };
         out.push(array);
     }
@@ -334,6 +368,15 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(out)
 }
 
+/// Bytes that a value takes, roughly.
+fn size(cell: Cell) -> usize {
+    match cell {
+        Cell::Bytes(b) => 16 + b.len(),
+        Cell::List(cells) => 16 + cells.iter().map(|c| size(*c)).sum::<usize>(),
+        _ => 16,
+    }
+}
+
 pub(super) fn shown(cell: Cell) -> String {
     let text = match cell {
         Cell::Null => "NULL".into(),
@@ -345,6 +388,7 @@ pub(super) fn shown(cell: Cell) -> String {
         Cell::Decimal(v, scale) => format!("{v}e-{scale}"),
         Cell::Date(d) => format!("day {d}"),
         Cell::Timestamp(us) | Cell::Time(us) => format!("{us} us"),
+        Cell::List(cells) => format!("{{{}}}", cells.iter().take(40).map(|c| shown(*c)).collect::<Vec<_>>().join(",")),
     };
     if text.chars().count() > 80 { text.chars().take(80).chain("...".chars()).collect() } else { text }
 }
@@ -379,7 +423,7 @@ impl Batches {
     /// A value that does not fit, named with its column.
     pub fn put(&mut self, i: usize, cell: Cell) -> Result<()> {
         let Some((column, builder)) = self.columns.get_mut(i) else { return Ok(()) };
-        self.bytes += if let Cell::Bytes(b) = cell { 16 + b.len() } else { 16 };
+        self.bytes += size(cell);
         builder.append(cell).map_err(|why| unfit(&self.server, &column.name, &shown(cell), why))
     }
 

@@ -354,6 +354,9 @@ impl Dialect for ClickHouse {
     }
 
     fn returns(&self, ty: &PgType) -> bool {
+        if let Some(element) = ty.element() {
+            return matches!(element.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::TEXT);
+        }
         matches!(
             ty.base,
             oid::BOOL

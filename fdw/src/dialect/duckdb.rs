@@ -296,7 +296,10 @@ impl Dialect for DuckDb {
     }
 
     fn returns(&self, ty: &PgType) -> bool {
-        type_name(ty).is_some() || matches!(ty.base, oid::NUMERIC | oid::JSON | oid::JSONB | oid::ENUM)
+        match ty.element() {
+            Some(element) => !matches!(element.base, oid::BPCHAR | oid::TIME) && type_name(&element).is_some(),
+            None => type_name(ty).is_some() || matches!(ty.base, oid::NUMERIC | oid::JSON | oid::JSONB | oid::ENUM),
+        }
     }
 }
 

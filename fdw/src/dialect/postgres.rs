@@ -228,6 +228,7 @@ impl Dialect for Postgres {
         match term.ty.base {
             oid::BPCHAR => Ok(format!("({}::bpchar COLLATE \"C\")", term.sql)),
             oid::JSON | oid::JSONB | oid::ENUM => Err("a key of this type".into()),
+            _ if term.ty.element().is_some() => Err("a key of this type".into()),
             _ => Ok(in_c(term)),
         }
     }
@@ -242,7 +243,10 @@ impl Dialect for Postgres {
     }
 
     fn returns(&self, ty: &PgType) -> bool {
-        type_name(ty).is_some() || matches!(ty.base, oid::JSON | oid::JSONB | oid::ENUM)
+        match ty.element() {
+            Some(element) => element.base != oid::BPCHAR && type_name(&element).is_some(),
+            None => type_name(ty).is_some() || matches!(ty.base, oid::JSON | oid::JSONB | oid::ENUM),
+        }
     }
 }
 

@@ -32,7 +32,17 @@ SELECT weir.mirror('undone');
 ROLLBACK;
 SELECT relation FROM weir.mirrors ORDER BY 1;
 SELECT weir.unmirror('nokey');
-DROP TABLE nokey, keyed, anunlogged, undone;
+-- a mirror whose table is left with nothing that it can hold
+CREATE TABLE bare (id int, spot point);
+ALTER TABLE bare REPLICA IDENTITY FULL;
+SELECT weir.mirror('bare');
+SELECT weir.sync('bare');
+ALTER TABLE bare DROP COLUMN id;
+SELECT weir.sync('bare', timeout => '30s');
+SELECT weir.sync(timeout => '30s');
+SELECT relation, state, reason FROM weir.mirrors ORDER BY 1;
+SELECT weir.unmirror('bare');
+DROP TABLE nokey, keyed, anunlogged, undone, bare;
 DROP VIEW aview;
 DROP MATERIALIZED VIEW amatview;
 DROP SEQUENCE aseq;

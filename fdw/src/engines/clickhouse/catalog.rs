@@ -50,6 +50,11 @@ fn pg_type(ty: &str) -> Option<String> {
         Some((name, args)) => (name, args.strip_suffix(')')?),
         None => (ty, ""),
     };
+    if name == "Array" {
+        let (element, _) = unwrapped(args);
+        let plain = matches!(element, "Bool" | "Int8" | "UInt8" | "Int16" | "UInt16" | "Int32" | "UInt32" | "Int64" | "Float32" | "Float64" | "String");
+        return if plain { pg_type(element).map(|t| format!("{t}[]")) } else { None };
+    }
     let number = |s: &str| s.trim().parse::<u32>().ok();
     Some(match name {
         "Bool" => "boolean".into(),
@@ -91,7 +96,11 @@ mod tests {
         assert_eq!(map("Nullable(Decimal(38, 10))"), (to("numeric(38,10)"), true));
         assert_eq!(map("DateTime64(6, 'Europe/Berlin')"), (to("timestamp with time zone"), false));
         assert_eq!(map("DateTime64(9)").0, to("timestamp with time zone"));
-        assert_eq!(map("Array(Int32)").0, None);
+        assert_eq!(map("Array(Int32)"), (to("integer[]"), false));
+        assert_eq!(map("Array(LowCardinality(Nullable(String)))").0, to("text[]"));
+        for none in ["Array(Array(Int32))", "Array(Enum8('a' = 1))", "Array(Decimal(9, 2))", "Array(DateTime)"] {
+            assert_eq!(map(none).0, None, "{none}");
+        }
         assert_eq!(map("Enum8('a' = 1, 'b)' = 2)").0, to("text"));
         assert_eq!(map("UInt256").0, None);
     }

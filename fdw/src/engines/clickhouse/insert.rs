@@ -6,6 +6,7 @@
 //! - A NULL never becomes a default, and a batch that was sent twice on purpose is stored twice.
 
 use crate::dialect::clickhouse::{hyphenated, quoted};
+use crate::write::without_arrays;
 use arrow::array::*;
 use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, TimestampMicrosecondType};
@@ -110,6 +111,7 @@ pub fn stream(server: &str, columns: &[WriteColumn], rows: &RecordBatch) -> Resu
             // The display scale of a number is not stored.
             arrays.next();
         }
+        without_arrays(c, values)?;
         let array = sent(values, &c.ty).ok_or_else(|| broken("a column has another type"))?.map_err(|why| unfit(server, &c.name, why))?;
         fields.push(Field::new(format!("c{i}"), array.data_type().clone(), true));
         out.push(array);

@@ -52,6 +52,25 @@ pub fn tables(connection: &Connection, schema: &str) -> Result<Option<Vec<Catalo
 
 /// The type that holds every value of one of DuckDB's, or says which it cannot hold.
 fn pg_type(of: &str) -> Option<String> {
+    if let Some(element) = of.strip_suffix("[]") {
+        let known = [
+            "BOOLEAN",
+            "TINYINT",
+            "SMALLINT",
+            "UTINYINT",
+            "INTEGER",
+            "USMALLINT",
+            "BIGINT",
+            "UINTEGER",
+            "FLOAT",
+            "DOUBLE",
+            "VARCHAR",
+            "DATE",
+            "TIMESTAMP",
+            "UUID",
+        ];
+        return if known.contains(&element) { pg_type(element).map(|t| format!("{t}[]")) } else { None };
+    }
     Some(
         match of {
             "BOOLEAN" => "boolean",
@@ -92,7 +111,9 @@ mod tests {
     fn types_that_hold_every_value() {
         assert_eq!(pg_type("DECIMAL(18,3)").as_deref(), Some("numeric(18,3)"));
         assert_eq!(pg_type("ENUM('a', 'b)')").as_deref(), Some("text"));
-        for none in ["INTEGER[]", "STRUCT(a INTEGER)", "INTERVAL", "ENUM('a')[]", "DECIMAL(18,3)[]", "BIT", "UHUGEINT"] {
+        assert_eq!(pg_type("INTEGER[]").as_deref(), Some("integer[]"));
+        assert_eq!(pg_type("VARCHAR[]").as_deref(), Some("text[]"));
+        for none in ["INTEGER[][]", "INTEGER[3]", "STRUCT(a INTEGER)", "INTERVAL", "ENUM('a')[]", "DECIMAL(18,3)[]", "BIT", "UHUGEINT"] {
             assert_eq!(pg_type(none), None, "{none}");
         }
     }

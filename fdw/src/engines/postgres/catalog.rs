@@ -17,6 +17,8 @@ pub async fn tables(client: &Client, schema: &str) -> Result<Option<Vec<CatalogT
                          WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod)
                          WHEN t.typname = 'citext' THEN 'text'
                          WHEN t.typname = 'bpchar' AND a.atttypmod < 0 THEN NULL
+                         WHEN a.atttypid IN (1000, 1005, 1007, 1009, 1016, 1021, 1022, 1115, 1182, 1185, 1231, 2951) THEN format_type(a.atttypid, NULL)
+                         WHEN a.atttypid IN (1015) THEN 'text[]'
                          WHEN a.atttypid IN (16, 17, 20, 21, 23, 25, 114, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1700, 2950, 3802)
                          THEN format_type(a.atttypid, a.atttypmod) END,
                     CASE WHEN t.typtype = 'd' THEN t.typbasetype IN (16, 17, 20, 21, 23, 25, 114, 700, 701, 1043, 1082, 1083, 1114, 1184, 1700, 2950, 3802)

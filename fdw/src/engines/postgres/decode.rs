@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt::Write;
 use tokio_postgres::types::{FromSql, Kind as TypeKind, Type};
 use tokio_postgres::{Column, Row};
-use weir_plan::types::oid;
+use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Kind, Result};
 
 const EPOCH_DAYS: i64 = 10_957;
@@ -30,6 +30,14 @@ pub enum Read {
     Timestamp,
 }
 
+/// How a column is read: its values, or those in its arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    One(Read),
+    /// The OID of the elements, and how they are read.
+    Array(u32, Read),
+}
+
 /// The bytes of a value, whatever its type.
 struct Raw<'a>(&'a [u8]);
 
@@ -47,11 +55,10 @@ impl<'a> FromSql<'a> for Raw<'a> {
 ///
 /// # Errors
 /// A remote column of a type that the declared one does not stand for.
-pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<Read>> {
+pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<Shape>> {
     let mut kinds = Vec::new();
     for (i, c) in columns.iter().enumerate().take(batches.width()) {
-        let declared = batches.declared(i).map_or(0, |t| t.base);
-        kinds.push(kind(c.type_(), declared).ok_or_else(|| {
+        kinds.push(shape(c.type_(), batches.declared(i)).ok_or_else(|| {
             Error {
                 sqlstate: "HV004".into(),
                 ..Error::new(Kind::Remote, format!("server \"{server}\": column \"{}\" has type {}, which is not the declared one", c.name(), c.type_()))
@@ -60,6 +67,14 @@ pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<
         })?);
     }
     Ok(kinds)
+}
+
+fn shape(of: &Type, declared: Option<&PgType>) -> Option<Shape> {
+    let base = declared.map_or(0, |t| t.base);
+    match (of.kind(), declared.and_then(PgType::element)) {
+        (TypeKind::Array(element), Some(wanted)) => Some(Shape::Array(element.oid(), kind(element, wanted.base)?)),
+        _ => kind(of, base).map(Shape::One),
+    }
 }
 
 fn kind(of: &Type, declared: u32) -> Option<Read> {
@@ -91,25 +106,93 @@ fn kind(of: &Type, declared: u32) -> Option<Read> {
 }
 
 /// Adds a row; a batch if it is full.
-pub fn row(row: &Row, kinds: &[Read], batches: &mut Batches) -> Result<Option<RecordBatch>> {
-    for (i, kind) in kinds.iter().enumerate() {
+pub fn row(row: &Row, shapes: &[Shape], batches: &mut Batches) -> Result<Option<RecordBatch>> {
+    for (i, shape) in shapes.iter().enumerate() {
         let value: Option<Raw> = row.try_get(i).map_err(|e| batches.refuse(i, "?", &e.to_string()).with_hint("The remote server sent what is no value."))?;
         let Some(Raw(bytes)) = value else {
             batches.put(i, Cell::Null)?;
             continue;
         };
-        if put(i, *kind, bytes, batches)?.is_none() {
-            return Err(batches.refuse(i, "?", "the remote server sent what is no value"));
+        let mut text = String::new();
+        match *shape {
+            Shape::One(read) => match cell(read, bytes, &mut text) {
+                Ok(cell) => batches.put(i, cell)?,
+                Err(e) => return Err(refused(batches, i, e)),
+            },
+            Shape::Array(element, read) => {
+                let elements = elements(bytes, element).map_err(|e| refused(batches, i, e))?;
+                let mut texts = vec![String::new(); elements.len()];
+                let mut cells = Vec::with_capacity(elements.len());
+                for (element, text) in elements.into_iter().zip(&mut texts) {
+                    let value = match element {
+                        None => Ok(Cell::Null),
+                        // As text, with its own scale.
+                        Some(bytes) if read == Read::Numeric => wide_numeric(bytes, text),
+                        Some(bytes) => cell(read, bytes, text),
+                    };
+                    cells.push(value.map_err(|e| refused(batches, i, e))?);
+                }
+                batches.put(i, Cell::List(&cells))?;
+            }
         }
     }
     batches.end_row()
 }
 
-/// `None`: the bytes have the wrong length.
-fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Option<()>> {
+/// What cannot be read.
+enum Unread {
+    /// The bytes have the wrong length.
+    Bytes,
+    /// A value, and what is wrong with it.
+    Value(String, &'static str),
+}
+
+fn refused(batches: &Batches, i: usize, why: Unread) -> Error {
+    match why {
+        Unread::Bytes => batches.refuse(i, "?", "the remote server sent what is no value"),
+        Unread::Value(value, why) => batches.refuse(i, &value, why),
+    }
+}
+
+/// The elements of an array of one dimension that begins at 1, or of none. Source: `array_send`.
+fn elements(bytes: &[u8], element: u32) -> Result<Vec<Option<&[u8]>>, Unread> {
+    fn word(bytes: &mut &[u8]) -> Result<i32, Unread> {
+        let (word, rest) = bytes.split_first_chunk::<4>().ok_or(Unread::Bytes)?;
+        *bytes = rest;
+        Ok(i32::from_be_bytes(*word))
+    }
+    let mut rest = bytes;
+    let (dimensions, _has_nulls, of) = (word(&mut rest)?, word(&mut rest)?, word(&mut rest)?);
+    if of.cast_unsigned() != element {
+        return Err(Unread::Bytes);
+    }
+    match dimensions {
+        0 if rest.is_empty() => return Ok(Vec::new()),
+        1 => {}
+        _ => return Err(Unread::Value(format!("an array of {dimensions} dimensions"), "only arrays of one dimension are read")),
+    }
+    let (count, first) = (word(&mut rest)?, word(&mut rest)?);
+    if first != 1 {
+        return Err(Unread::Value(format!("an array that begins at {first}"), "only arrays that begin at 1 are read"));
+    }
+    let mut out = Vec::new();
+    for _ in 0..count {
+        let length = word(&mut rest)?;
+        let Ok(length) = usize::try_from(length) else {
+            out.push(None);
+            continue;
+        };
+        let (value, after) = rest.split_at_checked(length).ok_or(Unread::Bytes)?;
+        out.push(Some(value));
+        rest = after;
+    }
+    if rest.is_empty() { Ok(out) } else { Err(Unread::Bytes) }
+}
+
+/// One value; `text` holds it where it has to be spelled out.
+fn cell<'a>(kind: Read, bytes: &'a [u8], text: &'a mut String) -> Result<Cell<'a>, Unread> {
     let four = || bytes.try_into().ok().map(i32::from_be_bytes);
     let eight = || bytes.try_into().ok().map(i64::from_be_bytes);
-    let text;
     let cell = match kind {
         Read::Bool => bytes.first().map(|b| Cell::Int(i128::from(*b != 0))),
         Read::Int2 => bytes.try_into().ok().map(|b| Cell::Int(i128::from(i16::from_be_bytes(b)))),
@@ -123,7 +206,7 @@ fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Opti
             _ => None,
         },
         Read::Uuid if bytes.len() == 16 => {
-            text = bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+            *text = bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
             Some(Cell::Bytes(text.as_bytes()))
         }
         Read::Uuid => None,
@@ -134,19 +217,23 @@ fn put(i: usize, kind: Read, bytes: &[u8], batches: &mut Batches) -> Result<Opti
             Some(us) => us.checked_add(EPOCH_US).filter(|us| *us != i64::MAX).map(Cell::Timestamp),
             None => None,
         },
-        Read::Numeric if let Some((digits, scale)) = short_numeric(bytes) => Some(Cell::Decimal(digits, scale)),
-        Read::Numeric => match numeric(bytes) {
-            Some(Ok(number)) => {
-                text = number;
-                Some(Cell::Bytes(text.as_bytes()))
-            }
-            Some(Err(special)) => return Err(batches.refuse(i, special, "it has no digits")),
-            None => None,
+        Read::Numeric => match short_numeric(bytes) {
+            Some((digits, scale)) => Some(Cell::Decimal(digits, scale)),
+            None => return wide_numeric(bytes, text),
         },
     };
-    match cell {
-        Some(cell) => batches.put(i, cell).map(Some),
-        None => Ok(None),
+    cell.ok_or(Unread::Bytes)
+}
+
+/// A numeric of any length, spelled out.
+fn wide_numeric<'a>(bytes: &[u8], text: &'a mut String) -> Result<Cell<'a>, Unread> {
+    match numeric(bytes) {
+        Some(Ok(number)) => {
+            *text = number;
+            Ok(Cell::Bytes(text.as_bytes()))
+        }
+        Some(Err(special)) => Err(Unread::Value(special.into(), "it has no digits")),
+        None => Err(Unread::Bytes),
     }
 }
 
@@ -258,5 +345,20 @@ mod tests {
         assert_eq!(sent(&[5000], -1, false, 1), "0.5");
         assert_eq!(sent(&[1], 2, false, 3), "100000000.000");
         assert!(numeric(&[0, 0, 0, 0, 0xC0, 0, 0, 0]).expect("whole").is_err());
+    }
+
+    #[test]
+    fn arrays_of_one_dimension_are_read_and_no_others() {
+        let sent = |words: &[i32]| words.iter().flat_map(|w| w.to_be_bytes()).collect::<Vec<u8>>();
+        let int4 = oid::INT4.cast_signed();
+        let read = |words: &[i32]| elements(&sent(words), oid::INT4).ok().map(|e| e.into_iter().map(|v| v.map(<[u8]>::to_vec)).collect::<Vec<_>>());
+        assert_eq!(read(&[0, 0, int4]), Some(vec![]));
+        assert_eq!(read(&[1, 1, int4, 2, 1, 4, 7, -1]), Some(vec![Some(vec![0, 0, 0, 7]), None]));
+        assert_eq!(read(&[1, 0, int4, 1, 0, 4, 7]), None, "another lower bound");
+        assert_eq!(read(&[2, 0, int4, 1, 1, 1, 1, 4, 7]), None, "two dimensions");
+        assert_eq!(read(&[1, 0, 20, 1, 1, 4, 7]), None, "another type");
+        assert_eq!(read(&[1, 0, int4, 2, 1, 4, 7]), None, "too short");
+        assert_eq!(read(&[1, 0, int4, 1, 1, 4, 7, 7]), None, "too long");
+        assert_eq!(read(&[1, 0, int4, i32::MAX, 1]), None, "no elements");
     }
 }
