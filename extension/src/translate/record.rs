@@ -1,6 +1,7 @@
 //! `json_to_record(set)` and `jsonb_to_record(set)` in FROM: the objects become rows, whose fields a projection takes out by name and casts.
 //!
-//! Invariant: Postgres casts every column, also those that nobody looks at; if that may fail, a column that is not used is refused.
+//! Invariant: Postgres reads every value and casts every column, also those that nobody looks at; where that may fail, what is not used is
+//! refused.
 
 use super::from::set_column;
 use super::{Cx, Result, expr, json, tree, types};
@@ -95,6 +96,10 @@ pub unsafe fn rows(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, function: *mu
         let column = cx.new_col();
         exprs.push(Named { id: column, expr: value });
         set_column(cx, rti, attno, Ok((column, ty)));
+    }
+    if exprs.is_empty() {
+        // Postgres looks whether they are objects all the same.
+        return Err("a record of JSON where no column is used".into());
     }
     let expand = Expand { input: Rel::OneRow, functions: vec![call], ordinal: None, outer: false };
     Ok(Some(Rel::Project { input: Box::new(Rel::Expand(Box::new(expand))), exprs }))

@@ -96,7 +96,13 @@ SELECT l.id, r.a, r.b FROM l, jsonb_to_record(CASE WHEN jsonb_typeof(j) = 'objec
 SELECT l.id, r.* FROM l LEFT JOIN LATERAL json_to_record(CASE WHEN jsonb_typeof(j) = 'object' THEN j::text::json END) r (a text, b json) ON r.a IS NOT NULL;
 SELECT r.x, count(*), sum(r.y) FROM l, jsonb_to_recordset(jsonb_build_array(jsonb_build_object('x', t, 'y', k), jsonb_build_object('x', 'z', 'z', d), jsonb_build_object('y', m))) r (x text, y numeric) GROUP BY 1;
 SELECT l.id, r.x, r.y, r.z, r.v FROM l, json_to_recordset(json_build_array(json_build_object('x', t, 'y', n), json_build_object('x', null, 'y', 7, 'z', '2024-01-02', 'v', true))) r (x varchar, y bigint, z date, v bool);
+SELECT count(*), count(r.a) FROM l LEFT JOIN LATERAL jsonb_to_recordset(CASE WHEN id > 3 THEN '[]' WHEN id = 3 THEN NULL ELSE '[{"a": 1}, {"a": null}, {}]' END::jsonb) r (a text) ON true;
+-- expect: postgres (no column is used)
 SELECT count(*) FROM l LEFT JOIN LATERAL jsonb_to_recordset(CASE WHEN id > 3 THEN '[]' WHEN id = 3 THEN NULL ELSE '[{"a": 1}, {"a": null}, {}]' END::jsonb) r (a text) ON true;
+-- expect: error
+SELECT count(*) FROM l, jsonb_to_recordset(jsonb_build_array(j)) r (a text);
+-- expect: error
+SELECT count(*) FROM (SELECT r.a FROM l, jsonb_to_record(j) r (a text)) s;
 -- expect: error
 SELECT sum(r.a) FROM l, jsonb_to_recordset(jsonb_build_array(j)) r (a int);
 -- expect: error
