@@ -25,7 +25,9 @@ CREATE TABLE weir.mirror_table (
     last_error      text,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     copy_started_at timestamptz,
-    copied_at       timestamptz
+    copied_at       timestamptz,
+    -- attributes of the table when it had these columns, dropped ones included; columns with greater numbers are new
+    attributes      int2
 );
 
 -- The immutable files of a mirror, each with the rows of it that are deleted.

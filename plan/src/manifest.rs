@@ -4,6 +4,7 @@
 //! the change stream from the slot's position arrives at the exact content of the heap; it keeps nothing else that matters.
 
 use crate::types::PgType;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A position in the write-ahead log.
@@ -17,6 +18,40 @@ pub struct ColumnDef {
     pub name: String,
     pub ty: PgType,
     pub not_null: bool,
+    /// What rows from before the column was added to the table have there; `None` if the mirror has had the column from its beginning.
+    #[serde(default)]
+    pub before: Option<Before>,
+}
+
+/// The value that all rows of a table got when a column was added to it (`pg_attribute.attmissingval`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Before {
+    Null,
+    /// An IPC stream of the column's physical columns, with one row; in hexadecimal, since it is kept as JSON.
+    Value(String),
+}
+
+impl Before {
+    pub fn value(ipc: &[u8]) -> Self {
+        Self::Value(ipc.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
+    }
+
+    /// The stream; `None` for NULL.
+    ///
+    /// # Errors
+    /// What is kept is not a value.
+    pub fn ipc(&self) -> Result<Option<Vec<u8>>> {
+        let Self::Value(digits) = self else { return Ok(None) };
+        let damaged = || Error::internal("the value that rows have in an added column is unreadable");
+        let digits = digits.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()).ok_or_else(damaged)).collect::<Result<Vec<u8>>>()?;
+        let (pairs, rest) = digits.as_chunks::<2>();
+        if rest.is_empty() { Ok(Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())) } else { Err(damaged()) }
+    }
+}
+
+/// How many of a mirror's columns its table has when it has this many attributes (dropped ones included): the others are added later.
+pub fn present(columns: &[ColumnDef], attributes: i16) -> usize {
+    columns.partition_point(|c| c.attnum <= attributes)
 }
 
 impl ColumnDef {
@@ -133,6 +168,17 @@ mod tests {
         assert!(!s.sees(105));
         assert!(!s.sees(110));
         assert!(!s.sees(200));
+    }
+
+    #[test]
+    fn the_value_of_an_added_column_is_kept_as_text() {
+        for bytes in [vec![], vec![0], vec![255, 16, 1, 0]] {
+            assert_eq!(Before::value(&bytes).ipc().expect("readable"), Some(bytes));
+        }
+        assert_eq!(Before::Null.ipc().expect("readable"), None);
+        for damaged in ["0", "0g", "é0"] {
+            assert!(Before::Value(damaged.into()).ipc().is_err());
+        }
     }
 
     #[test]

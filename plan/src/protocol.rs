@@ -13,7 +13,7 @@
 use crate::error::{Error, Result};
 use crate::ir::RemoteColumn;
 use crate::ir::{Scalar, ServerRef};
-use crate::manifest::{Lsn, ManifestChange, MirrorDef, PgSnapshot};
+use crate::manifest::{ColumnDef, Lsn, ManifestChange, MirrorDef, PgSnapshot};
 use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -296,6 +296,9 @@ pub enum ToEngineControl {
     },
     /// All rows so far are gone (TRUNCATE), in order with the changes of this transaction.
     Truncate { relid: u32, generation: i64, xid: u32 },
+    /// The mirror has these columns from now on: those that it had, and others that were added to the table, of which what is there has the
+    /// value that they were added with. `Changes` may still lack them.
+    AddColumns { relid: u32, generation: i64, columns: Vec<ColumnDef> },
     /// These transactions committed, in this order at these positions; their changes, all sent under the xid of the first, become visible
     /// together. Sent for every decoded transaction with changes, also of tables that are not mirrored.
     Commit { transactions: Vec<(u32, Lsn)>, end_lsn: Lsn, commit_time_us: i64 },

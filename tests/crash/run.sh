@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/pg.sh
 
 : "${WEIR_CRASHES:=8}"
-tables="pgbench_accounts pgbench_tellers pgbench_branches pgbench_history churn keyed emptied bulk"
+tables="pgbench_accounts pgbench_tellers pgbench_branches pgbench_history churn keyed emptied bulk grown"
 cluster=crash
 db=bench
 number=0
@@ -58,7 +58,7 @@ run_load() {
     local child=
     trap 'kill "$child" 2>/dev/null; exit 0' TERM
     while :; do
-        pg_client $cluster pgbench -n -c 4 -j 2 -T 600 -f tests/crash/write.sql@60 -f tests/crash/odd.sql@15 -f tests/crash/large.sql@1 $db >/dev/null 2>&1 &
+        pg_client $cluster pgbench -n -c 4 -j 2 -T 600 -f tests/crash/write.sql@60 -f tests/crash/odd.sql@15 -f tests/crash/large.sql@1 -f tests/crash/grown.sql@15 $db >/dev/null 2>&1 &
         child=$!
         wait "$child" || sleep 0.3
     done
@@ -100,6 +100,7 @@ fingerprint() { # route
         UNION ALL SELECT 'keyed', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM keyed
         UNION ALL SELECT 'emptied', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM emptied
         UNION ALL SELECT 'bulk', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM bulk
+        UNION ALL SELECT 'grown', count(*), count(DISTINCT id), sum(id), sum(v), sum(v::bigint * id) FROM grown
         ORDER BY 1; SELECT 'routed ' || (routed AND NOT fallback) FROM weir.last_route()"
 }
 
@@ -150,7 +151,8 @@ query "CREATE EXTENSION pg_weir" >/dev/null
 query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL; CREATE TABLE churn (id int PRIMARY KEY, v int, filler text);
     INSERT INTO churn SELECT i, i, repeat('x', i % 3000) FROM generate_series(1, 2000) i;
     CREATE TABLE keyed (id int PRIMARY KEY, v int); INSERT INTO keyed SELECT i, i FROM generate_series(1, 500) i;
-    CREATE TABLE emptied (id int PRIMARY KEY, v int); CREATE TABLE bulk (id bigserial PRIMARY KEY, v int, filler text)"
+    CREATE TABLE emptied (id int PRIMARY KEY, v int); CREATE TABLE bulk (id bigserial PRIMARY KEY, v int, filler text);
+    CREATE TABLE grown (id int PRIMARY KEY, v int, filler text); ALTER TABLE grown ALTER filler SET STORAGE EXTERNAL"
 
 run_load &
 load=$!
@@ -159,12 +161,25 @@ sleep 1
 query "SELECT weir.mirror(t::regclass) FROM unnest(string_to_array('$tables', ' ')) t" >/dev/null
 compare "copy beside writes"
 
+generation() { query "SELECT generation FROM weir.mirror_table WHERE relid = 'grown'::regclass"; }
+first_generation=$(generation)
+# Columns that are added while everything is killed, some of them in transactions that write, some never committed.
+grow() { # round
+    sleep "0.$((RANDOM % 10))"
+    query "ALTER TABLE grown ADD COLUMN a$1 text, ADD COLUMN b$1 numeric NOT NULL DEFAULT 1.0$1"
+    query "BEGIN; INSERT INTO grown (id, v) VALUES (-$1, 1); ALTER TABLE grown ADD COLUMN c$1 int DEFAULT $1; INSERT INTO grown (id, v, c$1) VALUES (-$1 - 1000, 2, 3);
+        SAVEPOINT s; ALTER TABLE grown ADD COLUMN never text DEFAULT 'x'; INSERT INTO grown (id, never) VALUES (-$1 - 2000, 'y'); ROLLBACK TO s; COMMIT"
+    query "BEGIN; ALTER TABLE grown ADD COLUMN never int DEFAULT 1; UPDATE grown SET never = 2; ROLLBACK"
+}
+
 for round in $(seq "$WEIR_CRASHES"); do
     run_load &
     load=$!
     wait_until 60 "an engine" has_engine || true
     # Not always at the same point of the load.
     sleep "$((1 + RANDOM % 2)).$((RANDOM % 10))"
+    grow "$round" >/dev/null 2>&1 &
+    growing=$!
     case $((round % 4)) in
         1)
             what="round $round, engine killed"
@@ -212,8 +227,18 @@ for round in $(seq "$WEIR_CRASHES"); do
             ;;
     esac
     sleep 0.5
+    wait $growing || true
     compare "$what"
 done
+
+# As many as were committed, and none of them by a new copy.
+columns=$(query "SELECT count(*) FROM pg_attribute WHERE attrelid = 'grown'::regclass AND attnum > 3")
+mirrored=$(query "SELECT jsonb_array_length(columns) - 3 FROM weir.mirror_table WHERE relid = 'grown'::regclass")
+if [ "$columns" -gt 0 ] && [ "$columns" = "$mirrored" ] && [ "$(generation)" = "$first_generation" ]; then
+    report ok "$columns columns were added without a new copy"
+else
+    report "not ok" "$columns columns were added, $mirrored are mirrored; generation $(generation), before $first_generation"
+fi
 
 # The engine dies with its worker: nothing is left after a stop.
 engine=$(engine_pid || true)

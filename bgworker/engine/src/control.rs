@@ -137,6 +137,7 @@ async fn handle(message: ToEngineControl, resources: &Arc<Resources>) -> Result<
             mirrors.changes(relid, generation, xid, arrow_ipc::from_bytes(ipc)?, &poisoned)?;
         }
         ToEngineControl::Truncate { relid, generation, xid } => mirrors.truncate(relid, generation, xid)?,
+        ToEngineControl::AddColumns { relid, generation, columns } => report(mirrors.add_columns(relid, generation, columns).await, resources),
         ToEngineControl::Commit { transactions, end_lsn, .. } => report(mirrors.commit(&transactions, end_lsn).await, resources),
         ToEngineControl::Abort { xid } => mirrors.abort(xid),
         ToEngineControl::Invalidate { relid, reason } => mirrors.invalidate(relid, &reason).await,

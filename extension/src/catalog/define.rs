@@ -2,9 +2,11 @@
 //!
 //! Works under an ordinary and under a historic snapshot, so that a decoded change can be compared with what the mirror was made for.
 
+use crate::tuple::RowBuilder;
 use pgrx::pg_sys;
-use weir_plan::manifest::{ColumnDef, Key};
+use weir_plan::manifest::{Before, ColumnDef, Key, present};
 use weir_plan::types::{PgType, arrow_type, oid};
+use weir_plan::{Result as PlanResult, arrow_ipc};
 
 /// A table's columns that can be mirrored, and how its rows are found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Shape {
     pub columns: Vec<ColumnDef>,
     /// Or why there is none.
     pub key: Result<Key, NoKey>,
+    /// Of all attributes, also those that are dropped or cannot be mirrored: the greatest number.
+    pub attributes: i16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +29,24 @@ pub enum NoKey {
 }
 
 impl Shape {
-    /// Whether rows of this shape can go into a mirror that was made for `columns` and `key`.
+    /// Whether rows of this shape can go into a mirror that was made for `columns` and `key`. It may have columns that were added to the table
+    /// only later.
     pub fn fits(&self, columns: &[ColumnDef], key: &Key) -> bool {
-        self.columns.len() == columns.len()
-            && self.columns.iter().zip(columns).all(|(now, then)| now.attnum == then.attnum && now.ty == then.ty && (now.not_null || !then.not_null))
+        let (had, later) = columns.split_at(present(columns, self.attributes));
+        self.columns.len() == had.len() && self.has_first(had, key) && later.iter().all(|c| c.before.is_some())
+    }
+
+    fn has_first(&self, columns: &[ColumnDef], key: &Key) -> bool {
+        self.columns.iter().zip(columns).all(|(now, then)| now.attnum == then.attnum && now.ty == then.ty && (now.not_null || !then.not_null))
             && self.key.as_ref() == Ok(key)
+    }
+
+    /// The columns of this shape that `columns` lacks, if the only difference is that they are new: their numbers are beyond `attributes`,
+    /// which the table had before, and they are among the last `at_most`. `None` as well where rows are found by all their columns.
+    pub fn new_columns(&self, columns: &[ColumnDef], key: &Key, attributes: i16, at_most: usize) -> Option<&[ColumnDef]> {
+        let new = self.columns.get(columns.len()..).filter(|new| !new.is_empty())?;
+        let old = i16::try_from(at_most).ok().map(|n| attributes.max(self.attributes.saturating_sub(n)))?;
+        (self.has_first(columns, key) && matches!(key, Key::Columns(_)) && new.iter().all(|c| c.attnum > old)).then_some(new)
     }
 }
 
@@ -42,8 +59,34 @@ pub unsafe fn shape(rel: pg_sys::Relation) -> Shape {
     unsafe {
         let columns = columns((*rel).rd_att);
         let key = key(rel, &columns);
-        Shape { columns, key }
+        Shape { columns, key, attributes: i16::try_from((*(*rel).rd_att).natts).unwrap_or(i16::MAX) }
     }
+}
+
+/// The column with what the rows have there that are older than it, as its definition now says; `None` if the mirror could not hold that.
+///
+/// # Safety
+/// `rel` is an open relation that has the column, which was just added; in a transaction.
+pub unsafe fn with_value_of_older_rows(rel: pg_sys::Relation, column: &ColumnDef) -> PlanResult<Option<ColumnDef>> {
+    let mut is_null = true;
+    // SAFETY: as promised by the caller.
+    let value = unsafe { pg_sys::getmissingattr((*rel).rd_att, column.attnum.into(), &raw mut is_null) };
+    let before = if is_null {
+        Before::Null
+    } else {
+        let mut row = RowBuilder::new(std::slice::from_ref(column), 1)?;
+        let schema = row.schema();
+        // SAFETY: the value is of the column's type and lives as long as the descriptor.
+        unsafe { row.append_picked(|_| Some(value)) };
+        let batch = row.finish_batch(&schema)?;
+        if !row.take_poisoned().is_empty() {
+            return Ok(None);
+        }
+        Before::value(&arrow_ipc::to_bytes(&batch)?)
+    };
+    // NULL in a NOT NULL column: there were no rows.
+    let holds = !(column.not_null && before == Before::Null);
+    Ok(holds.then(|| ColumnDef { before: Some(before), ..column.clone() }))
 }
 
 /// # Safety
@@ -58,7 +101,7 @@ unsafe fn columns(tupdesc: pg_sys::TupleDesc) -> Vec<ColumnDef> {
                     return None;
                 }
                 let ty = column_type(attribute.atttypid, attribute.atttypmod)?;
-                Some(ColumnDef { attnum: attribute.attnum, name: attribute.name().to_owned(), ty, not_null: attribute.attnotnull })
+                Some(ColumnDef { attnum: attribute.attnum, name: attribute.name().to_owned(), ty, not_null: attribute.attnotnull, before: None })
             })
             .collect()
     }

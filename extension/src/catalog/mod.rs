@@ -9,6 +9,7 @@
 pub mod define;
 pub mod store;
 
+use crate::tuple::is_external_on_disk;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, pg_sys};
 use std::cell::{Cell, RefCell};
@@ -75,7 +76,8 @@ pub fn mirror_info(relid: pg_sys::Oid) -> Option<Rc<MirrorInfo>> {
     info
 }
 
-fn mirror_table() -> pg_sys::Oid {
+/// The mirrors' table, or invalid. Needs a transaction.
+pub fn mirror_table() -> pg_sys::Oid {
     register_callbacks();
     if let Some(oid) = TABLE.get() {
         return oid;
@@ -139,6 +141,25 @@ unsafe fn read(table: pg_sys::Oid, relid: pg_sys::Oid) -> Option<MirrorInfo> {
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(rel, pg_sys::AccessShareLock.cast_signed());
         info
+    }
+}
+
+/// Which generation of which table's mirror has which columns, by a deformed row of the mirrors' table; `None` if the row does not say.
+///
+/// # Safety
+/// Values of `weir.mirror_table`; those of variable length are there.
+pub unsafe fn definition(values: &[pg_sys::Datum], nulls: &[bool]) -> Option<(u32, i64, Vec<ColumnDef>)> {
+    let get = |attnum: usize| (nulls.get(attnum - 1) == Some(&false)).then(|| values.get(attnum - 1).copied()).flatten();
+    let columns = get(attnum::COLUMNS)?;
+    // SAFETY: attributes of the types that the install script gives them.
+    unsafe {
+        let relid = pg_sys::Oid::from_datum(get(attnum::RELID.unsigned_abs().into())?, false)?;
+        let generation = i64::from_datum(get(attnum::GENERATION)?, false)?;
+        if is_external_on_disk(columns) {
+            return None;
+        }
+        let json = CStr::from_ptr(pg_sys::OidOutputFunctionCall(pg_sys::F_JSONB_OUT.into(), columns));
+        Some((relid.to_u32(), generation, serde_json::from_slice(json.to_bytes()).ok()?))
     }
 }
 

@@ -4,8 +4,10 @@
 //! - Every function needs a transaction with an active snapshot and the rights of the extension's owner.
 //! - The worker never waits for the lock of a row that somebody's open transaction holds: it skips it and comes back.
 
+use super::define::Shape;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
+use pgrx::spi::SpiTupleTable;
 use pgrx::{JsonB, pg_sys};
 use weir_plan::manifest::{ColumnDef, Key, Lsn, ManifestChange, MirrorDef, MirrorState, SegmentMeta};
 use weir_plan::{Error, Result};
@@ -16,6 +18,8 @@ pub struct Row {
     pub def: MirrorDef,
     /// copying, active, resync or error
     pub state: String,
+    /// As in [`super::define::Shape`], when the mirror's columns were last compared with the table's.
+    pub attributes: Option<i16>,
 }
 
 /// What became of a manifest.
@@ -37,41 +41,43 @@ fn lsn_out(lsn: Lsn) -> i64 {
     lsn.cast_signed()
 }
 
-/// All mirrors, with their segments.
+const LOAD: &str = "SELECT m.relid, m.generation, m.state, m.columns, m.key, (m.applied_lsn - '0/0'::pg_lsn)::int8, m.poisoned,
+        format('%I.%I', n.nspname, c.relname), m.attributes
+   FROM weir.mirror_table m JOIN pg_class c ON c.oid = m.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+  ORDER BY m.generation";
+
+/// All mirrors, without their segments.
 pub fn load() -> Result<Vec<Row>> {
-    Spi::connect(|client| {
-        let mut rows = Vec::new();
-        let table = client
-            .select(
-                "SELECT m.relid, m.generation, m.state, m.columns, m.key, (m.applied_lsn - '0/0'::pg_lsn)::int8, m.poisoned,
-                        format('%I.%I', n.nspname, c.relname)
-                   FROM weir.mirror_table m JOIN pg_class c ON c.oid = m.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-                  ORDER BY m.generation",
-                None,
-                &[],
-            )
-            .map_err(spi_error)?;
-        for r in table {
-            let missing = || Error::internal("weir.mirror_table has an unexpected NULL");
-            let state: String = r.get(3).map_err(spi_error)?.ok_or_else(missing)?;
-            let JsonB(columns) = r.get(4).map_err(spi_error)?.ok_or_else(missing)?;
-            let columns: Vec<ColumnDef> =
-                serde_json::from_value(columns).map_err(|e| Error::internal(format!("weir.mirror_table has unreadable columns: {e}")))?;
-            let def = MirrorDef {
-                relid: r.get::<pg_sys::Oid>(1).map_err(spi_error)?.ok_or_else(missing)?.to_u32(),
-                generation: r.get(2).map_err(spi_error)?.ok_or_else(missing)?,
-                name: r.get(8).map_err(spi_error)?.ok_or_else(missing)?,
-                columns,
-                key: r.get::<Vec<i16>>(5).map_err(spi_error)?.map_or(Key::FullRow, Key::Columns),
-                state: if state == "active" { MirrorState::Active } else { MirrorState::Copying },
-                applied_lsn: r.get::<i64>(6).map_err(spi_error)?.unwrap_or(0).cast_unsigned(),
-                segments: Vec::new(),
-                poisoned: r.get(7).map_err(spi_error)?.unwrap_or_default(),
-            };
-            rows.push(Row { def, state });
-        }
-        Ok(rows)
-    })
+    Spi::connect(|client| rows(client.select(LOAD, None, &[]).map_err(spi_error)?))
+}
+
+/// The same under a snapshot of this moment (or the transaction's, if it has only one): that of the statement at hand may have been taken
+/// before it waited for a lock.
+pub fn load_latest() -> Result<Vec<Row>> {
+    Spi::connect_mut(|client| rows(client.update(LOAD, None, &[]).map_err(spi_error)?))
+}
+
+fn rows(table: SpiTupleTable<'_>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for r in table {
+        let missing = || Error::internal("weir.mirror_table has an unexpected NULL");
+        let state: String = r.get(3).map_err(spi_error)?.ok_or_else(missing)?;
+        let JsonB(columns) = r.get(4).map_err(spi_error)?.ok_or_else(missing)?;
+        let columns: Vec<ColumnDef> = serde_json::from_value(columns).map_err(|e| Error::internal(format!("weir.mirror_table has unreadable columns: {e}")))?;
+        let def = MirrorDef {
+            relid: r.get::<pg_sys::Oid>(1).map_err(spi_error)?.ok_or_else(missing)?.to_u32(),
+            generation: r.get(2).map_err(spi_error)?.ok_or_else(missing)?,
+            name: r.get(8).map_err(spi_error)?.ok_or_else(missing)?,
+            columns,
+            key: r.get::<Vec<i16>>(5).map_err(spi_error)?.map_or(Key::FullRow, Key::Columns),
+            state: if state == "active" { MirrorState::Active } else { MirrorState::Copying },
+            applied_lsn: r.get::<i64>(6).map_err(spi_error)?.unwrap_or(0).cast_unsigned(),
+            segments: Vec::new(),
+            poisoned: r.get(7).map_err(spi_error)?.unwrap_or_default(),
+        };
+        rows.push(Row { def, state, attributes: r.get(9).map_err(spi_error)? });
+    }
+    Ok(rows)
 }
 
 /// The segments of one mirror.
@@ -279,16 +285,44 @@ pub fn mark_resync(relid: u32, generation: Option<i64>, reason: &str) -> Result<
 }
 
 /// Starts the (next) copy of a mirror that is marked: its present shape is what will be copied.
-pub fn start_copy(relid: u32, generation: i64, columns: &[ColumnDef], key: &Key, expected_rows: i64) -> Result<()> {
+pub fn start_copy(relid: u32, generation: i64, shape: &Shape, key: &Key, expected_rows: i64) -> Result<()> {
     run(
         "UPDATE weir.mirror_table
             SET state = 'copying', columns = $3, key = $4, expected_rows = $5, poisoned = '{}', applied_lsn = '0/0', live_rows = NULL,
-                size_bytes = NULL, copy_started_at = NULL, copied_at = NULL
+                size_bytes = NULL, copy_started_at = NULL, copied_at = NULL, attributes = $6
           WHERE relid = $1 AND generation = $2",
-        &[pg_sys::Oid::from(relid).into(), generation.into(), JsonB(columns_json(columns)?).into(), key_array(key).into(), expected_rows.into()],
+        &[
+            pg_sys::Oid::from(relid).into(),
+            generation.into(),
+            JsonB(columns_json(&shape.columns)?).into(),
+            key_array(key).into(),
+            expected_rows.into(),
+            shape.attributes.into(),
+        ],
     )?;
     invalidate(relid);
     Ok(())
+}
+
+/// Gives a mirror that is followed the columns that were added to its table. `false`: it is not followed (any more) in this generation.
+///
+/// The worker learns of it from the change stream, where this stands between the changes of rows without and of rows with the columns.
+pub fn add_columns(relid: u32, generation: i64, columns: &[ColumnDef], attributes: i16) -> Result<bool> {
+    let added = run(
+        "UPDATE weir.mirror_table SET columns = $3, attributes = $4 WHERE relid = $1 AND generation = $2 AND state = 'active'",
+        &[pg_sys::Oid::from(relid).into(), generation.into(), JsonB(columns_json(columns)?).into(), attributes.into()],
+    )?;
+    invalidate(relid);
+    Ok(added > 0)
+}
+
+/// Notes that the table has attributes that the mirror does not hold.
+pub fn note_attributes(relid: u32, generation: i64, attributes: i16) -> Result<()> {
+    run(
+        "UPDATE weir.mirror_table SET attributes = $3 WHERE relid = $1 AND generation = $2 AND attributes < $3",
+        &[pg_sys::Oid::from(relid).into(), generation.into(), attributes.into()],
+    )
+    .map(|_| ())
 }
 
 /// Notes that a copy worker has begun.
@@ -333,11 +367,11 @@ pub fn forget_errors(beginning: &str) -> Result<()> {
 }
 
 /// Adds a mirror. `false`: there is one already.
-pub fn insert(relid: pg_sys::Oid, columns: &[ColumnDef], key: &Key, expected_rows: i64) -> Result<bool> {
+pub fn insert(relid: pg_sys::Oid, shape: &Shape, key: &Key, expected_rows: i64) -> Result<bool> {
     let added = run(
-        "INSERT INTO weir.mirror_table (relid, generation, state, columns, key, expected_rows)
-         VALUES ($1, nextval('weir.mirror_generation'), 'copying', $2, $3, $4) ON CONFLICT (relid) DO NOTHING",
-        &[relid.into(), JsonB(columns_json(columns)?).into(), key_array(key).into(), expected_rows.into()],
+        "INSERT INTO weir.mirror_table (relid, generation, state, columns, key, expected_rows, attributes)
+         VALUES ($1, nextval('weir.mirror_generation'), 'copying', $2, $3, $4, $5) ON CONFLICT (relid) DO NOTHING",
+        &[relid.into(), JsonB(columns_json(&shape.columns)?).into(), key_array(key).into(), expected_rows.into(), shape.attributes.into()],
     )?;
     invalidate(relid.to_u32());
     Ok(added > 0)

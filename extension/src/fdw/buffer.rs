@@ -32,7 +32,7 @@ impl Buffer {
     pub fn new(server: ServerRef, server_name: &str, relid: pg_sys::Oid, command: pg_sys::CommandId, target: WriteTarget) -> Result<Buffer> {
         // The builder picks values by their place.
         let columns: Vec<ColumnDef> =
-            target.columns.iter().zip(1i16..).map(|(c, attnum)| ColumnDef { attnum, name: c.name.clone(), ty: c.ty, not_null: false }).collect();
+            target.columns.iter().zip(1i16..).map(|(c, attnum)| ColumnDef { attnum, name: c.name.clone(), ty: c.ty, not_null: false, before: None }).collect();
         let rows = RowBuilder::new(&columns, 0)?;
         let schema = rows.schema();
         Ok(Buffer { server, server_name: server_name.to_owned(), relid, command, level: transaction::current_level(), target, rows, schema })

@@ -4,10 +4,12 @@
 //! keeps queries away from its mirror. The worker notices what slips through (triggers switched off) when it decodes or looks.
 
 use super::{Arguments, VOID, as_owner, or_raise};
-use crate::catalog::{define, store};
+use crate::catalog::define::{self, Shape};
+use crate::catalog::store::{self, Row};
 use crate::worker::wake;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use weir_plan::manifest::ColumnDef;
 use weir_plan::types::oid;
 use weir_plan::{Error, Result};
 
@@ -57,6 +59,7 @@ pub fn sql_drop(_: &Arguments) -> Option<pg_sys::Datum> {
 /// Tables whose shape is another one now, and enums whose labels are.
 pub fn command_end(args: &Arguments) -> Option<pg_sys::Datum> {
     let renamed = renames_enum_label(args);
+    let added = added_columns(args);
     as_owner(|| {
         // What is done to a parent is done to its children and partitions.
         let tables = oids(
@@ -66,7 +69,7 @@ pub fn command_end(args: &Arguments) -> Option<pg_sys::Datum> {
              SELECT relid FROM weir.mirror_table WHERE relid IN (SELECT relid FROM altered)",
         );
         for relid in or_raise(tables) {
-            or_raise(compare(relid));
+            or_raise(compare(relid, added));
         }
         if renamed {
             let types = oids("SELECT objid FROM pg_catalog.pg_event_trigger_ddl_commands() WHERE classid = 'pg_catalog.pg_type'::pg_catalog.regclass");
@@ -86,14 +89,29 @@ pub fn servers_changed(_: &Arguments) -> Option<pg_sys::Datum> {
 
 /// `ALTER TYPE … RENAME VALUE` changes what every stored value of the type reads as.
 fn renames_enum_label(args: &Arguments) -> bool {
+    let statement = statement(args);
+    // SAFETY: a statement; checked by its tag.
+    unsafe { !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt && !(*statement.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null() }
+}
+
+/// The statement that ends; null if that is not known.
+fn statement(args: &Arguments) -> *mut pg_sys::Node {
     let context = args.context().cast::<pg_sys::EventTriggerData>();
     // SAFETY: Postgres passes an EventTriggerData to event triggers; checked by its tag.
+    unsafe { if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData { std::ptr::null_mut() } else { (*context).parsetree } }
+}
+
+/// How many columns an ALTER TABLE adds at most, if it does nothing else; 0 for every other statement.
+fn added_columns(args: &Arguments) -> usize {
+    let statement = statement(args);
+    // SAFETY: a statement, whose commands are what its tag says.
     unsafe {
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
-            return false;
+        if statement.is_null() || (*statement).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+            return 0;
         }
-        let statement = (*context).parsetree;
-        !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_AlterEnumStmt && !(*statement.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null()
+        let commands = pgrx::PgList::<pg_sys::AlterTableCmd>::from_pg((*statement.cast::<pg_sys::AlterTableStmt>()).cmds);
+        let only = commands.iter_ptr().all(|c| (*c).subtype == pg_sys::AlterTableType::AT_AddColumn);
+        if only { commands.len() } else { 0 }
     }
 }
 
@@ -111,27 +129,63 @@ fn mark_users_of_enum(type_oid: pg_sys::Oid) -> Result<()> {
     Ok(())
 }
 
-/// Marks the mirror if the table no longer has its shape.
-fn compare(relid: pg_sys::Oid) -> Result<()> {
-    let Some(row) = store::load()?.into_iter().find(|r| r.def.relid == relid.to_u32()) else { return Ok(()) };
+/// What a statement did to the shape of a table.
+enum Change {
+    Nothing,
+    /// The columns that the mirror has now.
+    Added(Vec<ColumnDef>),
+    Other,
+}
+
+/// Gives the mirror the columns that were added to its table, or marks it if the table no longer has its shape. `added`: how many columns
+/// the statement adds at most, if it does nothing else.
+fn compare(relid: pg_sys::Oid, added: usize) -> Result<()> {
+    let Some(row) = store::load_latest()?.into_iter().find(|r| r.def.relid == relid.to_u32()) else { return Ok(()) };
     // SAFETY: the statement holds a lock on the table.
-    let fits = unsafe {
+    let (change, attributes) = unsafe {
         let rel = pg_sys::try_relation_open(relid, pg_sys::AccessShareLock.cast_signed());
         if rel.is_null() {
             return Ok(());
         }
+        let shape = define::shape(rel);
         let permanent = (*(*rel).rd_rel).relpersistence.cast_unsigned() == pg_sys::RELPERSISTENCE_PERMANENT;
-        let fits = permanent && define::shape(rel).fits(&row.def.columns, &row.def.key);
+        let change = if !permanent {
+            Change::Other
+        } else if shape.fits(&row.def.columns, &row.def.key) {
+            Change::Nothing
+        } else {
+            with_new_columns(rel, &shape, &row, added)?.map_or(Change::Other, Change::Added)
+        };
         pg_sys::relation_close(rel, pg_sys::AccessShareLock.cast_signed());
-        fits
+        (change, shape.attributes)
     };
-    match (fits, row.state.as_str()) {
+    let (relid, generation) = (row.def.relid, row.def.generation);
+    match (change, row.state.as_str()) {
         // Perhaps what kept it from being followed is gone: the worker looks.
         (_, "error") => wake::at_commit(),
-        (true, _) => {}
-        (false, _) => mark(relid, "the definition of the table changed")?,
+        (Change::Nothing, _) => store::note_attributes(relid, generation, attributes)?,
+        (Change::Added(columns), "active") if store::add_columns(relid, generation, &columns, attributes)? => {}
+        (Change::Added(_) | Change::Other, _) => mark(relid.into(), "the definition of the table changed")?,
     }
     Ok(())
+}
+
+/// The mirror's columns and those that are new; `None` if it takes more than that to make it a mirror of the table.
+///
+/// # Safety
+/// An open relation of this shape.
+unsafe fn with_new_columns(rel: pg_sys::Relation, shape: &Shape, row: &Row, added: usize) -> Result<Option<Vec<ColumnDef>>> {
+    let attributes = row.attributes.unwrap_or(i16::MAX);
+    let Some(new) = shape.new_columns(&row.def.columns, &row.def.key, attributes, added) else { return Ok(None) };
+    let mut columns = row.def.columns.clone();
+    for column in new {
+        // SAFETY: as promised by the caller.
+        match unsafe { define::with_value_of_older_rows(rel, column) }? {
+            Some(column) => columns.push(column),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(columns))
 }
 
 fn mark(relid: pg_sys::Oid, reason: &str) -> Result<()> {

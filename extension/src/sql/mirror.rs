@@ -1,7 +1,8 @@
 //! `weir.mirror`, `weir.unmirror`, `weir.sync`.
 
 use super::{Arguments, VOID, as_owner, fail, or_raise};
-use crate::catalog::{self, define, store};
+use crate::catalog::define::{self, Shape};
+use crate::catalog::{self, store};
 use crate::client::{Client, pause, unexpected};
 use crate::partition;
 use crate::worker::{self, wake};
@@ -10,7 +11,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
-use weir_plan::manifest::{ColumnDef, Key, Lsn};
+use weir_plan::manifest::{Key, Lsn};
 use weir_plan::protocol::{FromEngine, ToEngine};
 
 const WRONG_OBJECT_TYPE: &str = "42809";
@@ -28,10 +29,10 @@ pub fn mirror(args: &Arguments) -> Option<pg_sys::Datum> {
     let relid: pg_sys::Oid = args.get(0)?;
     check_server();
     for relid in tables_of(relid) {
-        let (columns, key, expected_rows) = check_table(relid);
+        let (shape, key, expected_rows) = check_table(relid);
         let added = as_owner(|| {
             check_slot();
-            or_raise(store::insert(relid, &columns, &key, expected_rows))
+            or_raise(store::insert(relid, &shape, &key, expected_rows))
         });
         if added {
             wake::at_commit();
@@ -220,7 +221,7 @@ pub fn check_owner(relid: pg_sys::Oid) {
 }
 
 /// What the table must be like; gives its shape.
-fn check_table(relid: pg_sys::Oid) -> (Vec<ColumnDef>, Key, i64) {
+fn check_table(relid: pg_sys::Oid) -> (Shape, Key, i64) {
     check_owner(relid);
     let table = name(relid);
     // SAFETY: locked as by any reader until the transaction ends, so that its shape cannot change before the mirror is known.
@@ -234,8 +235,8 @@ fn check_table(relid: pg_sys::Oid) -> (Vec<ColumnDef>, Key, i64) {
     if shape.columns.is_empty() {
         fail("0A000", format!("table \"{table}\" has no column of a type that can be mirrored"), None);
     }
-    match shape.key {
-        Ok(key) => (shape.columns, key, expected_rows),
+    match shape.key.clone() {
+        Ok(key) => (shape, key, expected_rows),
         Err(e) => fail(PREREQUISITE, format!("cannot mirror table \"{table}\": {}", worker::explain(&e)), Some(&key_hint(relid))),
     }
 }

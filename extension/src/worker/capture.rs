@@ -9,7 +9,7 @@
 
 use super::link::Link;
 use super::timetravel;
-use crate::catalog::define;
+use crate::catalog::{self, define};
 use crate::tuple::{RowBuilder, is_external_on_disk};
 use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -18,7 +18,7 @@ use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use weir_plan::manifest::{Key, MirrorDef, MirrorState};
+use weir_plan::manifest::{ColumnDef, Key, MirrorDef, MirrorState, present};
 use weir_plan::protocol::{ToEngineControl, op};
 use weir_plan::{Error, Result, arrow_ipc};
 
@@ -60,6 +60,8 @@ pub struct Lost {
 /// What is captured, and the transaction at hand.
 pub struct Capture {
     tracked: HashMap<u32, Tracked>,
+    /// The mirrors' table: changes of it tell when a mirror gets more columns.
+    catalog: u32,
     /// Tables with rows that are not sent yet, in the order of their first change.
     touched: Vec<u32>,
     /// Committed transactions that the next `Commit` is for, with the positions of their commits.
@@ -93,17 +95,19 @@ struct Tracked {
 struct Chunk {
     rows: RowBuilder,
     schema: SchemaRef,
+    /// How many of the mirror's columns the rows have.
+    columns: usize,
     ops: Vec<i8>,
     unchanged: BinaryBuilder,
 }
 
 impl Chunk {
-    fn new(def: &MirrorDef) -> Result<Self> {
-        let rows = RowBuilder::new(&def.columns, 16)?;
+    fn new(columns: &[ColumnDef]) -> Result<Self> {
+        let rows = RowBuilder::new(columns, 16)?;
         let mut fields = vec![Field::new("op", DataType::Int8, false)];
         fields.extend_from_slice(rows.fields());
         fields.push(Field::new("unchanged", DataType::Binary, true));
-        Ok(Self { rows, schema: Arc::new(Schema::new(fields)), ops: Vec::new(), unchanged: BinaryBuilder::new() })
+        Ok(Self { rows, schema: Arc::new(Schema::new(fields)), columns: columns.len(), ops: Vec::new(), unchanged: BinaryBuilder::new() })
     }
 
     fn is_full(&self) -> bool {
@@ -136,6 +140,7 @@ impl Capture {
         };
         Self {
             tracked: HashMap::new(),
+            catalog: 0,
             touched: Vec::new(),
             group: Vec::new(),
             group_rows: 0,
@@ -150,6 +155,11 @@ impl Capture {
             link: std::ptr::null_mut(),
             transactions: 0,
         }
+    }
+
+    /// The OID of the mirrors' table.
+    pub fn set_catalog(&mut self, relid: u32) {
+        self.catalog = relid;
     }
 
     /// Captures changes of this table from the next transaction on.
@@ -274,6 +284,10 @@ impl Capture {
             self.rewritten(original, commit_lsn);
             return Ok(());
         }
+        if relid == self.catalog {
+            // SAFETY: as promised by the caller.
+            return unsafe { self.redefine(tupdesc, new) };
+        }
         match self.tracked.get(&relid) {
             // What the segments contain already may even have had another shape.
             Some(tracked) if !tracked.dead && commit_lsn > tracked.def.applied_lsn => {}
@@ -281,6 +295,8 @@ impl Capture {
         }
         CURRENT.set(relid);
         self.group_rows += 1;
+        // SAFETY: as promised by the caller.
+        self.keep_width(relid, i16::try_from(unsafe { (*tupdesc).natts }).unwrap_or(i16::MAX))?;
         // SAFETY: as promised by the caller.
         let done = unsafe {
             match self.verify(rel, relid) {
@@ -303,6 +319,49 @@ impl Capture {
                 }
             }
             Err(reason) => self.give_up(relid, reason),
+        }
+        Ok(())
+    }
+
+    /// A row of the mirrors' table as it is from now on: here, between changes without and with them, a mirror gets columns that were added to
+    /// its table.
+    ///
+    /// # Safety
+    /// A tuple (or null) with this descriptor.
+    unsafe fn redefine(&mut self, tupdesc: pg_sys::TupleDesc, new: pg_sys::HeapTuple) -> Result<()> {
+        if new.is_null() {
+            return Ok(());
+        }
+        let mut row = None;
+        // SAFETY: as promised by the caller; what is read is copied before its memory is given back.
+        unsafe {
+            deform(new, tupdesc, &mut self.values, &mut self.nulls);
+            in_context(self.row_context, || row = catalog::definition(&self.values, &self.nulls));
+            pg_sys::MemoryContextReset(self.row_context);
+        }
+        let Some((relid, generation, columns)) = row else { return Ok(()) };
+        let grown = |t: &&Tracked| t.def.generation == generation && !t.dead && columns.len() > t.def.columns.len();
+        if self.tracked.get(&relid).filter(grown).is_none() {
+            return Ok(());
+        }
+        self.flush(relid)?;
+        if let Some(tracked) = self.tracked.get_mut(&relid) {
+            tracked.chunk = None;
+            tracked.def.columns.clone_from(&columns);
+        }
+        VERIFIED.with_borrow_mut(|v| v.remove(&relid));
+        self.send(&ToEngineControl::AddColumns { relid, generation, columns });
+        Ok(())
+    }
+
+    /// Rows of one message have the same columns: those of the mirror that a table of so many attributes has.
+    fn keep_width(&mut self, relid: u32, attributes: i16) -> Result<()> {
+        let differs = |t: &Tracked| t.chunk.as_ref().is_some_and(|c| c.columns != present(&t.def.columns, attributes));
+        if self.tracked.get(&relid).is_some_and(differs) {
+            self.flush(relid)?;
+            if let Some(tracked) = self.tracked.get_mut(&relid) {
+                tracked.chunk = None;
+            }
         }
         Ok(())
     }
@@ -334,10 +393,21 @@ impl Capture {
     }
 
     /// The chunk for rows of a table.
-    fn chunk<'a>(tracked: &'a mut HashMap<u32, Tracked>, touched: &mut Vec<u32>, relid: u32) -> std::result::Result<(&'a mut Chunk, &'a MirrorDef), String> {
+    ///
+    /// # Safety
+    /// The descriptor of a row of the table.
+    unsafe fn chunk<'a>(
+        tracked: &'a mut HashMap<u32, Tracked>,
+        touched: &mut Vec<u32>,
+        relid: u32,
+        tupdesc: pg_sys::TupleDesc,
+    ) -> std::result::Result<(&'a mut Chunk, &'a MirrorDef), String> {
         let tracked = tracked.get_mut(&relid).ok_or("the mirror is gone")?;
         if tracked.chunk.is_none() {
-            tracked.chunk = Some(Chunk::new(&tracked.def).map_err(|e| e.to_string())?);
+            // SAFETY: as promised by the caller.
+            let attributes = i16::try_from(unsafe { (*tupdesc).natts }).unwrap_or(i16::MAX);
+            let columns = tracked.def.columns.get(..present(&tracked.def.columns, attributes)).unwrap_or_default();
+            tracked.chunk = Some(Chunk::new(columns).map_err(|e| e.to_string())?);
         }
         let chunk = tracked.chunk.as_mut().ok_or("the mirror is gone")?;
         if !touched.contains(&relid) {
@@ -355,7 +425,7 @@ impl Capture {
         // SAFETY: as promised by the caller.
         unsafe {
             deform(new, tupdesc, &mut self.values, &mut self.nulls);
-            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid)?;
+            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid, tupdesc)?;
             if unchanged_columns(def, tupdesc, &self.values, &self.nulls).iter().any(|u| *u) {
                 return Err("an inserted row was logged without its out-of-line values".into());
             }
@@ -386,7 +456,7 @@ impl Capture {
             if !old.is_null() {
                 deform(old, tupdesc, &mut self.old_values, &mut self.old_nulls);
             }
-            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid)?;
+            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid, tupdesc)?;
             if def.key == Key::FullRow && !full_old {
                 return Err("an updated row was logged without its old contents".into());
             }
@@ -433,7 +503,7 @@ impl Capture {
         // SAFETY: as promised by the caller.
         unsafe {
             deform(old, tupdesc, &mut self.old_values, &mut self.old_nulls);
-            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid)?;
+            let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid, tupdesc)?;
             in_context(self.row_context, || append_key(chunk, def, &self.old_values, &self.old_nulls));
             chunk.ops.push(op::DELETE);
             chunk.unchanged.append_null();

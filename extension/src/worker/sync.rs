@@ -3,6 +3,7 @@
 //! Each function here is one transaction of the worker. They decide on values only; the main loop acts on the answer.
 
 use super::slot::{self, SlotState};
+use crate::catalog;
 use crate::catalog::define::{self, NoKey, Shape};
 use crate::catalog::store::{self, Row};
 use pgrx::pg_sys;
@@ -20,6 +21,8 @@ pub struct Wanted {
     /// Something could not be looked at because it is locked: look again soon.
     pub unfinished: bool,
     pub slot: Option<SlotState>,
+    /// The mirrors' table.
+    pub catalog: u32,
 }
 
 /// Reads the catalog and brings what is out of shape on its way: marked mirrors get their new definition, those that cannot be followed
@@ -30,7 +33,7 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
     if !is_installed() {
         return Ok(Wanted::default());
     }
-    let mut wanted = Wanted { installed: true, ..Wanted::default() };
+    let mut wanted = Wanted { installed: true, catalog: catalog::mirror_table().to_u32(), ..Wanted::default() };
     store::delete_orphans()?;
     for row in store::load()? {
         let relid = row.def.relid;
@@ -52,7 +55,9 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
             Decision::Leave => {}
             Decision::Mark(reason) => {
                 wanted.unfinished = true;
-                if store::lock(relid)? {
+                // The definition may have followed the table's since it was read.
+                let same = |latest: &Row| latest.def.relid == relid && latest.def.columns == row.def.columns && latest.state == row.state;
+                if store::lock(relid)? && store::load_latest()?.iter().any(same) {
                     store::mark_resync(relid, Some(row.def.generation), &reason)?;
                 }
             }
@@ -66,7 +71,7 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
             Decision::Copy(shape, expected_rows) => {
                 wanted.unfinished = true;
                 if let (true, Ok(key)) = (store::lock(relid)?, &shape.key) {
-                    store::start_copy(relid, row.def.generation, &shape.columns, key, expected_rows)?;
+                    store::start_copy(relid, row.def.generation, &shape, key, expected_rows)?;
                 }
             }
         }

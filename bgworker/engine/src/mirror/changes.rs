@@ -56,7 +56,11 @@ impl ChangedRows {
             Some(c) if c.null_count() < c.len() => Some(c.as_binary_opt::<i32>().ok_or_else(|| bad(layout, "unchanged is not binary"))?.clone()),
             _ => None,
         };
-        let columns = layout.schema.fields().iter().map(|f| batch.column_by_name(f.name()).cloned().ok_or_else(|| bad(layout, "a column is missing")));
+        let columns = layout.schema.fields().iter().enumerate().map(|(i, field)| match batch.column_by_name(field.name()) {
+            Some(column) => Ok(Arc::clone(column)),
+            None if layout.may_lack(i) => layout.fill(i, batch.num_rows()),
+            None => Err(bad(layout, "a column is missing")),
+        });
         let rows = layout.normalise(&columns.collect::<Result<Vec<_>>>()?, batch.num_rows())?;
         Ok(ChangedRows { ops, rows, unchanged })
     }
@@ -137,6 +141,8 @@ impl NetRows {
                 Ok(())
             }
             Op::Rows(mut rows) => {
+                // Columns may have been added since it came.
+                rows.rows = self.layout.widen(&rows.rows)?;
                 if let Some(held) = self.held.take() {
                     rows = held.join(&rows)?;
                 }

@@ -217,8 +217,12 @@ impl Mirrors {
     }
 
     /// Puts what was written in the place of what it was written from.
-    fn install(&self, mirror: &mut Mirror, captured: Captured) {
+    fn install(&self, mirror: &mut Mirror, mut captured: Captured) {
         let relid = captured.layout.relid;
+        // Columns were added meanwhile.
+        if !Arc::ptr_eq(&captured.layout, &mirror.layout) {
+            captured.outputs.iter_mut().for_each(|s| *s = s.with_layout(&mirror.layout));
+        }
         let after: HashMap<i64, (Arc<Segment>, u32)> = captured.after().map(|(s, deletes)| (s.id, (Arc::clone(s), deletes))).collect();
         for (id, (segment, _)) in &captured.durable {
             if !after.contains_key(id) {

@@ -15,6 +15,7 @@
 mod apply;
 mod cache;
 mod changes;
+mod columns;
 mod copy;
 mod deletes;
 mod flush;

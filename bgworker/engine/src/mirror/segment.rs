@@ -96,6 +96,8 @@ pub struct RowGroup {
 /// What is known from the file's footer.
 pub struct Footer {
     metadata: ArrowReaderMetadata,
+    /// The file has the first so many physical columns; the others were added after it was written.
+    columns: usize,
     pub row_groups: Vec<RowGroup>,
     pub stats: SegmentStats,
 }
@@ -111,8 +113,23 @@ pub struct Segment {
     io: Arc<Io>,
     footer: OnceCell<Arc<Footer>>,
     /// Known once the segment's keys have been read.
-    pub filter: OnceLock<KeyFilter>,
+    pub filter: Arc<OnceLock<KeyFilter>>,
+    file: Arc<File>,
+}
+
+/// The file of a segment, also while it is read with fewer columns.
+struct File {
+    location: Path,
     doomed: AtomicBool,
+    garbage: mpsc::UnboundedSender<Path>,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if *self.doomed.get_mut() {
+            let _ = self.garbage.send(std::mem::take(&mut self.location));
+        }
+    }
 }
 
 impl std::fmt::Debug for Segment {
@@ -134,14 +151,30 @@ impl Segment {
             layout: Arc::clone(layout),
             io: Arc::clone(io),
             footer: OnceCell::new(),
-            filter: OnceLock::new(),
-            doomed: AtomicBool::new(false),
+            filter: Arc::default(),
+            file: Arc::new(File { location: io.location(&meta.path), doomed: AtomicBool::new(false), garbage: io.garbage.clone() }),
         }))
+    }
+
+    /// The same segment with columns added.
+    pub fn with_layout(&self, layout: &Arc<Layout>) -> Arc<Segment> {
+        Arc::new(Segment {
+            uid: self.uid,
+            id: self.id,
+            path: self.path.clone(),
+            rows: self.rows,
+            size_bytes: self.size_bytes,
+            layout: Arc::clone(layout),
+            io: Arc::clone(&self.io),
+            footer: OnceCell::new(),
+            filter: Arc::clone(&self.filter),
+            file: Arc::clone(&self.file),
+        })
     }
 
     /// The file is to be deleted as soon as nobody holds the segment.
     pub fn doom(&self) {
-        self.doomed.store(true, Ordering::Relaxed);
+        self.file.doomed.store(true, Ordering::Relaxed);
     }
 
     fn reader(&self) -> ParquetObjectReader {
@@ -173,7 +206,10 @@ impl Segment {
         let read = || async {
             let mut reader = self.reader();
             let metadata = reader.get_metadata(None).await.map_err(|e| self.error(e))?;
-            let options = ArrowReaderOptions::new().with_schema(file_schema(&self.layout.schema));
+            let whole = file_schema(&self.layout.schema);
+            let columns = self.columns_of(metadata.file_metadata().schema_descr().root_schema().get_fields().iter().map(|f| f.name()))?;
+            let schema = whole.project(&(0..columns).collect::<Vec<_>>()).map_err(|e| self.damaged(e))?;
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
             let metadata = ArrowReaderMetadata::try_new(metadata, options).map_err(|e| self.error(e))?;
             let mut row_groups = Vec::new();
             let mut start = 0u32;
@@ -186,9 +222,20 @@ impl Segment {
                 return Err(self.damaged(format!("has {start} rows instead of {}", self.rows)));
             }
             let stats = SegmentStats::read(&metadata, &self.layout.schema);
-            Ok(Arc::new(Footer { metadata, row_groups, stats }))
+            Ok(Arc::new(Footer { metadata, columns, row_groups, stats }))
         };
         self.footer.get_or_try_init(read).await.cloned()
+    }
+
+    /// How many of the physical columns a file with these columns has.
+    fn columns_of<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>) -> Result<usize> {
+        let fields = self.layout.schema.fields();
+        let count = names.len();
+        let same = names.zip(fields).all(|(name, field)| name == field.name());
+        if !same || count > fields.len() || !(count..fields.len()).all(|c| self.layout.may_lack(c)) {
+            return Err(self.damaged("has other columns"));
+        }
+        Ok(count)
     }
 
     /// One column of a row group, through the cache.
@@ -201,7 +248,13 @@ impl Segment {
     pub async fn decode(&self, row_group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         let footer = self.footer().await?;
         let rows = footer.row_groups.get(row_group).ok_or_else(|| self.damaged("no such row group"))?.rows as usize;
-        let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), columns.iter().copied());
+        // The file's order is that of the schema; ours is that of the request.
+        let mut stored: Vec<usize> = columns.iter().copied().filter(|c| *c < footer.columns).collect();
+        stored.sort_unstable();
+        if stored.is_empty() {
+            return columns.iter().map(|c| self.layout.fill(*c, rows)).collect();
+        }
+        let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), stored.iter().copied());
         let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader(), footer.metadata.clone())
             .with_row_groups(vec![row_group])
             .with_projection(mask)
@@ -214,16 +267,16 @@ impl Segment {
             0 => return Err(self.damaged("row group without rows")),
             _ => arrow::compute::concat_batches(&batches[0].schema(), &batches).map_err(|e| self.damaged(e))?,
         };
-        if batch.num_rows() != rows || batch.num_columns() != columns.len() {
+        if batch.num_rows() != rows || batch.num_columns() != stored.len() {
             return Err(self.damaged("row group is damaged"));
         }
-        // The file's order is that of the schema; ours is that of the request.
-        let mut sorted = columns.to_vec();
-        sorted.sort_unstable();
         columns
             .iter()
             .map(|c| {
-                let at = sorted.binary_search(c).map_err(|_| self.damaged("column is missing"))?;
+                if *c >= footer.columns {
+                    return self.layout.fill(*c, rows);
+                }
+                let at = stored.binary_search(c).map_err(|_| self.damaged("column is missing"))?;
                 from_file(batch.column(at), self.layout.schema.field(*c).data_type())
             })
             .collect()
@@ -247,9 +300,6 @@ impl Drop for Segment {
             let groups = u32::try_from(footer.row_groups.len()).unwrap_or(u32::MAX);
             let columns = u32::try_from(self.layout.schema.fields().len()).unwrap_or(u32::MAX);
             self.io.cache.forget(self.uid, groups, columns);
-        }
-        if *self.doomed.get_mut() {
-            let _ = self.io.garbage.send(self.io.location(&self.path));
         }
     }
 }

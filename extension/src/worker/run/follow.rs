@@ -123,6 +123,7 @@ impl Worker {
     /// Tells the engine of new and of ended mirrors.
     fn load_and_drop(&mut self, wanted: Wanted) -> Result<()> {
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        decoder.capture().set_catalog(wanted.catalog);
         let gone: Vec<u32> = decoder
             .capture()
             .tables()

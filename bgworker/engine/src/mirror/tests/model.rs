@@ -6,7 +6,7 @@ use arrow::datatypes::*;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
-use weir_plan::manifest::{ColumnDef, Key, MirrorDef, MirrorState};
+use weir_plan::manifest::{Before, ColumnDef, Key, MirrorDef, MirrorState};
 use weir_plan::protocol::op;
 use weir_plan::types::PgType;
 
@@ -44,8 +44,17 @@ pub struct Relation {
     pub toasted: Vec<usize>,
 }
 
+/// What a column is added with.
+fn before(value: &Cell, column: &ColumnDef) -> Before {
+    let alone = Relation { relid: 0, columns: vec![column.clone()], key: Key::FullRow, toasted: vec![] };
+    match value {
+        Cell::Null => Before::Null,
+        value => Before::value(&weir_plan::arrow_ipc::to_bytes(&alone.batch(&[vec![value.clone()]])).expect("encodes")),
+    }
+}
+
 fn column(attnum: i16, ty: PgType, not_null: bool) -> ColumnDef {
-    ColumnDef { attnum, name: format!("column {attnum}"), ty, not_null }
+    ColumnDef { attnum, name: format!("column {attnum}"), ty, not_null, before: None }
 }
 
 /// A single integer key, a composite key with text that may be out of line, and no key.
@@ -73,12 +82,33 @@ pub fn tables() -> Vec<Relation> {
 }
 
 impl Relation {
+    /// The table when it had fewer columns.
+    pub fn narrow(&self, columns: usize) -> Relation {
+        Relation { columns: self.columns[..columns].to_vec(), ..self.clone() }
+    }
+
+    /// Adds a column; gives what all rows have there.
+    pub fn add_column(&mut self, rng: &mut StdRng) -> Cell {
+        let at = self.columns.len();
+        let ty = [PgType::INT8, PgType::TEXT, PgType::NUMERIC, PgType::INTERVAL, PgType::INT4][rng.random_range(0..5)];
+        self.columns.push(column(self.columns[at - 1].attnum + rng.random_range(1..3), ty, false));
+        if ty == PgType::TEXT && rng.random() {
+            self.toasted.push(at);
+        }
+        let value = self.random_cell(at, rng);
+        if value != Cell::Null && rng.random() {
+            self.columns[at].not_null = true;
+        }
+        self.columns[at].before = Some(before(&value, &self.columns[at]));
+        value
+    }
+
     pub fn def(&self, generation: i64, state: MirrorState) -> MirrorDef {
         MirrorDef {
             relid: self.relid,
             generation,
             name: format!("t{}", self.relid),
-            columns: self.columns.clone(),
+            columns: self.columns.iter().map(|c| ColumnDef { before: None, ..c.clone() }).collect(),
             key: self.key.clone(),
             state,
             applied_lsn: 0,

@@ -19,6 +19,10 @@ struct Committed {
     changes: BTreeMap<u32, Vec<Change>>,
     /// (relid, attnum)
     poisoned: Vec<(u32, i16)>,
+    /// A column was added to this table, after so many of its changes.
+    added: Option<(u32, usize)>,
+    /// How many columns each table has afterwards.
+    widths: BTreeMap<u32, usize>,
     after: Arc<Heap>,
 }
 
@@ -31,6 +35,10 @@ struct Copy {
     lsn: Lsn,
 }
 
+fn widths(tables: &[Relation]) -> BTreeMap<u32, usize> {
+    tables.iter().map(|t| (t.relid, t.columns.len())).collect()
+}
+
 /// The rows that each table held under a snapshot.
 type Pinned = (Snapshot, Vec<(u32, Vec<Row>)>);
 
@@ -38,6 +46,8 @@ pub struct Trace {
     seed: u64,
     rng: StdRng,
     tables: Vec<Relation>,
+    /// What older rows have in added columns.
+    fillers: BTreeMap<(u32, usize), Cell>,
     // The server.
     log: Vec<Committed>,
     insert_lsn: Lsn,
@@ -79,11 +89,21 @@ impl Trace {
         let store = Arc::new(InMemory::new());
         let mirrors = engine(&store, &mut rng);
         let heap = tables().iter().map(|t| (t.relid, vec![])).collect();
-        let first = Committed { xid: 3, commit_lsn: 1, end_lsn: 8, changes: BTreeMap::new(), poisoned: vec![], after: Arc::new(heap) };
+        let first = Committed {
+            xid: 3,
+            commit_lsn: 1,
+            end_lsn: 8,
+            changes: BTreeMap::new(),
+            poisoned: vec![],
+            added: None,
+            widths: widths(&tables()),
+            after: Arc::new(heap),
+        };
         Trace {
             seed,
             rng,
             tables: tables(),
+            fillers: BTreeMap::new(),
             log: vec![first],
             insert_lsn: 8,
             next_xid: 100,
@@ -104,11 +124,11 @@ impl Trace {
 
     pub async fn run(&mut self, steps: usize) {
         for _ in 0..self.rng.random_range(0..10) {
-            self.transaction();
+            self.transaction().await;
         }
         for _ in 0..steps {
             match self.rng.random_range(0..100) {
-                0..30 => self.transaction(),
+                0..30 => self.transaction().await,
                 30..35 => {
                     let xid = self.new_xid();
                     self.open.push(xid);
@@ -157,7 +177,7 @@ impl Trace {
         Arc::clone(&self.log.last().expect("never empty").after)
     }
 
-    fn transaction(&mut self) {
+    async fn transaction(&mut self) {
         let xid = if !self.open.is_empty() && self.rng.random() {
             let at = self.rng.random_range(0..self.open.len());
             self.open.swap_remove(at)
@@ -168,7 +188,13 @@ impl Trace {
         let mut changes: BTreeMap<u32, Vec<Change>> = BTreeMap::new();
         let mut poisoned = vec![];
         let big = self.rng.random_range(0..10) == 0;
-        for _ in 0..self.rng.random_range(1..if big { 60 } else { 8 }) {
+        let count = self.rng.random_range(1..if big { 60 } else { 8 });
+        let add_at = if self.rng.random_range(0..12) == 0 { self.rng.random_range(0..count) } else { count };
+        let mut added = None;
+        for i in 0..count {
+            if i == add_at {
+                added = self.add_column(&mut heap, &changes).await;
+            }
             let table = self.tables[self.rng.random_range(0..self.tables.len())].clone();
             let rows = heap.get_mut(&table.relid).expect("a table");
             if let Some(change) = random_change(&table, rows, &mut self.rng) {
@@ -181,7 +207,33 @@ impl Trace {
         let commit_lsn = self.insert_lsn + self.rng.random_range(0..3) * 8;
         let end_lsn = commit_lsn + 8 * self.rng.random_range(1..3);
         self.insert_lsn = end_lsn;
-        self.log.push(Committed { xid, commit_lsn, end_lsn, changes, poisoned, after: Arc::new(heap) });
+        self.log.push(Committed { xid, commit_lsn, end_lsn, changes, poisoned, added, widths: widths(&self.tables), after: Arc::new(heap) });
+    }
+
+    /// As ALTER TABLE and the event trigger do it; both commit with the transaction.
+    async fn add_column(&mut self, heap: &mut Heap, changes: &BTreeMap<u32, Vec<Change>>) -> Option<(u32, usize)> {
+        let at = self.rng.random_range(0..self.tables.len());
+        let table = &mut self.tables[at];
+        let (relid, width) = (table.relid, table.columns.len());
+        if width >= 7 || table.key == weir_plan::manifest::Key::FullRow {
+            return None;
+        }
+        let value = table.add_column(&mut self.rng);
+        let columns = table.columns.clone();
+        for row in heap.get_mut(&relid).expect("a table") {
+            row.push(value.clone());
+        }
+        self.fillers.insert((relid, width), value);
+        match self.catalog.get_mut(&relid) {
+            Some(def) if def.state == MirrorState::Active => def.columns.extend_from_slice(&columns[width..]),
+            Some(_) => {
+                self.catalog.remove(&relid);
+                self.copies.remove(&relid);
+                self.mirrors.drop_mirror(relid).await;
+            }
+            None => {}
+        }
+        Some((relid, changes.get(&relid).map_or(0, Vec::len)))
     }
 
     // The worker.
@@ -189,9 +241,19 @@ impl Trace {
     async fn decode_some(&mut self) {
         for _ in 0..self.rng.random_range(1..6) {
             let Some(transaction) = self.log.get(self.decoded) else { return };
-            for (relid, changes) in &transaction.changes {
+            let widths = &self.log[self.decoded - 1].widths;
+            let nothing = vec![];
+            let added = transaction.added.filter(|(relid, _)| !transaction.changes.contains_key(relid)).map(|(relid, _)| (relid, &nothing));
+            for (relid, changes) in transaction.changes.iter().map(|(relid, changes)| (*relid, changes)).chain(added) {
+                let relid = &relid;
                 let Some(def) = self.catalog.get(relid) else { continue };
-                let table = self.tables.iter().find(|t| t.relid == *relid).expect("a table");
+                let newest = self.tables.iter().find(|t| t.relid == *relid).expect("a table");
+                let mut table = newest.narrow(widths[relid]);
+                if def.columns.iter().skip(widths[relid]).any(|c| c.before.is_none()) {
+                    // From before the copy, in another shape: the worker does not send that.
+                    assert!(def.state == MirrorState::Active && transaction.commit_lsn <= def.applied_lsn, "seed {}", self.seed);
+                    continue;
+                }
                 let poisoned: Vec<i16> = transaction.poisoned.iter().filter(|p| p.0 == *relid).map(|p| p.1).collect();
                 if self.rng.random_range(0..10) == 0 {
                     // A transaction that is rolled back after some of it was sent.
@@ -201,10 +263,21 @@ impl Trace {
                         .expect("fits");
                     self.mirrors.abort(9);
                 }
-                for message in table.messages(changes, &mut self.rng) {
-                    match message {
-                        Some(batch) => self.mirrors.changes(*relid, def.generation, transaction.xid, batch, &poisoned).expect("fits"),
-                        None => self.mirrors.truncate(*relid, def.generation, transaction.xid).expect("fits"),
+                let add_at = transaction.added.filter(|(to, _)| to == relid).map(|(_, at)| at);
+                let (first, rest) = changes.split_at(add_at.unwrap_or(changes.len()));
+                for (changes, last) in [(first, false), (rest, true)] {
+                    if last && add_at.is_some() {
+                        table = newest.narrow(transaction.widths[relid]);
+                        // The columns as the catalog has them: those of a copy made since are no additions.
+                        let columns = def.columns.iter().zip(&table.columns).map(|(c, _)| c.clone()).collect();
+                        let events = self.mirrors.add_columns(*relid, def.generation, columns).await;
+                        assert_eq!(events, vec![], "seed {}", self.seed);
+                    }
+                    for message in table.messages(changes, &mut self.rng) {
+                        match message {
+                            Some(batch) => self.mirrors.changes(*relid, def.generation, transaction.xid, batch, &poisoned).expect("fits"),
+                            None => self.mirrors.truncate(*relid, def.generation, transaction.xid).expect("fits"),
+                        }
                     }
                 }
             }
@@ -229,6 +302,10 @@ impl Trace {
         let table = self.tables[self.rng.random_range(0..self.tables.len())].clone();
         if self.catalog.contains_key(&table.relid) {
             return;
+        }
+        // What is decoded before may have fewer columns.
+        while self.decoded < self.log.len() {
+            self.decode_some().await;
         }
         self.generation += 1;
         let def = table.def(self.generation, MirrorState::Copying);
@@ -257,8 +334,12 @@ impl Trace {
             copy.sent = 0;
             // The log goes on between the snapshot and its announcement.
             if self.rng.random() {
-                self.transaction();
+                self.transaction().await;
                 self.decode_some().await;
+                if !self.catalog.contains_key(&relid) {
+                    // A column was added, so there is no such copy any more.
+                    return;
+                }
             }
             let retry = self.mirrors.copy_begin(relid, copy.generation, copy.snapshot.clone(), copy.lsn).await.expect("begins");
             copy.begun = !retry;
@@ -339,6 +420,11 @@ impl Trace {
         let defs: Vec<MirrorDef> = self.catalog.values().cloned().collect();
         for def in defs {
             if def.state == MirrorState::Copying {
+                if self.log[self.decoded - 1].widths[&def.relid] < def.columns.len() {
+                    // The worker decodes what has another shape before it loads the mirror.
+                    self.catalog.remove(&def.relid);
+                    continue;
+                }
                 self.copies.insert(def.relid, self.new_copy(def.generation));
             }
             self.mirrors.load(def, self.decoding).await;
@@ -358,8 +444,13 @@ impl Trace {
 
     // Checks.
 
-    fn expected(&self, relid: u32) -> Vec<Row> {
+    /// The rows of a table, with as many columns as its mirror has: after a start it may have some before they are added.
+    fn expected(&self, relid: u32, width: usize) -> Vec<Row> {
         let mut rows = self.log[self.decoded - 1].after[&relid].clone();
+        for row in &mut rows {
+            assert!(row.len() <= width, "seed {} table {relid} lacks columns", self.seed);
+            row.extend((row.len()..width).map(|c| self.fillers[&(relid, c)].clone()));
+        }
         rows.sort();
         rows
     }
@@ -375,7 +466,7 @@ impl Trace {
             }
             let partitions = self.rng.random_range(1..4);
             let rows = read(&table, &snapshot, partitions, self.rng.random_range(1..50)).await;
-            assert_eq!(rows, self.expected(table.relid), "seed {} table {}", self.seed, table.relid);
+            assert_eq!(rows, self.expected(table.relid, view.layout.columns.len()), "seed {} table {}", self.seed, table.relid);
             assert_eq!(view.live_rows, rows.len() as u64);
         }
     }
@@ -384,8 +475,10 @@ impl Trace {
         let snapshot = self.mirrors.snapshot();
         let mut contents = vec![];
         for table in &self.tables {
-            if snapshot.view(table.relid).is_some_and(|v| matches!(v.status, Status::Active { from } if from <= snapshot.lsn())) {
-                contents.push((table.relid, self.expected(table.relid)));
+            if let Some(view) = snapshot.view(table.relid)
+                && matches!(view.status, Status::Active { from } if from <= snapshot.lsn())
+            {
+                contents.push((table.relid, self.expected(table.relid, view.layout.columns.len())));
             }
         }
         self.pinned.push((snapshot, contents));
@@ -403,6 +496,7 @@ impl Trace {
 /// All rows in order, through the execution of a scan.
 async fn read(table: &Relation, snapshot: &Snapshot, partitions: usize, batch_rows: usize) -> Vec<Row> {
     let view = snapshot.view(table.relid).expect("a mirror");
+    let table = table.narrow(view.layout.columns.len());
     let columns: Vec<usize> = (0..table.columns.len()).collect();
     let provider = MirrorTable::new(0, Arc::clone(&view), &columns, Bindings::default());
     let ctx = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch_rows));
