@@ -48,6 +48,7 @@ test_duckdb() {
     # Two of them multiply to more digits than a DECIMAL has, and than our engine has.
     same_answers duckdb duck tests/e2e/remote/queries.sql local 2
     same_answers "duckdb, arrays" duck tests/e2e/remote/lists.sql local 12
+    lists_written duckdb duck local
     same_answers "duckdb, pushed" duck tests/e2e/remote/pushed.sql
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"
     expect "duckdb: wrong column" 'ERROR:  HV005: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents RENAME id TO number; SELECT number FROM duck.parents")"

@@ -231,9 +231,11 @@ test_postgres() {
     expect "postgres: an array of two dimensions" 'ERROR:  22000: server "pg": a value of column "n8" does not fit' "$(failing "SELECT id, n8 FROM pg.more_lists WHERE id = 2")"
     expect "postgres: an array that begins elsewhere" 'The value is an array that begins at 0: only arrays that begin at 1 are read' "$(failing "SELECT id, f4 FROM pg.more_lists WHERE id = 2")"
     expect "postgres: a number in an array that is none" 'The value is NaN' "$(failing "SELECT id, n FROM pg.more_lists WHERE id = 2")"
-    expect "postgres: an array is not written" '0A000: a value of column "i" cannot be written' "$(failing "INSERT INTO pg.lists (id, i) VALUES (99, '{1}')")"
-    expect "postgres: a row without its arrays is written" '^1$' "$(query "INSERT INTO pg.lists (id) VALUES (99); SELECT count(*) FROM pg.lists WHERE id = 99 AND i IS NULL")"
-    counterpart_query "DELETE FROM shop.lists WHERE id = 99"
+    lists_written postgres pg local
+    query "INSERT INTO pg.more_lists VALUES (3, '{1.50,-0.001,NaN}', '{infinity,2000-01-01 00:00+00}', '{1e-40,NULL}', '{-9223372036854775808}')"
+    expect "postgres: written arrays of other types" '^\{1.50,-0.001,NaN\}\|t\|\{1e-40,NULL\}$' "$(counterpart_query "SELECT n, tz = '{infinity,2000-01-01 00:00+00}', f4 FROM shop.more_lists WHERE id = 3")"
+    expect "postgres: an array of two dimensions is not written" 'Only arrays of one dimension that begin at 1 can be sent' "$(failing "INSERT INTO pg.more_lists (id, n8) VALUES (4, '{{1,2}}')")"
+    counterpart_query "DELETE FROM shop.more_lists WHERE id > 2"
     local join
     for join in "mirrored m LEFT JOIN children c" "children c RIGHT JOIN mirrored m"; do
         expect "postgres: a condition about the side that is filled is asked there: $join" 'Remote SQL: SELECT .* WHERE .*amount.* > ' \

@@ -66,8 +66,10 @@ test_trino() {
     trino_start || { report "not ok" "Trino's test server starts"; return; }
     expect "trino: the test server is what the official client expects" '^checked$' "$("$trino_home/bin/python" tests/e2e/trino_check.py "$trino_port" "$trino_dir/authority.pem" "$trino_tls_port" 2>&1)"
     { echo "CREATE SCHEMA shop; CREATE SCHEMA tpch; USE memory.shop;"; tables real varchar timestamp timestamptz; cat tests/e2e/remote/data.sql; } | trino_duckdb -
-    trino_duckdb "CREATE TABLE shop.odd (id int, \"a 'quoted\"\" name\" varchar, arr int[], u uuid, b blob, j json, tm time, ns timestamp_ns, big decimal(38,10), neg double, t3 timestamptz);
-        INSERT INTO shop.odd VALUES (1, 'v', [1], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', from_hex('00ff5c27'), '{\"a\": [1, null]}', '23:59:59.123456', '2024-01-01', -1234567890123456789012345678.0123456789, '-Infinity', '2024-10-27 01:30:00.000001+00')"
+    trino_duckdb "CREATE TABLE shop.odd (id int, \"a 'quoted\"\" name\" varchar, arr int[][], u uuid, b blob, j json, tm time, ns timestamp_ns, big decimal(38,10), neg double, t3 timestamptz);
+        INSERT INTO shop.odd VALUES (1, 'v', [[1]], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', from_hex('00ff5c27'), '{\"a\": [1, null]}', '23:59:59.123456', '2024-01-01', -1234567890123456789012345678.0123456789, '-Infinity', '2024-10-27 01:30:00.000001+00')"
+    trino_duckdb "CREATE TABLE shop.lists (id int, i int[], f double[], t varchar[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]);
+        INSERT INTO shop.lists VALUES $(lists_rows | sed "s/'{}'/[]/g; s/'{/[/g; s/}'/]/g; s/\"/'/g")"
     query "CREATE SERVER trino FOREIGN DATA WRAPPER weir_trino OPTIONS (url 'http://127.0.0.1:$trino_port', catalog 'memory', session 'query_priority=2, a.b=x y', client_tags 'one,two');
         CREATE USER MAPPING FOR CURRENT_USER SERVER trino OPTIONS (user 'weir'); CREATE SCHEMA trino; CREATE SCHEMA trino_tpch"
     local notices
@@ -85,6 +87,8 @@ test_trino() {
         ALTER FOREIGN TABLE trino.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     # Products of more than 38 digits, or more than 18 in the test's own server.
     same_answers trino trino tests/e2e/remote/queries.sql local 4
+    same_answers "trino, arrays" trino tests/e2e/remote/lists.sql local 12
+    lists_written trino trino local
     expect "trino: values of parameters go with EXECUTE, the statement in a header" 'weir=SELECT%20.*%3F' "$(trino_asks 'requests?header=X-Trino-Prepared-Statement')"
     query "ALTER SERVER trino OPTIONS (ADD spooling 'false')"
     expect "trino: results without spooling" '^12\|7$' "$(query "SET weir.route = force; SELECT count(v), count(*) FILTER (WHERE flag IS NOT TRUE) FROM trino.items" | sed 's/^11|/12|/')"

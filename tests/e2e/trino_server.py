@@ -151,7 +151,7 @@ def value_of(value, kind, millis):
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, list):
-        return [value_of(v, "", millis) for v in value]
+        return [value_of(v, kind[6:-1], millis) for v in value]
     return value
 
 

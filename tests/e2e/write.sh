@@ -32,6 +32,18 @@ both() { # label, what, statements with @w@ for the table
     fi
 }
 
+# Rows of arrays, many at once and one alone.
+lists_written() { # label, server's schema, local schema
+    local columns odd
+    columns=$(query "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '$3.lists'::regclass AND attnum > 1")
+    query "INSERT INTO $2.lists SELECT id + 100 * g, $columns FROM $3.lists, generate_series(1, 5) g ORDER BY 1"
+    expect "$1: arrays are written" '^0\|t$' "$(query "SELECT (SELECT count(*) FROM (SELECT id % 100, $columns FROM $2.lists WHERE id > 100 EXCEPT ALL SELECT id, $columns FROM $3.lists, generate_series(1, 5)) x),
+        (SELECT count(*) FROM $2.lists WHERE id > 100) = 5 * (SELECT count(*) FROM $3.lists)")"
+    odd="ARRAY[E'\\\\ \"q\" {,}', 'NULL', NULL, ' ', E'it''s\\t\\n', 'é€😀']"
+    query "INSERT INTO $2.lists (id, i, f, t, b) VALUES (999, '{2147483647,NULL,-2147483648}', '{1.7976931348623157e308,0.1,-0.1}', $odd, '{}')"
+    expect "$1: an array of odd texts" '^1$' "$(query "SELECT count(*) FROM $2.lists WHERE id = 999 AND i = '{2147483647,NULL,-2147483648}' AND f = '{1.7976931348623157e308,0.1,-0.1}' AND t = $odd AND b = '{}'")"
+}
+
 writes() { # label, server, command that runs SQL at the remote
     local label=$1 server=$2
     shift 2

@@ -66,12 +66,17 @@ impl Buffer {
         // SAFETY: as promised by the caller.
         unsafe { self.rows.append(values, nulls) };
         let Some(place) = self.rows.take_poisoned().first().copied() else { return Ok(()) };
-        let column = usize::try_from(place - 1).ok().and_then(|i| self.target.columns.get(i)).map_or("?", |c| c.name.as_str());
+        let found = usize::try_from(place - 1).ok().and_then(|i| self.target.columns.get(i));
+        let column = found.map_or("?", |c| c.name.as_str());
+        let detail = match found.and_then(|c| c.ty.element()) {
+            Some(_) => "Only arrays of one dimension that begin at 1 can be sent, of values that can be.",
+            None => "It has more digits than can be sent, or is no number.",
+        };
         Err(Error {
             sqlstate: "22000".into(),
             ..Error::new(Kind::Query, format!("server \"{}\": a value of column \"{column}\" cannot be written", self.server_name))
         }
-        .with_detail("It has more digits than can be sent, or is no number."))
+        .with_detail(detail))
     }
 
     pub fn is_full(&self) -> bool {

@@ -168,6 +168,12 @@ impl Dialect for DuckDb {
             Scalar::Null => Ok("NULL".into()),
             // The column's own type reads it, be it an enum or JSON.
             Scalar::Text(text) if !text.contains('\0') => Ok(quoted(text)),
+            Scalar::Array(items) => {
+                let element = ty.element().ok_or("an array of this type")?;
+                let name = type_name(&element).ok_or("an array of this type")?;
+                let items = items.iter().map(|item| self.value(item, &element)).collect::<Result<Vec<_>>>()?;
+                Ok(format!("[{}]::{name}[]", items.join(", ")))
+            }
             other => self.literal(other, ty),
         }
     }

@@ -90,8 +90,17 @@ pub fn stored(value: &Scalar, ty: &PgType) -> Result<Option<String>> {
             format!("{day} {}{zone}{era}", clock(us.rem_euclid(86_400_000_000)))
         }
         Scalar::Interval { months, days, micros } => format!("{months} mons {days} days {micros} microseconds"),
-        Scalar::Array(_) => return Err("an array".into()),
+        Scalar::Array(items) => {
+            let element = ty.element().ok_or("an array of this type")?;
+            let items = items.iter().map(|item| Ok(stored(item, &element)?.map_or("NULL".into(), |text| in_array(&text)))).collect::<Result<Vec<_>>>()?;
+            format!("{{{}}}", items.join(","))
+        }
     }))
+}
+
+/// An element in the text of an array. Source: `array_in`.
+fn in_array(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A day as text, and what follows it if it is before the year 1.

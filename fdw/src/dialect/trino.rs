@@ -43,6 +43,23 @@ fn special(v: f64) -> &'static str {
     }
 }
 
+/// Elements of arrays that are read and written.
+fn element_name(ty: &PgType) -> Option<&'static str> {
+    Some(match ty.base {
+        oid::BOOL => "boolean",
+        oid::INT2 => "smallint",
+        oid::INT4 => "integer",
+        oid::INT8 => "bigint",
+        oid::FLOAT4 => "real",
+        oid::FLOAT8 => "double",
+        oid::TEXT | oid::VARCHAR => "varchar",
+        oid::DATE => "date",
+        oid::TIMESTAMP => "timestamp(6)",
+        oid::UUID => "uuid",
+        _ => return None,
+    })
+}
+
 /// Without trailing blanks, as varchar.
 fn trimmed(term: &Term) -> String {
     match &term.form {
@@ -118,6 +135,12 @@ impl Dialect for Trino {
             Scalar::Uuid(u) => format!("UUID '{}'", super::clickhouse::hyphenated(u)),
             Scalar::Time(86_400_000_000..) => return Err("the time 24:00".into()),
             Scalar::Time(us) => format!("TIME '{}'", clock(*us)),
+            Scalar::Array(items) => {
+                let element = ty.element().ok_or("an array of this type")?;
+                let name = element_name(&element).ok_or("an array of this type")?;
+                let items = items.iter().map(|item| self.value(item, &element)).collect::<Result<Vec<_>>>()?;
+                format!("CAST(ARRAY[{}] AS array({name}))", items.join(", "))
+            }
             other => self.literal(other, ty)?,
         })
     }
@@ -329,6 +352,9 @@ impl Dialect for Trino {
     }
 
     fn returns(&self, ty: &PgType) -> bool {
+        if let Some(element) = ty.element() {
+            return element_name(&element).is_some();
+        }
         matches!(
             ty.base,
             oid::BOOL
@@ -395,5 +421,7 @@ mod tests {
         assert_eq!(value(Scalar::Float8(f64::NEG_INFINITY), oid::FLOAT8).as_deref(), Ok("-infinity()"));
         assert_eq!(value(Scalar::Text("{\"a\": 'x'}".into()), oid::JSONB).as_deref(), Ok("JSON '{\"a\": ''x''}'"));
         assert_eq!(value(Scalar::Bytes(vec![0, 255]), oid::BYTEA).as_deref(), Ok("X'00FF'"));
+        let array = Scalar::Array(vec![Scalar::Text("it's".into()), Scalar::Null]);
+        assert_eq!(value(array, 1009).as_deref(), Ok("CAST(ARRAY['it''s', NULL] AS array(varchar))"));
     }
 }

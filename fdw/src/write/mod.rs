@@ -6,7 +6,7 @@
 
 mod rows;
 
-pub use rows::{Rows, without_arrays};
+pub use rows::Rows;
 
 use crate::descriptor::{Engine, Options};
 use crate::dialect::Dialect;

@@ -5,7 +5,7 @@ use arrow::datatypes::i256;
 use weir_plan::ir::Scalar;
 use weir_plan::protocol::WriteColumn;
 use weir_plan::types::{NumericForm, PgType, column_fields, oid};
-use weir_plan::{Error, Kind, Result};
+use weir_plan::{Error, Result};
 
 /// A record batch with the physical columns of the given ones.
 pub struct Rows<'a> {
@@ -18,16 +18,6 @@ fn broken(what: &str) -> Error {
     Error::internal(format!("rows to be written: {what}"))
 }
 
-/// # Errors
-/// Arrays are only read; without a value, a column of them is no obstacle.
-pub fn without_arrays(column: &WriteColumn, values: &ArrayRef) -> Result<()> {
-    if column.ty.element().is_none() || values.null_count() == values.len() {
-        return Ok(());
-    }
-    let what = format!("a value of column \"{}\" cannot be written", column.name);
-    Err(Error { sqlstate: "0A000".into(), ..Error::new(Kind::Query, what) }.with_detail("Columns of arrays of foreign tables are only read."))
-}
-
 impl<'a> Rows<'a> {
     /// # Errors
     /// A batch with other columns.
@@ -37,7 +27,6 @@ impl<'a> Rows<'a> {
         for c in columns {
             let fields = column_fields("c", &c.ty, true).ok_or_else(|| broken("an unknown type"))?;
             let values = arrays.next().ok_or_else(|| broken("a column is missing"))?;
-            without_arrays(c, values)?;
             if fields.first().is_none_or(|f| f.data_type() != values.data_type()) {
                 return Err(broken("a column has another type"));
             }
@@ -104,7 +93,16 @@ fn scalar(ty: &PgType, values: &ArrayRef, scales: Option<&ArrayRef>, i: usize) -
             let v = values.as_primitive_opt::<IntervalMonthDayNanoType>()?.value(i);
             Scalar::Interval { months: v.months, days: v.days, micros: v.nanoseconds / 1000 }
         }
-        _ => return None,
+        _ => {
+            let element = ty.element()?;
+            let items = values.as_list_opt::<i32>()?.value(i);
+            let one = |j: usize| match items.as_string_view_opt() {
+                // Each has its own scale, and is held as its text.
+                Some(texts) if element.base == oid::NUMERIC && items.is_valid(j) => Some(Scalar::Numeric(texts.value(j).to_owned())),
+                _ => scalar(&element, &items, None, j),
+            };
+            Scalar::Array((0..items.len()).map(one).collect::<Option<_>>()?)
+        }
     })
 }
 

@@ -6,7 +6,6 @@
 //! - A NULL never becomes a default, and a batch that was sent twice on purpose is stored twice.
 
 use crate::dialect::clickhouse::{hyphenated, quoted};
-use crate::write::without_arrays;
 use arrow::array::*;
 use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, TimestampMicrosecondType};
@@ -37,6 +36,11 @@ fn unfit(server: &str, column: &str, why: &str) -> Error {
 
 /// The type in which a column is sent.
 fn sent_type(ty: &PgType) -> Option<String> {
+    if let Some(element) = ty.element() {
+        // Elements of other types are not in arrays that are imported.
+        let plain = matches!(element.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::TEXT | oid::VARCHAR);
+        return if plain { sent_type(&element).map(|t| format!("Array(Nullable({t}))")) } else { None };
+    }
     Some(match ty.base {
         oid::BOOL => "Bool".into(),
         oid::INT2 => "Int16".into(),
@@ -57,6 +61,10 @@ fn sent_type(ty: &PgType) -> Option<String> {
 
 /// The condition that a value is stored as it was sent; `None` where the cast itself sees to that.
 fn guard(name: &str, ty: &PgType, remote: &str) -> Option<String> {
+    if let (Some(element), Some(inner)) = (ty.element(), remote.strip_prefix("Array(").and_then(|t| t.strip_suffix(')'))) {
+        let holds = guard("x", &element, inner)?;
+        return Some(format!("arrayAll(x -> {holds}, {name})"));
+    }
     let plain = remote.replace("LowCardinality(", "").replace("Nullable(", "");
     let is = |prefix: &str| plain.starts_with(prefix);
     let stored = format!("CAST({name}, {})", quoted(remote));
@@ -79,7 +87,8 @@ pub fn statement(server: &str, table: &str, columns: &[WriteColumn], targets: &[
     let (mut idents, mut casts, mut structure, mut guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (i, (c, target)) in columns.iter().zip(targets).enumerate() {
         let sent = sent_type(&c.ty).ok_or_else(|| unfit(server, &c.name, "values of its type"))?;
-        structure.push(format!("c{i} Nullable({sent})"));
+        // There are no arrays that are NULL.
+        structure.push(if c.ty.element().is_some() { format!("c{i} {sent}") } else { format!("c{i} Nullable({sent})") });
         idents.push(target.ident.clone());
         casts.push(format!("CAST(c{i}, {})", quoted(&target.remote_type)));
         if let Some(holds) = guard(&format!("c{i}"), &c.ty, &target.remote_type) {
@@ -111,7 +120,9 @@ pub fn stream(server: &str, columns: &[WriteColumn], rows: &RecordBatch) -> Resu
             // The display scale of a number is not stored.
             arrays.next();
         }
-        without_arrays(c, values)?;
+        if c.ty.element().is_some() && values.null_count() > 0 {
+            return Err(Error { sqlstate: "23502".into(), ..unfit(server, &c.name, "an array that is NULL") });
+        }
         let array = sent(values, &c.ty).ok_or_else(|| broken("a column has another type"))?.map_err(|why| unfit(server, &c.name, why))?;
         fields.push(Field::new(format!("c{i}"), array.data_type().clone(), true));
         out.push(array);
@@ -142,6 +153,7 @@ fn sent(values: &ArrayRef, ty: &PgType) -> Option<Result<ArrayRef, &'static str>
             Ok(Arc::new(text.collect::<StringArray>()))
         }
         oid::BYTEA => Ok(cast(values, &DataType::Binary).ok()?),
+        _ if ty.element().is_some_and(|e| e.is_text_like()) => Ok(cast(values, &DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))).ok()?),
         _ if ty.is_text_like() => Ok(cast(values, &DataType::Utf8).ok()?),
         _ => Ok(Arc::clone(values)),
     })
@@ -169,6 +181,9 @@ mod tests {
         assert!(of(PgType::FLOAT8, "Float32").contains("isNaN(c0)"));
         assert!(of(PgType::TEXT, "Int32").contains("throwIf"));
         assert!(statement("ch", "t", &[column("a", PgType::new(oid::TIME))], &targets(&["Time"])).is_err());
+        let list = of(PgType::new(1007), "Array(Int8)");
+        assert!(list.contains("'c0 Array(Nullable(Int32))'") && list.contains("arrayAll(x -> (CAST(x, 'Int8') IS NOT DISTINCT FROM x), c0)"), "{list}");
+        assert!(!of(PgType::new(1009), "Array(LowCardinality(Nullable(String)))").contains("throwIf"));
     }
 
     #[test]

@@ -60,6 +60,18 @@ fn pg_type(ty: &str) -> Option<String> {
         Some((name, rest)) => (name, rest.split_once(')')?),
         None => (ty, ("", "")),
     };
+    if name == "array" && ty.ends_with(')') {
+        let element = ty.strip_prefix("array(")?.strip_suffix(')')?;
+        let plain = element.split_once('(').map_or(element, |(name, _)| name);
+        let known = ["boolean", "tinyint", "smallint", "integer", "int", "bigint", "real", "double", "varchar", "date", "timestamp", "uuid"];
+        // Without the length: it holds no more values.
+        let name = match pg_type(element)? {
+            text if text.starts_with("character varying") => "text".into(),
+            zoned if zoned.ends_with("with time zone") && plain == "timestamp" && element.contains("with") => return None,
+            other => other,
+        };
+        return known.contains(&plain).then(|| format!("{name}[]"));
+    }
     let number = || args.0.trim().parse::<u32>().ok();
     Some(match (name.trim_end(), args.1.trim()) {
         ("boolean", "") => "boolean".into(),
@@ -103,7 +115,12 @@ mod tests {
         assert_eq!(map("varchar(40)"), to("character varying(40)"));
         assert_eq!(map("timestamp(3) with time zone"), to("timestamp with time zone"));
         assert_eq!(map("timestamp(9)"), to("timestamp without time zone"));
-        assert_eq!(map("array(integer)"), None);
+        assert_eq!(map("array(integer)"), to("integer[]"));
+        assert_eq!(map("array(varchar(3))"), to("text[]"));
+        assert_eq!(map("array(timestamp(3))"), to("timestamp without time zone[]"));
+        for none in ["array(array(integer))", "array(timestamp(3) with time zone)", "array(decimal(3,1))", "array(char(3))", "map(integer, array(integer))"] {
+            assert_eq!(map(none), None, "{none}");
+        }
         assert_eq!(map("interval day to second"), None);
         assert_eq!(map("time(3) with time zone"), None);
         assert_eq!(map("row(a integer, b varchar(3))"), None);

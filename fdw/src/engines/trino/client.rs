@@ -1,6 +1,6 @@
 //! The client: statements that are followed page by page, and cancelled when nobody waits for them any more.
 
-use super::decode::{self, Read, Rows};
+use super::decode::{self, Rows, Shape};
 use super::prepared::{Prepared, prepared};
 use super::spool::{self, Encoded};
 use super::statement::{Column, Coordinator, Page, options};
@@ -221,7 +221,7 @@ async fn pump(running: &Running, first: Page, wanted: Wanted, sender: &mpsc::Sen
         Wanted::Json => vec![json_column()],
     };
     let mut batches = Batches::new(&endpoint.name, columns)?;
-    let mut known: Option<(Vec<Column>, Vec<Read>)> = None;
+    let mut known: Option<(Vec<Column>, Vec<Shape>)> = None;
     let mut page = first;
     loop {
         if known.is_none()
@@ -292,7 +292,7 @@ async fn hand(running: &Running, sender: &mpsc::Sender<Result<RecordBatch>>, bat
 struct Take<'a> {
     endpoint: &'a Endpoint,
     columns: &'a [Column],
-    reads: &'a [Read],
+    reads: &'a [Shape],
     is_json: bool,
     batches: &'a mut Batches,
 }

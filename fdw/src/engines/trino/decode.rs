@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
-use weir_plan::types::oid;
+use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Kind, Result};
 
 const DAY_US: i64 = 86_400_000_000;
@@ -30,6 +30,13 @@ pub enum Read {
     Nothing,
 }
 
+/// How a column is read: its values, or those in its arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    One(Read),
+    Array(Read),
+}
+
 /// A type without its parameters.
 fn plain(ty: &str) -> String {
     let (head, tail) = ty.split_once('(').unwrap_or((ty, ""));
@@ -41,15 +48,14 @@ fn plain(ty: &str) -> String {
 ///
 /// # Errors
 /// Another number of columns, or a remote column of a type that the declared one does not stand for.
-pub fn reads(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<Read>> {
+pub fn reads(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<Shape>> {
     if columns.len() != batches.width().max(1) {
         let message = format!("server \"{server}\": the result has {} columns, not the {} that were asked for", columns.len(), batches.width());
         return Err(Error { sqlstate: "HV021".into(), ..Error::new(Kind::Remote, message) }.with_hint("The remote table may have changed: import it again."));
     }
     let mut out = Vec::new();
     for (i, c) in columns.iter().enumerate().take(batches.width()) {
-        let declared = batches.declared(i).map_or(0, |t| t.base);
-        out.push(read(&plain(&c.ty), declared).ok_or_else(|| {
+        out.push(shape(&c.ty, batches.declared(i)).ok_or_else(|| {
             Error {
                 sqlstate: "HV004".into(),
                 ..Error::new(Kind::Remote, format!("server \"{server}\": column \"{}\" has type {}, which is not the declared one", c.name, c.ty))
@@ -58,6 +64,15 @@ pub fn reads(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<
         })?);
     }
     Ok(out)
+}
+
+fn shape(remote: &str, declared: Option<&PgType>) -> Option<Shape> {
+    let remote = remote.to_ascii_lowercase();
+    let element = remote.strip_prefix("array(").and_then(|t| t.strip_suffix(')'));
+    match (element, declared.and_then(PgType::element)) {
+        (Some(element), Some(wanted)) => read(&plain(element), wanted.base).map(Shape::Array),
+        _ => read(&plain(&remote), declared.map_or(0, |t| t.base)).map(Shape::One),
+    }
 }
 
 fn read(remote: &str, declared: u32) -> Option<Read> {
@@ -83,7 +98,7 @@ fn read(remote: &str, declared: u32) -> Option<Read> {
 
 /// Reads rows out of a page.
 pub struct Rows<'a> {
-    pub reads: &'a [Read],
+    pub reads: &'a [Shape],
     pub batches: &'a mut Batches,
     pub full: Vec<RecordBatch>,
     pub failed: Option<Error>,
@@ -98,8 +113,8 @@ impl Rows<'_> {
         if row.len() != self.reads.len() && !self.reads.is_empty() {
             return Err(self.batches.refuse(0, "?", "the remote server sent a row with another number of values"));
         }
-        for (i, (read, value)) in self.reads.iter().zip(row).enumerate() {
-            put(i, *read, value, self.batches)?;
+        for (i, (shape, value)) in self.reads.iter().zip(row).enumerate() {
+            put(i, *shape, value, self.batches)?;
         }
         self.full.extend(self.batches.end_row()?);
         Ok(())
@@ -133,10 +148,30 @@ impl<'de> Visitor<'de> for &mut Rows<'_> {
     }
 }
 
-fn put(i: usize, read: Read, value: &Value, batches: &mut Batches) -> Result<()> {
-    let bytes;
-    let number;
-    let cell = match (read, value) {
+fn put(i: usize, shape: Shape, value: &Value, batches: &mut Batches) -> Result<()> {
+    let mut held = Vec::new();
+    let wrong = |batches: &Batches, value: &Value, why| Err(batches.refuse(i, &crate::client::http::shown(&value.to_string()), why));
+    match (shape, value) {
+        (Shape::Array(read), Value::Array(items)) => {
+            let mut held = vec![Vec::new(); items.len()];
+            let cells = items.iter().zip(&mut held).map(|(item, held)| cell(read, item, held)).collect::<Result<Vec<_>, _>>();
+            match cells {
+                Ok(cells) => batches.put(i, Cell::List(&cells)),
+                Err(why) => wrong(batches, value, why),
+            }
+        }
+        (Shape::Array(_), Value::Null) => batches.put(i, Cell::Null),
+        (Shape::Array(_), _) => wrong(batches, value, "it is of another type"),
+        (Shape::One(read), _) => match cell(read, value, &mut held) {
+            Ok(cell) => batches.put(i, cell),
+            Err(why) => wrong(batches, value, why),
+        },
+    }
+}
+
+/// One value; `held` keeps it where it does not come as it is.
+fn cell<'a>(read: Read, value: &'a Value, held: &'a mut Vec<u8>) -> Result<Cell<'a>, &'static str> {
+    match (read, value) {
         (_, Value::Null) => Ok(Cell::Null),
         (Read::Bool, Value::Bool(b)) => Ok(Cell::Int(i128::from(*b))),
         (Read::Int, Value::Number(n)) => n.to_string().parse().map(Cell::Int).map_err(|_| "it is not an integer"),
@@ -144,13 +179,13 @@ fn put(i: usize, read: Read, value: &Value, batches: &mut Batches) -> Result<()>
         (Read::Double, v) => float::<f64>(v).map(Cell::Float8),
         (Read::Text, Value::String(s)) => Ok(Cell::Bytes(s.as_bytes())),
         (Read::Text, Value::Number(n)) => {
-            number = n.to_string();
-            Ok(Cell::Bytes(number.as_bytes()))
+            *held = n.to_string().into_bytes();
+            Ok(Cell::Bytes(held))
         }
         (Read::Bytes, Value::String(s)) => match base64(s) {
             Some(b) => {
-                bytes = b;
-                Ok(Cell::Bytes(&bytes))
+                *held = b;
+                Ok(Cell::Bytes(held))
             }
             None => Err("it is not base64"),
         },
@@ -159,10 +194,6 @@ fn put(i: usize, read: Read, value: &Value, batches: &mut Batches) -> Result<()>
         (Read::Timestamp, Value::String(s)) => timestamp(s).map(Cell::Timestamp),
         (Read::Zoned, Value::String(s)) => zoned(s).map(Cell::Timestamp),
         _ => Err("it is of another type"),
-    };
-    match cell {
-        Ok(cell) => batches.put(i, cell),
-        Err(why) => Err(batches.refuse(i, &crate::client::http::shown(&value.to_string()), why)),
     }
 }
 
@@ -324,5 +355,8 @@ mod tests {
         assert_eq!(read("double", oid::NUMERIC), None);
         assert_eq!(read("timestamp", oid::TIMESTAMPTZ), None);
         assert_eq!(read("bigint", oid::INT2), Some(Read::Int));
+        assert_eq!(shape("array(varchar(3))", Some(&PgType::new(1009))), Some(Shape::Array(Read::Text)));
+        assert_eq!(shape("array(varchar)", Some(&PgType::new(1007))), None);
+        assert_eq!(shape("integer", Some(&PgType::new(1007))), None);
     }
 }
