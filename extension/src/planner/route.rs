@@ -187,13 +187,13 @@ unsafe fn take_over(
     }
     let values_returned = rows * translated.top.engine_columns.len() as f64;
     // SAFETY: a finished plan.
-    let (window_rows, pairs) = unsafe { (windows::rows(standard), lookups::pairs(standard)) };
+    let (window_rows, groups, pairs) = unsafe { (windows::rows(standard), windows::groups(standard), lookups::pairs(standard)) };
     let engine_cost = settings::min_cost()
         + translated.values_read * COST_PER_VALUE_READ
         + values_returned * COST_PER_VALUE_RETURNED
         + window_rows * COST_PER_WINDOW_ROW
         + pairs * COST_PER_PAIR
-        + heavy::nanoseconds(&mut translated.plan.root) / NANOSECONDS_PER_COST
+        + heavy::nanoseconds(&mut translated.plan.root, groups) / NANOSECONDS_PER_COST
         + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     let looks_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost;
