@@ -189,7 +189,7 @@ stage_differential() {
     differential generated --db weir_diff --seed "$WEIR_SEED" --count "$WEIR_QUERIES" generate
     # DuckDB refuses more than the default engine does: its answers count, and that it does not refuse everything.
     differential duckdb-tpch --db weir_diff --search-path tpch --any-route --set weir.engine=duckdb run bench/tpch/q*.sql
-    routed_at_least duckdb-tpch 16
+    routed_at_least duckdb-tpch 20
     differential duckdb-files --db weir_diff --any-route --set weir.engine=duckdb run tests/differential/sql/*.sql
     routed_at_least duckdb-files 600
     differential duckdb-generated --db weir_diff --any-route --set weir.engine=duckdb --seed "$((WEIR_SEED + 3))" --count 300 --min-routed 0 generate

@@ -156,6 +156,7 @@ pub mod parts {
     pub const SUM_INT2: u32 = 2109;
     pub const SUM_NUMERIC: u32 = 2114;
     pub const COUNT: u32 = 2147;
+    pub const INT8_GT: u32 = 470;
     pub const NUMERIC_OF_INT8: u32 = 1781;
     pub const NUMERIC_DIV: u32 = 1727;
 }

@@ -84,6 +84,15 @@ fn float(v: f64) -> String {
     }
 }
 
+/// Of a product: a sum with fewer digits, so that the product has all it can have, and the other factor. At least as many as this are left in
+/// front of the point.
+fn narrowed(sum: &Term, factor: &Term) -> Option<(String, String)> {
+    const WHOLE_DIGITS: u32 = 24;
+    let ((MAX_DIGITS, scale), (digits, _)) = (sum.digits?, factor.digits?) else { return None };
+    let rest = MAX_DIGITS.checked_sub(digits).filter(|rest| *rest >= scale + WHOLE_DIGITS)?;
+    (sum.form == Form::Computed).then(|| (format!("CAST({} AS {})", sum.sql, decimal_name((rest, scale))), factor.sql.clone()))
+}
+
 fn trimmed(term: &Term, mirrors: bool) -> String {
     match &term.form {
         Form::Literal(_) => term.sql.clone(),
@@ -213,6 +222,12 @@ impl Dialect for DuckDb {
     }
 
     fn decimal(&self, op: Arith, l: &Term, r: &Term, (p, s): (u32, u32), folded: bool) -> Result<(String, (u32, u32))> {
+        // A sum has by far not all the digits it could have: if it has, the cast fails, and Postgres answers.
+        if let (Arith::Mul, true, false) = (op, p > MAX_DIGITS, folded)
+            && let Some((l, r)) = narrowed(l, r).or_else(|| narrowed(r, l).map(|(r, l)| (l, r)))
+        {
+            return Ok((format!("({} * {})", l, r), (MAX_DIGITS, s)));
+        }
         if s > MAX_DIGITS || (p > MAX_DIGITS && !folded) {
             return Err("arithmetic of more digits than its decimals have".into());
         }
