@@ -103,6 +103,7 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
         oid::INTERVAL => fixed!(array, ty, IntervalMonthDayNanoArray, interval),
         oid::NUMERIC => numerics(array, dscale, ty)?,
         oid::NAME | oid::JSONB | oid::ENUM => through_input(array, ty)?,
+        _ if ty.is_held_as_printed() => through_input(array, ty)?,
         _ => match ty.element() {
             Some(element) => lists(array, ty, &element)?,
             None => return Err(wrong(array, ty)),

@@ -18,13 +18,21 @@ pub unsafe fn leaves(relid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Option<Vec<p
     if unsafe { kind(relid) } != pg_sys::RELKIND_PARTITIONED_TABLE {
         return None;
     }
+    // SAFETY: as passed; looks into the catalog.
+    Some(unsafe { with_children(relid, lock) }.into_iter().filter(|oid| unsafe { kind(*oid) } != pg_sys::RELKIND_PARTITIONED_TABLE).collect())
+}
+
+/// A table and all that inherit from it, at whatever depth, in the order of Postgres's own expansion.
+///
+/// # Safety
+/// As [`leaves`].
+pub unsafe fn with_children(relid: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Vec<pg_sys::Oid> {
     // SAFETY: gives a list of OIDs in the current memory context.
     let all = unsafe {
         let list = pg_sys::ffi::pg_guard_ffi_boundary(|| find_all_inheritors(relid, lock, std::ptr::null_mut()));
         pgrx::PgList::<pg_sys::Oid>::from_pg(list)
     };
-    // SAFETY: looks into the catalog.
-    Some(all.iter_oid().filter(|oid| unsafe { kind(*oid) } != pg_sys::RELKIND_PARTITIONED_TABLE).collect())
+    all.iter_oid().collect()
 }
 
 /// # Safety

@@ -28,9 +28,12 @@ pub mod oid {
     pub const TEXT: u32 = 25;
     pub const OID: u32 = 26;
     pub const JSON: u32 = 114;
+    pub const CIDR: u32 = 650;
     pub const FLOAT4: u32 = 700;
     pub const FLOAT8: u32 = 701;
     pub const UNKNOWN: u32 = 705;
+    pub const MACADDR: u32 = 829;
+    pub const INET: u32 = 869;
     pub const BPCHAR: u32 = 1042;
     pub const VARCHAR: u32 = 1043;
     pub const DATE: u32 = 1082;
@@ -102,6 +105,11 @@ impl PgType {
         matches!(self.base, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::JSONB | oid::ENUM)
     }
 
+    /// Held as its output function prints it (Utf8View): values that print alike are equal, and the other way round.
+    pub fn is_held_as_printed(&self) -> bool {
+        matches!(self.base, oid::INET | oid::CIDR | oid::MACADDR)
+    }
+
     /// text, varchar, bpchar, name: types whose comparison follows a collation.
     pub fn is_collatable(&self) -> bool {
         matches!(self.base, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME)
@@ -167,6 +175,7 @@ pub fn arrow_type(ty: &PgType) -> Option<DataType> {
         oid::FLOAT8 => DataType::Float64,
         oid::NUMERIC => NumericForm::of_column(ty).data_type(),
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::JSONB | oid::ENUM => DataType::Utf8View,
+        _ if ty.is_held_as_printed() => DataType::Utf8View,
         oid::BYTEA => DataType::BinaryView,
         oid::UUID => DataType::FixedSizeBinary(16),
         oid::DATE => DataType::Date32,

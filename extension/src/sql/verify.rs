@@ -87,6 +87,8 @@ fn both_sides(relid: pg_sys::Oid, sql: &CString) -> Result<(Digest, Digest)> {
         set(c"weir.enabled", c"on");
         set(c"weir.route", c"force");
         set(c"weir.freshness", c"latest");
+        // DuckDB does not hold every type that mirrors do.
+        set(c"weir.engine", c"datafusion");
         // A snapshot of its own, which holds the same: a query that shares one with another is not answered by the engine.
         pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
         let mirror_portal = open(sql)?;

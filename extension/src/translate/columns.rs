@@ -2,41 +2,49 @@
 
 use std::collections::HashSet;
 use weir_plan::ir::{AggCall, Bound, ColId, Expr, JoinKind, Rel, SortKey, WindowCall};
+use weir_plan::types::PgType;
 
 /// Appends the ids of the columns that a relation puts out.
 pub fn output_columns(rel: &Rel, out: &mut Vec<ColId>) {
+    let mut columns = Vec::new();
+    typed_columns(rel, &mut columns);
+    out.extend(columns.into_iter().map(|(id, _)| id));
+}
+
+/// Appends the columns that a relation puts out.
+pub fn typed_columns(rel: &Rel, out: &mut Vec<(ColId, PgType)>) {
     match rel {
         Rel::OneRow => {}
-        Rel::Scan(scan) => out.extend(scan.columns.iter().map(|c| c.id)),
-        Rel::Values { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
-        Rel::Project { exprs, .. } => out.extend(exprs.iter().map(|e| e.id)),
+        Rel::Scan(scan) => out.extend(scan.columns.iter().map(|c| (c.id, c.ty))),
+        Rel::Values { columns, .. } => out.extend(columns.iter().copied()),
+        Rel::Project { exprs, .. } => out.extend(exprs.iter().map(|e| (e.id, e.expr.ty()))),
         Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } | Rel::Distinct { input } | Rel::DistinctOn { input, .. } => {
-            output_columns(input, out);
+            typed_columns(input, out);
         }
         Rel::Join(join) => {
-            output_columns(&join.left, out);
+            typed_columns(&join.left, out);
             if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
-                output_columns(&join.right, out);
+                typed_columns(&join.right, out);
             }
         }
         Rel::Aggregate(agg) => {
-            out.extend(agg.groups.iter().map(|g| g.id));
-            out.extend(agg.calls.iter().map(|c| c.id));
-            out.extend(agg.groupings.iter().map(|g| g.id));
+            out.extend(agg.groups.iter().map(|g| (g.id, g.expr.ty())));
+            out.extend(agg.calls.iter().map(|c| (c.id, c.expr.ty)));
+            out.extend(agg.groupings.iter().map(|g| (g.id, PgType::INT4)));
         }
         Rel::Window { input, functions } => {
-            output_columns(input, out);
-            out.extend(functions.iter().map(|f| f.id));
+            typed_columns(input, out);
+            out.extend(functions.iter().map(|f| (f.id, f.expr.ty)));
         }
         Rel::Expand(e) => {
-            output_columns(&e.input, out);
-            out.extend(e.functions.iter().map(|call| call.value.0));
-            out.extend(e.ordinal);
+            typed_columns(&e.input, out);
+            out.extend(e.functions.iter().map(|call| call.value));
+            out.extend(e.ordinal.map(|id| (id, PgType::INT8)));
         }
-        Rel::SetOp(op) => out.extend(op.columns.iter().map(|c| c.0)),
-        Rel::With { body, .. } => output_columns(body, out),
-        Rel::CteRef { columns, .. } => out.extend(columns.iter().map(|c| c.0)),
-        Rel::Remote(remote) => out.extend(remote.columns.iter().map(|c| c.id)),
+        Rel::SetOp(op) => out.extend(op.columns.iter().map(|(id, _, _, ty)| (*id, *ty))),
+        Rel::With { body, .. } => typed_columns(body, out),
+        Rel::CteRef { columns, .. } => out.extend(columns.iter().map(|(id, _, ty)| (*id, *ty))),
+        Rel::Remote(remote) => out.extend(remote.columns.iter().map(|c| (c.id, c.ty))),
     }
 }
 

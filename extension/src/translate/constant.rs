@@ -32,6 +32,7 @@ pub unsafe fn datum_to_scalar(datum: Datum, isnull: bool, ty: PgType) -> Result<
             let text = output(datum, ty);
             if ty.base == oid::NUMERIC { Scalar::Numeric(text?) } else { Scalar::Text(text?) }
         }
+        _ if ty.is_held_as_printed() => Scalar::Text(output(datum, ty)?),
         oid::TEXT | oid::VARCHAR | oid::JSON => Scalar::Text(text(datum)?),
         oid::BPCHAR => Scalar::Text(text(datum)?.trim_end_matches(' ').to_string()),
         oid::NAME => Scalar::Text(utf8(std::ffi::CStr::from_ptr(datum.cast_mut_ptr::<std::ffi::c_char>()).to_bytes())?),

@@ -117,7 +117,10 @@ unsafe fn operator(cx: &mut Cx, op: *mut pg_sys::OpExpr) -> Result<Expr> {
     if o.opretset {
         return Err(format!("set-returning operator {}", types::operator_name(o.opno)));
     }
-    let args = expr_list(cx, o.args)?;
+    if let Some(compared) = super::range::contains(cx, o)? {
+        return Ok(compared);
+    }
+    let args = json::arguments(cx, o.opfuncid.to_u32(), o.args)?;
     if let Some(compared) = super::labels::comparison(o.opfuncid.to_u32(), &args)? {
         return Ok(compared);
     }
@@ -311,6 +314,9 @@ unsafe fn scalar_array(cx: &mut Cx, s: *mut pg_sys::ScalarArrayOpExpr) -> Result
     let x = &*s;
     let args = list::<Node>(x.args);
     let (Some(&left), Some(&right)) = (args.first(), args.get(1)) else { return Err("ANY or ALL without operands".into()) };
+    if tag(right) == NodeTag::T_SubLink && (*right.cast::<pg_sys::SubLink>()).subLinkType == pg_sys::SubLinkType::ARRAY_SUBLINK {
+        return sublink::any_of_array(cx, x, left, right.cast());
+    }
     let items = list_items(cx, right)?;
     let left = Box::new(translate(cx, left)?);
     let callee = Callee::operator(x.opno, x.opfuncid, x.inputcollid);

@@ -207,10 +207,10 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     if (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE as std::ffi::c_char {
         return partitioned::relation(cx, rti, rte, used, &name);
     }
-    let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
     if (*rte).inh && has_children(relid) {
-        return Err(format!("inheritance children of {name}"));
+        return partitioned::with_children(cx, rti, rte, used, &name);
     }
+    let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
     let mut columns = Vec::new();
     for &attno in used {
         let column = if attno == 0 {

@@ -1,11 +1,11 @@
 //! Arguments of the functions that make JSON of values of any type: rows, which have a form in the plan only here, and types whose JSON
-//! a cast of the user's decides.
+//! a cast of the user's decides. Arguments of the functions of jsonpaths, which are a text there.
 
 use super::tree::{list, string, tag};
-use super::{Cx, Result, expr, types};
+use super::{Cx, Result, constant, expr, types};
 use pg_sys::{Node, NodeTag, RowExpr};
 use pgrx::pg_sys;
-use weir_plan::functions::MAKE_JSON;
+use weir_plan::functions::{JSON_PATHS, MAKE_JSON};
 use weir_plan::ir::{Collation, Expr, Scalar};
 use weir_plan::types::{PgType, oid};
 
@@ -39,11 +39,39 @@ pub unsafe fn argument(cx: &mut Cx, func: u32, node: *mut Node) -> Result<Expr> 
 }
 
 pub unsafe fn arguments(cx: &mut Cx, func: u32, nodes: *mut pg_sys::List) -> Result<Vec<Expr>> {
+    if JSON_PATHS.contains(&func) {
+        return path_arguments(cx, &list::<Node>(nodes));
+    }
     let mut args = Vec::new();
     for node in list::<Node>(nodes) {
         args.push(argument(cx, func, node)?);
     }
     Ok(args)
+}
+
+/// Of a function of a jsonpath: the document, the path as text, and whether errors are NULL.
+unsafe fn path_arguments(cx: &mut Cx, nodes: &[*mut Node]) -> Result<Vec<Expr>> {
+    let known = |i: usize| {
+        let c = nodes.get(i).filter(|n| tag(**n) == NodeTag::T_Const)?.cast::<pg_sys::Const>();
+        (!(*c).constisnull).then_some(c)
+    };
+    let (Some(&document), Some(path)) = (nodes.first(), known(1)) else { return Err("a jsonpath that is not constant".into()) };
+    let silent = match nodes.len() {
+        2 => true,
+        4 => {
+            // Variables that the path does not have (the engine refuses one that has) need only be an object.
+            let vars = known(2).map(|c| constant::datum_to_scalar((*c).constvalue, false, PgType::new(oid::JSONB))).transpose()?;
+            if !matches!(vars, Some(Scalar::Text(text)) if text.starts_with('{')) {
+                return Err("a jsonpath with variables that are not constant".into());
+            }
+            known(3).map(|c| (*c).constvalue.value() & 0xff != 0).ok_or("a jsonpath function whose silence is not constant")?
+        }
+        _ => return Err("a jsonpath function of other arguments".into()),
+    };
+    let document = expr::translate(cx, document)?;
+    let text = string(pg_sys::OidOutputFunctionCall(pg_sys::F_JSONPATH_OUT.into(), (*path).constvalue));
+    let path = Expr::Const { value: Scalar::Text(text), ty: PgType::TEXT };
+    Ok(vec![document, path, Expr::Const { value: Scalar::Bool(silent), ty: PgType::BOOL }])
 }
 
 /// A row that may not be there, as the normaliser writes it.

@@ -32,6 +32,7 @@ mod order;
 mod param;
 mod partitioned;
 mod query;
+mod range;
 mod record;
 mod row;
 mod setop;

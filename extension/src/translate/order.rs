@@ -17,7 +17,7 @@ pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<
             Collation::None => Err(format!("{what} under conflicting collations")),
             Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
-        oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        oid::JSON | oid::JSONB | oid::INET | oid::CIDR => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
         _ if ty.element().is_some() => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
         _ => Ok(()),
     }

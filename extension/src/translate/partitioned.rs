@@ -1,4 +1,5 @@
-//! A partitioned table in FROM: all rows of its leaves, whose columns are found by name, as Postgres finds them.
+//! A partitioned table in FROM: all rows of its leaves, whose columns are found by name, as Postgres finds them. So is a table that others
+//! inherit from: its own rows and theirs.
 //!
 //! Invariant: only leaves are read that the standard plan reads, which has excluded those whose bounds contradict the query. These are
 //! locked, and a new one makes Postgres plan the query anew.
@@ -19,7 +20,25 @@ pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     if !(*rte).inh {
         return Err(format!("ONLY on partitioned table {name}"));
     }
-    let mut leaves = partition::leaves((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE).unwrap_or_default();
+    let leaves = partition::leaves((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE).unwrap_or_default();
+    all_of(cx, rti, rte, used, Parts { relids: leaves, noun: "partition", of: name })
+}
+
+/// A table that is no partitioned one, and what inherits from it.
+pub unsafe fn with_children(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, name: &str) -> Result<Rel> {
+    let relids = partition::with_children((*rte).relid, pg_sys::NoLock as pg_sys::LOCKMODE);
+    all_of(cx, rti, rte, used, Parts { relids, noun: "child table", of: name })
+}
+
+/// The tables whose rows are one table's.
+struct Parts<'a> {
+    relids: Vec<pg_sys::Oid>,
+    noun: &'static str,
+    of: &'a str,
+}
+
+unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>, parts: Parts) -> Result<Rel> {
+    let Parts { relids: mut leaves, noun, of: name } = parts;
     leaves.retain(|leaf| (cx.reads)(*leaf));
     let mut wanted = Vec::new();
     for &attno in used {
@@ -32,9 +51,9 @@ pub unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
     }
     let mut sides = Vec::new();
     for leaf in leaves {
-        let mirror = (cx.mirrors)(leaf).ok_or_else(|| format!("partition {} of {name} has no mirror in use", types::relation_name(leaf)))?;
+        let mirror = (cx.mirrors)(leaf).ok_or_else(|| format!("{noun} {} of {name} has no mirror in use", types::relation_name(leaf)))?;
         if (cx.foreign)(leaf).is_some() {
-            return Err(format!("partition {} of {name}, a foreign table", types::relation_name(leaf)));
+            return Err(format!("{noun} {} of {name}, a foreign table", types::relation_name(leaf)));
         }
         let mut columns: Vec<ScanColumn> = Vec::new();
         for &attno in &wanted {

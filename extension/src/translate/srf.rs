@@ -6,7 +6,7 @@
 use super::agg::new_mark;
 use super::call::{self, Callee};
 use super::tree::{self, list, map_children, mark_var, tag};
-use super::{Cx, Result, expr, param, types};
+use super::{Cx, Result, json, param, types};
 use pg_sys::{FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -30,7 +30,7 @@ unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, ty: Option<PgType>) -> Result<S
     if weir_plan::functions::row(f.funcid.to_u32()).is_none_or(|r| r.kind != FunctionKind::Set) {
         call::check(cx, callee, &[])?;
     }
-    let args = expr::expr_list(cx, f.args)?;
+    let args = json::arguments(cx, f.funcid.to_u32(), f.args)?;
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     call::check(cx, callee, &arg_types)?;
     let ty = match ty {

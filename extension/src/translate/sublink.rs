@@ -3,7 +3,7 @@
 use super::call::{self, Callee};
 use super::query::{self, Needed, Output};
 use super::tree::{self, list, special_var, tag};
-use super::{Cx, Result, expr, order, param, types};
+use super::{Cx, Result, expr, order, param, row, types};
 use pg_sys::{BoolExprType, Node, NodeTag, Param, ParamKind, Query, SubLink, SubLinkType, TargetEntry};
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
@@ -104,6 +104,20 @@ unsafe fn quantified(cx: &mut Cx, link: *mut SubLink, query: *mut Query, any: bo
     }
     let quantified = Expr::AnySubquery { any: any || negated, comparisons: out, rel: Box::new(rel) };
     Ok(if negated { Expr::Not(Box::new(quantified)) } else { quantified })
+}
+
+/// `x = ANY (ARRAY(SELECT …))`, in which the order of the array does not show: `x = ANY (SELECT …)`.
+pub unsafe fn any_of_array(cx: &mut Cx, s: &pg_sys::ScalarArrayOpExpr, left: *mut Node, link: *mut SubLink) -> Result<Expr> {
+    let query = (*link).subselect.cast::<Query>();
+    if tag(query) != NodeTag::T_Query {
+        return Err("a subquery that is not analysed".into());
+    }
+    let left = translate_left(cx, left)?;
+    let (rel, columns) = visible(cx, query)?;
+    let &[(column, column_ty)] = columns.as_slice() else { return Err("an array of several columns".into()) };
+    let collation = call::check(cx, Callee::operator(s.opno, s.opfuncid, s.inputcollid), &[left.ty(), column_ty])?;
+    let comparison = SubqueryComparison { func: s.opfuncid.to_u32(), left, column, column_ty, collation };
+    Ok(Expr::AnySubquery { any: s.useOr, comparisons: vec![comparison], rel: Box::new(rel) })
 }
 
 unsafe fn translate_left(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
@@ -207,13 +221,25 @@ unsafe fn contains_own_column(node: *mut Node) -> bool {
     }
 }
 
-/// `(a, b) = (SELECT x, y …)`: one scalar subquery per column. The subquery must give the same row each time, so it may have no LIMIT;
-/// of several rows each of them raises the error.
+/// Whether it is open which rows a query gives: it has a LIMIT, and rows that it takes for equal when it sorts may differ in what it selects.
+unsafe fn may_choose(query: *mut Query) -> bool {
+    let q = &*query;
+    let refs: Vec<u32> = list::<pg_sys::SortGroupClause>(q.sortClause).iter().map(|c| (**c).tleSortGroupRef).collect();
+    let is_sorted = |te: &*mut TargetEntry| (**te).resjunk || ((**te).ressortgroupref != 0 && refs.contains(&(**te).ressortgroupref));
+    let limited = !q.limitCount.is_null() || !q.limitOffset.is_null();
+    q.hasDistinctOn || (limited && (q.hasTargetSRFs || !list::<TargetEntry>(q.targetList).iter().all(is_sorted)))
+}
+
+/// `(a, b) = (SELECT x, y …)`: one scalar subquery per column. The subquery must give the same row each time; of several rows each of them
+/// raises the error.
 unsafe fn row_compare(cx: &mut Cx, link: *mut SubLink, query: *mut Query) -> Result<Expr> {
-    if !(*query).limitCount.is_null() || !(*query).limitOffset.is_null() || (*query).hasDistinctOn {
-        return Err("a row comparison with a subquery that has LIMIT or DISTINCT ON".into());
+    if may_choose(query) {
+        return Err("a row comparison with a subquery whose LIMIT or DISTINCT ON may choose among rows".into());
     }
     let test = (*link).testexpr;
+    if tag(test) == NodeTag::T_RowCompareExpr {
+        return row_by_order(cx, test.cast(), query);
+    }
     let parts = match tag(test) {
         NodeTag::T_BoolExpr => list::<Node>((*test.cast::<pg_sys::BoolExpr>()).args),
         _ => vec![test],
@@ -221,21 +247,36 @@ unsafe fn row_compare(cx: &mut Cx, link: *mut SubLink, query: *mut Query) -> Res
     let mut out = Vec::new();
     for part in parts {
         if tag(part) != NodeTag::T_OpExpr {
-            return Err("a row comparison with a subquery by order".into());
+            return Err("a row comparison with a subquery that is none by columns".into());
         }
         let c = comparison(part.cast());
         let left = translate_left(cx, c.left)?;
-        let index = sublink_param(c.right).ok_or("a row comparison with a cast of a subquery's column")?;
-        // The query is translated anew for each column: column ids must not occur twice.
-        let (rel, columns) = visible(cx, tree::copy(query))?;
-        let &(column, ty) = columns.get(index).ok_or("a row comparison with too few columns")?;
-        let right = Expr::ScalarSubquery { rel: Box::new(rel), column, ty };
+        let right = column_of(cx, c.right, query)?;
+        let ty = right.ty();
         let func = pg_sys::get_opcode(c.operator);
         let collation = call::check(cx, Callee::operator(c.operator, func, c.collation), &[left.ty(), ty])?;
         out.push(Expr::Call { func: func.to_u32(), args: vec![left, right], ty: PgType::BOOL, collation });
     }
     let or = tag(test) == NodeTag::T_BoolExpr && (*test.cast::<pg_sys::BoolExpr>()).boolop == BoolExprType::OR_EXPR;
     Ok(if or { Expr::Or(out) } else { Expr::And(out) })
+}
+
+/// The value of one column of a subquery that has one row. The query is translated anew for each: column ids must not occur twice.
+unsafe fn column_of(cx: &mut Cx, param: *mut Node, query: *mut Query) -> Result<Expr> {
+    let index = sublink_param(param).ok_or("a row comparison with a cast of a subquery's column")?;
+    let (rel, columns) = visible(cx, tree::copy(query))?;
+    let &(column, ty) = columns.get(index).ok_or("a row comparison with too few columns")?;
+    Ok(Expr::ScalarSubquery { rel: Box::new(rel), column, ty })
+}
+
+/// `(a, b) < (SELECT x, y …)`
+unsafe fn row_by_order(cx: &mut Cx, test: *mut pg_sys::RowCompareExpr, query: *mut Query) -> Result<Expr> {
+    let (lefts, rights) = (list::<Node>((*test).largs), list::<Node>((*test).rargs));
+    if lefts.len() != rights.len() {
+        return Err("a row comparison of different lengths".into());
+    }
+    let order = row::Order::of(&*test);
+    row::by_order(cx, &order, lefts.len(), &mut |cx, i| translate_left(cx, tree::copy(lefts[i])), &mut |cx, i| column_of(cx, rights[i], query))
 }
 
 /// `ARRAY(SELECT x … ORDER BY …)`: `coalesce(array_agg(x ORDER BY …), '{}')`.

@@ -25,7 +25,7 @@ struct Over {
 
 /// Puts the window functions of the current level above `input` and rewrites `exprs` (of `entries`) to use their columns.
 pub unsafe fn windows(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
-    let mut overs: Vec<Over> = Vec::new();
+    let mut made = Made::default();
     let mut known: Vec<(*mut Node, usize)> = Vec::new();
     let mut functions = Vec::new();
     let before = exprs.to_vec();
@@ -38,12 +38,12 @@ pub unsafe fn windows(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mu
             if let Some((_, mark)) = known.iter().find(|(n, _)| pg_sys::equal((*n).cast(), func.cast())) {
                 return mark_var(*mark, func, 0);
             }
-            let made = window_call(cx, query, func.cast(), entries, &before, &mut overs).and_then(|call| {
+            let call = window_call(cx, query, func.cast(), entries, &before, &mut made).and_then(|call| {
                 let (id, ty) = (cx.new_col(), call.ty);
                 functions.push(Named { id, expr: call });
                 new_mark(cx, id, ty)
             });
-            match made {
+            match call {
                 Ok(mark) => {
                     known.push((func, mark));
                     mark_var(mark, func, 0)
@@ -58,7 +58,37 @@ pub unsafe fn windows(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mu
             return Err(why);
         }
     }
-    Ok(if functions.is_empty() { input } else { Rel::Window { input: Box::new(input), functions } })
+    Ok(if functions.is_empty() { input } else { Rel::Window { input: Box::new(with(input, made.beforehand)), functions } })
+}
+
+/// What the functions of one query level have made so far.
+#[derive(Default)]
+struct Made {
+    overs: Vec<Over>,
+    /// Expressions with subqueries, which are columns before the windows are made.
+    beforehand: Vec<Named<Expr>>,
+}
+
+impl Made {
+    fn settled(&mut self, cx: &mut Cx, e: Expr) -> Expr {
+        if !columns::has_subquery(&e) {
+            return e;
+        }
+        let (id, ty) = (cx.new_col(), e.ty());
+        self.beforehand.push(Named { id, expr: e });
+        Expr::Column { id, ty }
+    }
+}
+
+/// The relation with further columns.
+fn with(input: Rel, further: Vec<Named<Expr>>) -> Rel {
+    if further.is_empty() {
+        return input;
+    }
+    let mut own = Vec::new();
+    columns::typed_columns(&input, &mut own);
+    let exprs = own.into_iter().map(|(id, ty)| Named { id, expr: Expr::Column { id, ty } }).chain(further).collect();
+    Rel::Project { input: Box::new(input), exprs }
 }
 
 /// A copy in which each window function of this level is what `f` makes of it. (One in a sublink belongs to the sublink.)
@@ -79,15 +109,16 @@ unsafe fn window_call(
     func: *mut WindowFunc,
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
-    overs: &mut Vec<Over>,
+    made: &mut Made,
 ) -> Result<WindowCall> {
     let func = &*func;
     let mut args = Vec::new();
     for node in list::<Node>(func.args) {
         let node = param::fold(cx, node);
-        args.push(expr::translate(cx, node)?);
+        let arg = expr::translate(cx, node)?;
+        args.push(made.settled(cx, arg));
     }
-    let filter = filter_clause(cx, func.aggfilter)?;
+    let filter = filter_clause(cx, func.aggfilter)?.map(|condition| made.settled(cx, condition));
     let kind = if func.winagg { FunctionKind::Aggregate } else { FunctionKind::Window };
     let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
@@ -96,18 +127,19 @@ unsafe fn window_call(
     if MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
         args.push(super::labels::constant(ty)?);
     }
-    let at = match overs.iter().position(|o| o.winref == func.winref) {
+    let at = match made.overs.iter().position(|o| o.winref == func.winref) {
         Some(at) => at,
         None => {
             let clause = list::<WindowClause>((*query).windowClause)
                 .into_iter()
                 .find(|w| (**w).winref == func.winref)
                 .ok_or("a window that is not in the WINDOW clause")?;
-            overs.push(over(cx, clause, entries, exprs)?);
-            overs.len() - 1
+            let over = over(cx, clause, entries, exprs, made)?;
+            made.overs.push(over);
+            made.overs.len() - 1
         }
     };
-    let mut over = overs[at].clone();
+    let mut over = made.overs[at].clone();
     if !func.winagg || ORDER_IS_RESULT.contains(&func.winfnoid.to_u32()) {
         as_read(cx, query, &mut over, func.winfnoid.to_u32());
     }
@@ -142,7 +174,7 @@ unsafe fn as_read(cx: &Cx, query: *mut Query, over: &mut Over, func: u32) {
     over.order_by = keys;
 }
 
-unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEntry], exprs: &[*mut Node]) -> Result<Over> {
+unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEntry], exprs: &[*mut Node], made: &mut Made) -> Result<Over> {
     let w = &*clause;
     let mut partition_by = Vec::new();
     for c in list::<SortGroupClause>(w.partitionClause) {
@@ -150,7 +182,8 @@ unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEnt
         let node = param::fold(cx, exprs[i]);
         order::check_grouping(c, node, "PARTITION BY")?;
         if !order::is_row_independent(node) {
-            partition_by.push(expr::translate(cx, node)?);
+            let key = expr::translate(cx, node)?;
+            partition_by.push(made.settled(cx, key));
         }
     }
     let mut order_by = Vec::new();
@@ -158,10 +191,8 @@ unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEnt
         let i = entry_of(c, entries)?;
         let node = param::fold(cx, exprs[i]);
         let e = expr::translate(cx, node)?;
+        let e = made.settled(cx, e);
         order_by.push(order::sort_key(c, node, e, "ORDER BY in a window")?);
-    }
-    if partition_by.iter().chain(order_by.iter().map(|k| &k.expr)).any(columns::has_subquery) {
-        return Err("a window over a subquery".into());
     }
     let frame = frame(cx, w, &order_by)?;
     Ok(Over { winref: w.winref, partition_by, order_by, frame })

@@ -48,6 +48,8 @@ pub enum TextKind {
     Enum,
     /// The canonical text of a numeric that is an element of an array.
     Numeric,
+    /// Of a type that is held as it is printed, by this function.
+    Printed(u32),
 }
 
 /// A one-dimensional array.
@@ -92,6 +94,9 @@ impl Column {
                     oid::NAME => TextKind::Name,
                     oid::JSONB => TextKind::Jsonb,
                     oid::ENUM => TextKind::Enum,
+                    oid::INET => TextKind::Printed(pg_sys::F_INET_OUT),
+                    oid::CIDR => TextKind::Printed(pg_sys::F_CIDR_OUT),
+                    oid::MACADDR => TextKind::Printed(pg_sys::F_MACADDR_OUT),
                     _ => return None,
                 };
                 Self::text(kind, capacity)
@@ -318,6 +323,11 @@ unsafe fn append_text(values: &mut StringViewBuilder, kind: TextKind, datum: pg_
                 CStr::from_ptr(pg_sys::JsonbToCString(std::ptr::null_mut(), &raw mut (*jsonb).root, size)).to_bytes()
             }
             TextKind::Enum => CStr::from_ptr(pg_sys::OidOutputFunctionCall(pg_sys::F_ENUM_OUT.into(), datum)).to_bytes(),
+            TextKind::Printed(function) => {
+                // By reference, and of fixed length if it is no varlena.
+                let plain = if function == pg_sys::F_MACADDR_OUT { datum } else { pg_sys::Datum::from(plain_varlena(datum)) };
+                CStr::from_ptr(pg_sys::OidOutputFunctionCall(function.into(), plain)).to_bytes()
+            }
             TextKind::Numeric => {
                 let plain = pg_sys::Datum::from(plain_varlena(datum));
                 CStr::from_ptr(pg_sys::OidOutputFunctionCall(pg_sys::F_NUMERIC_OUT.into(), plain)).to_bytes()

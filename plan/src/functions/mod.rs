@@ -23,6 +23,10 @@ pub const MAKE_JSON: &[u32] = &[3176, 3787, 3153, 3155, 3198, 3200, 3271, 3273, 
 /// of one record, as JSON if of a set; JSON's null is NULL, and what is no object is refused.
 pub const JSON_FIELDS: [u32; 4] = [3204, 3205, 3490, 3491];
 
+/// The functions of a jsonpath, `@?` and `@@` among them. In a plan they have the document, the path as `jsonpath_out` prints it, and whether
+/// errors are NULL.
+pub const JSON_PATHS: &[u32] = &[4005, 4006, 4007, 4008, 4009, 4010, 4011];
+
 /// What kind of `pg_proc` entry a row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

@@ -22,6 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::set(3969, "json_array_elements_text(json)"),
     Row::set(3219, "jsonb_array_elements(jsonb)"),
     Row::set(3465, "jsonb_array_elements_text(jsonb)"),
+    Row::set(4006, "jsonb_path_query(jsonb,jsonpath,jsonb,boolean)"),
     Row::set(3208, "jsonb_each(jsonb)"),
     Row::set(3932, "jsonb_each_text(jsonb)"),
     Row::set(3958, "json_each(json)"),

@@ -83,7 +83,6 @@ SELECT sum(n) FROM odd WHERE n > 1;
 SELECT id, lb FROM odd;
 -- expect: any
 SELECT id, md FROM odd;
--- expect: postgres ()
 SELECT id, ip FROM odd;
 -- expect: postgres ()
 SELECT id FROM odd WHERE r @> 2;

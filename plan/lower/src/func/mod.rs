@@ -11,7 +11,7 @@ mod misc;
 mod text;
 pub mod time;
 
-pub(crate) use misc::{json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text};
+pub(crate) use misc::{cidr_as_inet, json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text, path_rows};
 pub use text::relabel;
 
 /// Lowers a call. Each domain answers `None` for an OID that is not its own.

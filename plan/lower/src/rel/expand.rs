@@ -80,6 +80,7 @@ impl Lowerer<'_> {
             6160 => call(394, args),
             6161 => call(376, args),
             3219 | 3465 | 3955 | 3969 | 3931 | 3957 | 3208 | 3932 | 3958 | 3959 => crate::func::json_rows(func, args, ty),
+            4006 => crate::func::path_rows(&args, ty),
             // Its rows are arrays themselves.
             2763 | 2764 => self.call(func, args, ty, Collation::Locale),
             _ => Err(refused(format!("set-returning function {func}"))),

@@ -281,5 +281,11 @@ fn relabel(value: Value, ty: PgType) -> Result<Value> {
     if value.ty.base == oid::BPCHAR && ty.base != oid::BPCHAR {
         return Err(refused("char(n) taken as another text type"));
     }
+    if value.ty.base == oid::CIDR && ty.base == oid::INET {
+        return Ok(Value { expr: crate::func::cidr_as_inet(value.expr), ty, ..value });
+    }
+    if value.ty.is_held_as_printed() && ty.base != value.ty.base {
+        return Err(refused(format!("type {} taken as type {}", value.ty.oid, ty.oid)));
+    }
     Ok(func::relabel(value, ty))
 }

@@ -41,6 +41,8 @@ fn ty(name: &str) -> Option<PgType> {
         "timestamptz" => oid::TIMESTAMPTZ,
         "interval" => oid::INTERVAL,
         "uuid" => oid::UUID,
+        "inet" => oid::INET,
+        "macaddr" => oid::MACADDR,
         "json" => oid::JSON,
         "jsonb" => oid::JSONB,
         "anyarray" | "anycompatiblearray" => return Some(PgType::new(1009)),

@@ -88,6 +88,8 @@ pub(super) fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
         | oid::UUID
         | oid::BYTEA
         | oid::TEXT
+        | oid::NAME
+        | oid::BPCHAR
         | oid::VARCHAR => Ok(value),
         oid::NUMERIC => Ok(value),
         _ => Err(refused(format!("an ordered-set aggregate over values of type {}", value.ty.oid))),

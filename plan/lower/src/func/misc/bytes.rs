@@ -3,9 +3,9 @@
 use super::super::text::lower_call::make;
 use super::super::text::rows::kernel;
 use super::super::text::slice::count;
-use crate::error::raise;
+use crate::error::{raise, refused};
 use crate::value::{Call, Value};
-use arrow::array::{BinaryViewBuilder, Int32Builder, Int64Builder};
+use arrow::array::{BinaryViewBuilder, BooleanBuilder, Int32Builder, Int64Builder};
 use datafusion::common::Result;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
@@ -26,8 +26,49 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         2015 => make(call, "bytea_btrim", "", kernel!(BinaryViewBuilder::new(), |b: bytes, set: bytes| Some(trim(b, set, true, true)))),
         6195 => make(call, "bytea_ltrim", "", kernel!(BinaryViewBuilder::new(), |b: bytes, set: bytes| Some(trim(b, set, true, false)))),
         6196 => make(call, "bytea_rtrim", "", kernel!(BinaryViewBuilder::new(), |b: bytes, set: bytes| Some(trim(b, set, false, true)))),
+        2005 | 2007 => make(call, "bytealike", "", kernel!(BooleanBuilder::new(), |b: bytes, pattern: bytes| Some(like(b, pattern)?))),
+        2006 | 2008 => make(call, "byteanlike", "", kernel!(BooleanBuilder::new(), |b: bytes, pattern: bytes| Some(!like(b, pattern)?))),
         _ => return None,
     })
+}
+
+/// Source: `like_match.c`; as there for text, a pattern that ends in its escape character is refused.
+fn like(b: &[u8], pattern: &[u8]) -> Result<bool> {
+    let escapes = pattern.iter().rev().take_while(|c| **c == b'\\').count();
+    if escapes % 2 == 1 {
+        return Err(refused("LIKE pattern ends with its escape character"));
+    }
+    let (mut at, mut in_pattern) = (0, 0);
+    // Where the last `%` began to match, and what follows it.
+    let mut last_any: Option<(usize, usize)> = None;
+    loop {
+        let byte = b.get(at);
+        let step = match (pattern.get(in_pattern), byte) {
+            (Some(b'%'), _) => {
+                last_any = Some((at, in_pattern + 1));
+                in_pattern += 1;
+                continue;
+            }
+            (None, None) => return Ok(true),
+            (Some(b'_'), Some(_)) => 1,
+            (Some(b'\\'), Some(_)) if pattern.get(in_pattern + 1) == byte => 2,
+            (Some(c), Some(_)) if Some(c) == byte && *c != b'\\' => 1,
+            _ => 0,
+        };
+        if step > 0 {
+            at += 1;
+            in_pattern += step;
+            continue;
+        }
+        match last_any {
+            Some((from, next)) if from < b.len() => {
+                last_any = Some((from + 1, next));
+                at = from + 1;
+                in_pattern = next;
+            }
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Source: `bytea_substring`.
@@ -67,4 +108,28 @@ fn trim<'a>(b: &'a [u8], set: &[u8], left: bool, right: bool) -> &'a [u8] {
         b = rest;
     }
     b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like;
+
+    #[test]
+    fn patterns_match_bytes() {
+        for (b, pattern, expected) in [
+            (&b"abc"[..], &b"a%c"[..], true),
+            (b"abc", b"_b_", true),
+            (b"abc", b"%b", false),
+            (b"a%c", b"a\\%c", true),
+            (b"abc", b"a\\%c", false),
+            (b"", b"", true),
+            (b"", b"%", true),
+            (b"\xff\x00", b"\xff_", true),
+            (b"aab", b"%a%b", true),
+            (b"a\\", b"a\\\\", true),
+        ] {
+            assert_eq!(like(b, pattern).unwrap(), expected, "{b:?} {pattern:?}");
+        }
+        assert!(like(b"a", b"a\\").is_err());
+    }
 }

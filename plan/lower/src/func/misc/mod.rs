@@ -1,4 +1,4 @@
-//! uuid, bytea, json, arrays, enums and what fits nowhere else.
+//! uuid, bytea, json, arrays, enums, addresses of networks and what fits nowhere else.
 //!
 //! Invariants:
 //! - An enum is its label, a jsonb its canonical text: both are equal as held, except numbers in jsonb that differ in trailing
@@ -23,23 +23,31 @@ mod array;
 mod bytes;
 pub(in crate::func) mod elements;
 mod json;
+mod network;
 mod uuid;
 
-pub(crate) use json::{json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text};
+pub(crate) use json::{json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text, path_rows};
+pub(crate) use network::cidr_as_inet;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     if matches!(call.func, 438 | 440) {
         return Some(count_nulls(call));
     }
     let op = match call.func {
-        // uuid, bytea, enum
-        2956 | 1948 | 3508 => Operator::Eq,
-        2959 | 1953 | 3509 => Operator::NotEq,
-        2954 | 1949 => Operator::Lt,
-        2955 | 1950 => Operator::LtEq,
-        2958 | 1951 => Operator::Gt,
-        2957 | 1952 => Operator::GtEq,
-        _ => return bytes::lower(call).or_else(|| json::lower(call)).or_else(|| array::lower(call)).or_else(|| elements::lower(call)),
+        // uuid, bytea, enum, macaddr (whose text has the order of its bytes)
+        2956 | 1948 | 3508 | 830 => Operator::Eq,
+        2959 | 1953 | 3509 | 835 => Operator::NotEq,
+        2954 | 1949 | 831 => Operator::Lt,
+        2955 | 1950 | 832 => Operator::LtEq,
+        2958 | 1951 | 833 => Operator::Gt,
+        2957 | 1952 | 834 => Operator::GtEq,
+        _ => {
+            return bytes::lower(call)
+                .or_else(|| json::lower(call))
+                .or_else(|| array::lower(call))
+                .or_else(|| elements::lower(call))
+                .or_else(|| network::lower(call));
+        }
     };
     Some(compare(call, op))
 }
@@ -70,7 +78,7 @@ pub fn via_text(value: &Value, ty: PgType, session: &Session) -> Option<Result<V
     }
     let expr = match ty.base {
         // Labels and documents are held as they print.
-        to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR) && to != oid::NAME => value.expr.clone(),
+        to if text(to) && matches!(from, oid::ENUM | oid::JSON | oid::JSONB | oid::TEXT | oid::VARCHAR | oid::MACADDR) && to != oid::NAME => value.expr.clone(),
         _ if value.ty.element().is_some() && ty.element().is_some() => return Some(elements::each_through_text(value, ty, session)),
         oid::TEXT | oid::VARCHAR if value.ty.element().is_some() => return Some(elements::text(value, ty, session)),
         to if text(to) && from == oid::UUID => {

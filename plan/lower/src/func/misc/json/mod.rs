@@ -26,11 +26,13 @@ mod document;
 mod edit;
 mod number;
 mod order;
+mod path;
 mod rows;
 mod scan;
 mod write;
 
 pub(crate) use build::{jsonb, jsonb_text};
+pub(crate) use path::path_rows;
 pub(crate) use rows::json_rows;
 use scan::{Kind, kind, text_of};
 pub(crate) use write::{json_name, json_text};
@@ -88,7 +90,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         3453 => make(call, "jsonb_float4", "", kernel!(Float32Builder::new(), |j: text| Some(number::float4(j)?))),
         2580 => make(call, "jsonb_float8", "", kernel!(Float64Builder::new(), |j: text| Some(number::float8(j)?))),
         3449 => jsonb_numeric(call),
-        _ => return build::lower(call).or_else(|| edit::lower(call)),
+        _ => return build::lower(call).or_else(|| edit::lower(call)).or_else(|| path::lower(call)),
     })
 }
 

@@ -65,7 +65,7 @@ fn rank(n: &Node) -> u8 {
 }
 
 /// Numbers as `numeric_out` prints them.
-fn numbers(a: &str, b: &str) -> Result<Ordering> {
+pub(super) fn numbers(a: &str, b: &str) -> Result<Ordering> {
     let fraction = |n: &str| n.split_once('.').map_or(0, |(_, f)| f.len());
     let scale = fraction(a).max(fraction(b));
     let whole = |n: &str| format!("{}{}", n.replace('.', ""), "0".repeat(scale - fraction(n))).parse::<BigInt>().map_err(|_| refused("a jsonb number"));
