@@ -11,6 +11,7 @@ mod constants;
 mod control;
 mod duck;
 mod filters;
+mod groups;
 mod keys;
 mod limits;
 mod mirror;

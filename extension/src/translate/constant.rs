@@ -55,6 +55,18 @@ pub unsafe fn datum_to_scalar(datum: Datum, isnull: bool, ty: PgType) -> Result<
     })
 }
 
+/// The type of a constant. A character literal has no length in its type: it is as long as it is written.
+///
+/// # Safety
+/// `datum` is a valid value of the type.
+pub unsafe fn with_length(datum: Datum, ty: PgType) -> Result<PgType, String> {
+    if ty.base != oid::BPCHAR || ty.typmod >= 0 {
+        return Ok(ty);
+    }
+    let length = i32::try_from(text(datum)?.chars().count()).map_err(|_| "a character value that is too long")?;
+    Ok(PgType { typmod: length + pg_sys::VARHDRSZ as i32, ..ty })
+}
+
 unsafe fn interval(datum: Datum) -> Result<Scalar, String> {
     let i = &*datum.cast_mut_ptr::<pg_sys::Interval>();
     // Infinite intervals exist from release 17 on.

@@ -84,6 +84,7 @@ unsafe fn constant(c: *mut pg_sys::Const) -> Result<Expr> {
         return Ok(Expr::Const { value, ty: PgType::TEXT });
     }
     let ty = types::pg_type(c.consttype, c.consttypmod)?;
+    let ty = if c.constisnull { ty } else { constant::with_length(c.constvalue, ty)? };
     Ok(Expr::Const { value: constant::datum_to_scalar(c.constvalue, c.constisnull, ty)?, ty })
 }
 

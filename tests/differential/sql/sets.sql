@@ -82,8 +82,12 @@ SELECT id, e FROM event, jsonb_array_elements(payload) e;
 SELECT id, unnest(tags), unnest(nums) FROM event;
 -- expect: any
 SELECT * FROM event, ROWS FROM (unnest(tags), unnest(nums)) AS r(a, b) WHERE id < 10;
+-- expect: any
 SELECT payload -> 'a', count(*) FROM event GROUP BY 1;
+SELECT payload -> 'a', count(*) FROM event WHERE id < 1000 GROUP BY 1;
+-- expect: any
 SELECT DISTINCT payload FROM event;
+SELECT DISTINCT payload FROM event WHERE id < 1002;
 SELECT s FROM store s;
 SELECT count(s), count(*) FILTER (WHERE s IS NULL) FROM store s;
 SELECT row_to_json(t) FROM (SELECT s_store_sk AS a, s_store_name AS b FROM store) t;

@@ -5,6 +5,7 @@
 
 use super::Lowerer;
 use super::expr::{Scope, is_true};
+use super::forms;
 use super::keys::group_key;
 use super::node::{Domain, Node, column, named, physical, same_values};
 use crate::agg::{self, AggArgs};
@@ -13,7 +14,7 @@ use crate::value::{DScale, Value};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
-use datafusion::functions_aggregate::min_max::max_udaf;
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate as DfAggregate, AggregateUDF, Expr as DfExpr, GroupingSet, JoinType, LogicalPlanBuilder, SortExpr, cast, lit, when};
 use std::sync::Arc;
@@ -83,14 +84,19 @@ fn function(udf: Arc<AggregateUDF>, args: Vec<DfExpr>, distinct: bool, filter: O
     DfExpr::AggregateFunction(AggregateFunction::new_udf(udf, args, distinct, filter.map(Box::new), order_by, None))
 }
 
-/// A value of the group: any one for float and interval (they are equal, but may differ in form), the largest display scale for numeric.
-fn representative(value: &Value, is_key: bool, calls: &mut Calls, mut fresh: impl FnMut() -> u32) -> Value {
+/// The value of the group, whose key is `key`.
+fn representative(value: &Value, key: &DfExpr, is_key: bool, calls: &mut Calls, mut fresh: impl FnMut() -> u32) -> Value {
     let mut v = value.clone();
     if !is_key {
         v.expr = calls.add(function(first_value_udaf(), vec![value.expr.clone()], false, None, vec![]), &mut fresh);
     }
-    if let Some(DScale::Dynamic(scale)) = &value.dscale {
-        v.dscale = Some(DScale::Dynamic(calls.add(function(max_udaf(), vec![scale.clone()], false, None, vec![]), &mut fresh)));
+    let Some(form) = forms::form(value) else { return v };
+    let least = calls.add(function(min_udaf(), vec![form.clone()], false, None, vec![]), &mut fresh);
+    let greatest = calls.add(function(max_udaf(), vec![form], false, None, vec![]), &mut fresh);
+    if let Some(DScale::Dynamic(scale)) = &mut v.dscale {
+        *scale = forms::written_alike(greatest.clone(), DataType::Int16, key.clone(), least, greatest);
+    } else if !is_key {
+        v.expr = forms::written_alike(v.expr, v.arrow.clone(), key.clone(), least, greatest);
     }
     v
 }
@@ -179,8 +185,8 @@ impl Lowerer<'_> {
             self.next
         };
         let mut columns = Vec::new();
-        for (g, (value, is_key)) in groups.iter().zip(&inputs) {
-            columns.push((g.id, representative(value, *is_key, &mut aggs, &mut next)));
+        for ((g, (value, is_key)), key) in groups.iter().zip(&inputs).zip(&key_columns) {
+            columns.push((g.id, representative(value, key, *is_key, &mut aggs, &mut next)));
         }
         let mut pending = Vec::new();
         for (call, (parts, finish)) in calls.iter().zip(lowered) {
@@ -238,7 +244,7 @@ impl Lowerer<'_> {
                 for (i, (_, value)) in columns.iter_mut().enumerate() {
                     // A group in no set is always NULL.
                     if key_columns.get(i).is_some_and(|k| !all.contains(k)) {
-                        value.expr = DfExpr::Literal(ScalarValue::try_from(&value.arrow)?, None);
+                        *value = nothing(value)?;
                     }
                 }
                 group_by.push(DfExpr::GroupingSet(GroupingSet::GroupingSets(lists)));
@@ -419,12 +425,7 @@ impl Lowerer<'_> {
         let (node, groups) = self.absorb(node, a.groups.iter().map(|g| &g.expr))?;
         let mut values = Vec::new();
         for (g, e) in a.groups.iter().zip(&groups) {
-            let mut value = self.expr(e, &Scope::of(&node))?;
-            value.expr = DfExpr::Literal(ScalarValue::try_from(&value.arrow)?, None);
-            if let Some(DScale::Dynamic(scale)) = &mut value.dscale {
-                *scale = DfExpr::Literal(ScalarValue::Int16(None), None);
-            }
-            values.push((g.id, value));
+            values.push((g.id, nothing(&self.expr(e, &Scope::of(&node))?)?));
         }
         for g in &a.groupings {
             values.push((g.id, Value::new(lit((1i32 << g.expr.len().min(31)) - 1), DataType::Int32, PgType::INT4)));
@@ -453,6 +454,16 @@ impl Lowerer<'_> {
         let raw = self.raw_aggregate(node, &groups, None, &[], &[])?;
         self.finish(raw, None)
     }
+}
+
+/// NULL, of the value's type.
+fn nothing(value: &Value) -> Result<Value> {
+    let mut v = value.clone();
+    v.expr = DfExpr::Literal(ScalarValue::try_from(&v.arrow)?, None);
+    if let Some(DScale::Dynamic(scale)) = &mut v.dscale {
+        *scale = DfExpr::Literal(ScalarValue::Int16(None), None);
+    }
+    Ok(v)
 }
 
 /// `GROUPING`'s integer out of DataFusion's grouping id.

@@ -20,6 +20,7 @@ mod expand;
 mod expr;
 mod extreme;
 mod floats;
+mod forms;
 mod frame;
 mod framed;
 mod join;

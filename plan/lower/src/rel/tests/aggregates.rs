@@ -33,7 +33,8 @@ fn groups_by_what_postgres_calls_equal() {
     let by_interval = aggregate(a(0), vec![(30, col(7, PgType::INTERVAL))], vec![(20, count_all())]);
     assert_eq!(rows(by_interval, &[(20, PgType::INT8)]), ["1", "1", "3"]);
     let by_numeric = aggregate(a(0), vec![(30, col(5, PgType::NUMERIC))], vec![(20, count_all())]);
-    assert_eq!(rows(by_numeric, &[(30, PgType::NUMERIC), (20, PgType::INT8)]), ["-|1", "1.00|3", "2.5|1"]);
+    assert_eq!(rows(by_numeric.clone(), &[(20, PgType::INT8)]), ["1", "1", "3"]);
+    assert_eq!(refusal_of(by_numeric, &[(30, PgType::NUMERIC)]), WRITTEN_DIFFERENTLY);
 }
 
 fn sets(input: Rel, sets: Vec<Vec<usize>>) -> Rel {
@@ -98,12 +99,12 @@ fn grouping_sets_over_floats_and_dynamic_numerics() {
         calls: vec![named(20, count_all())],
         groupings: vec![],
     }));
+    let output = [(30, PgType::NUMERIC), (20, PgType::INT8)];
+    assert_eq!(refusal_of(rel.clone(), &output), WRITTEN_DIFFERENTLY);
+    assert_eq!(refusal_of(rel.clone(), &[(31, PgType::FLOAT8)]), WRITTEN_DIFFERENTLY);
     assert_eq!(
-        rows(
-            project(rel, vec![(1, col(30, PgType::NUMERIC)), (2, Expr::IsNull(Box::new(col(31, PgType::FLOAT8)))), (3, col(20, PgType::INT8))]),
-            &[(1, PgType::NUMERIC), (2, PgType::BOOL), (3, PgType::INT8)]
-        ),
-        ["-|false|2", "-|false|2", "-|true|1", "-|true|1", "-|true|5", "1.00|true|3", "2.5|true|1"]
+        rows(project(rel, vec![(1, Expr::IsNull(Box::new(col(30, PgType::NUMERIC)))), (3, col(20, PgType::INT8))]), &[(1, PgType::BOOL), (3, PgType::INT8)]),
+        ["false|1", "false|3", "true|1", "true|1", "true|2", "true|2", "true|5"]
     );
 }
 
@@ -111,8 +112,11 @@ fn grouping_sets_over_floats_and_dynamic_numerics() {
 fn distinct_rows() {
     let distinct = |exprs| Rel::Distinct { input: Box::new(project(a(0), exprs)) };
     assert_eq!(ints(distinct(vec![(20, c(2))]), &[20]), ["-", "10", "20"]);
-    assert_eq!(rows(distinct(vec![(20, col(5, PgType::NUMERIC))]), &[(20, PgType::NUMERIC)]), ["-", "1.00", "2.5"]);
-    assert_eq!(rows(distinct(vec![(20, col(6, PgType::FLOAT8))]), &[(20, PgType::FLOAT8)]).len(), 3);
+    // 1, 1.0 and 1.00, or 0 and -0, are one value: which of them is shown is not determined.
+    for (id, ty) in [(5, PgType::NUMERIC), (6, PgType::FLOAT8)] {
+        assert_eq!(count_of(distinct(vec![(20, col(id, ty))])), "3");
+        assert_eq!(refusal_of(distinct(vec![(20, col(id, ty))]), &[(20, ty)]), WRITTEN_DIFFERENTLY);
+    }
 }
 
 #[test]

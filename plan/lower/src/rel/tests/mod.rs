@@ -319,5 +319,20 @@ pub fn error_of(root: Rel, output: &[u32]) -> String {
     }
 }
 
+/// Why a query is not answered: the first line of the error, which the plan follows.
+pub fn refusal_of(root: Rel, output: &[(u32, PgType)]) -> String {
+    match run(root, output) {
+        Ok(rows) => panic!("rows instead of a refusal: {rows:?}"),
+        Err(e) => e.message.lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// How many rows a relation has.
+pub fn count_of(root: Rel) -> String {
+    rows(aggregate(root, vec![], vec![(9999, count_all())]), &[(9999, PgType::INT8)]).concat()
+}
+
+pub const WRITTEN_DIFFERENTLY: &str = "equal values of a group that are written differently";
+
 #[allow(unused)]
 fn unused(_: Int64Array, _: DataType) {}

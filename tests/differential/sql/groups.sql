@@ -1,0 +1,60 @@
+-- Groups: none of no rows, also where all keys are constants; equal values that are written differently; characters of one length.
+-- setup
+CREATE TABLE g (id int PRIMARY KEY, k int, n numeric, f float8, iv interval, jb jsonb, c char(3), flag char(1), m numeric(8,2));
+INSERT INTO g VALUES (1, 1, 1.0, 0, '1 mon', '{"a": 1}', 'ab', 'Y', 1.5), (2, 1, 1.00, '-0', '30 days', '{"a": 1.0}', 'abc', NULL, 2.5), (3, 2, 2.50, 'NaN', '1 day', '1', NULL, 'N', NULL),
+    (4, 2, 3, 1.5, '24:00', '2', '', 'Y', 0), (5, NULL, NULL, NULL, NULL, NULL, 'x', '', 1.5);
+CREATE TABLE other (id int PRIMARY KEY, n numeric);
+INSERT INTO other VALUES (1, 1.000), (2, 3), (7, 3.0);
+-- queries
+-- The distinct values of a constant over no rows are none.
+SELECT count(DISTINCT 86), max(k) FROM g WHERE id < 0;
+SELECT count(DISTINCT 1), max(o.id + 1) FROM g, other o WHERE g.id < 0;
+SELECT count(DISTINCT 1 + 85), max(g.k * coalesce(91, o.id)) FROM g JOIN other o ON g.id = o.id + 100;
+SELECT sum(DISTINCT 5), min(k), max(k) FROM g WHERE id < 0;
+SELECT count(DISTINCT 'x'), max(k) FROM g;
+SELECT k, sum(DISTINCT 5), max(id) FROM g GROUP BY k;
+SELECT count(DISTINCT v), max(k) FROM (SELECT 5 AS v, g.k FROM g JOIN other o ON g.id = o.id + 100) x;
+SELECT 1 AS one, count(*) FROM g WHERE id < 0 GROUP BY one;
+SELECT v, w, count(*), sum(k) FROM (SELECT 5 AS v, 'z' || 'y' AS w, k FROM g WHERE id < 0) x GROUP BY v, w;
+SELECT v, k, count(*) FROM (SELECT 5 AS v, k FROM g) x GROUP BY v, k;
+SELECT (SELECT count(DISTINCT 3) FROM g WHERE g.id = o.id + 3), (SELECT max(3) FROM g WHERE g.id = o.id + 3 GROUP BY 5 - 2) FROM other o;
+-- Which one of the equal values Postgres shows depends on how it runs the query.
+-- expect: any
+SELECT n, count(*) FROM g GROUP BY n;
+-- expect: any
+SELECT DISTINCT n * 2 FROM g;
+-- expect: any
+SELECT f, count(*) FROM g GROUP BY f;
+-- expect: any
+SELECT iv, count(*) FROM g GROUP BY iv;
+-- expect: any
+SELECT jb, count(*) FROM g GROUP BY jb;
+-- expect: any
+SELECT n FROM g INTERSECT SELECT n FROM other;
+-- expect: any
+SELECT n FROM g UNION SELECT n FROM other;
+-- expect: any
+SELECT n FROM g WHERE id > 1 INTERSECT ALL SELECT n FROM other;
+-- expect: any
+SELECT n, f, count(*) FROM g GROUP BY ROLLUP (n, f);
+-- Where none is shown, or all are written alike, it does not matter.
+SELECT count(*), sum(x.c) FROM (SELECT n, count(*) AS c FROM g GROUP BY n) x;
+SELECT count(*) FROM (SELECT DISTINCT n, f, iv, jb FROM g) x;
+SELECT sum(n) FROM (SELECT n FROM g EXCEPT SELECT n FROM other) x HAVING count(*) > 0;
+SELECT n, f, iv, jb, count(*) FROM g WHERE id <> 2 GROUP BY n, f, iv, jb;
+SELECT n, f, iv, jb, count(*), grouping(n, f) FROM g WHERE id NOT IN (2, 4) GROUP BY CUBE (n, f), ROLLUP (iv, jb);
+SELECT n, f, count(*) FROM g GROUP BY GROUPING SETS ((k), (id, n), (id, f), ());
+SELECT g.id, g.n, count(*) FROM g JOIN other o ON g.n = o.n GROUP BY g.id, g.n;
+SELECT id, (SELECT n FROM g WHERE g.id = o.id GROUP BY n) FROM other o;
+SELECT n FROM g WHERE id = 4 EXCEPT SELECT n FROM other WHERE id = 1;
+-- A literal beside char(n) is as long as it is written.
+SELECT coalesce(flag, '?') AS flag, count(*) FROM g GROUP BY 1;
+SELECT coalesce(c, 'abc') AS c, count(*) FROM g GROUP BY 1;
+SELECT CASE WHEN flag = 'Y' THEN flag ELSE 'N' END AS f, sum(m) FROM g GROUP BY 1;
+SELECT max(coalesce(flag, '-')), min(coalesce(c, '   ')) FROM g;
+SELECT coalesce(c, 'none') = 'none' AS none, count(*) FROM g GROUP BY 1;
+SELECT CASE flag WHEN 'Y'::char(1) THEN 'yes'::bpchar WHEN 'N' THEN 'no '::bpchar ELSE '???'::bpchar END AS f, count(*) FROM g GROUP BY 1;
+SELECT id, length(coalesce(c, 'é  ')), octet_length(coalesce(c, 'é  ')), coalesce(c, 'é  ') || '|' FROM g;
+SELECT lag(coalesce(flag, '-')) OVER (ORDER BY id), count(*) OVER (PARTITION BY coalesce(flag, '-')) FROM g;
+-- expect: postgres (a character value whose length is not known)
+SELECT coalesce(c, 'none') AS c, count(*) FROM g GROUP BY 1;
