@@ -86,6 +86,7 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
         oid::INT2 => fixed!(array, ty, Int16Array, Datum::from),
         oid::INT4 => fixed!(array, ty, Int32Array, Datum::from),
         oid::INT8 => fixed!(array, ty, Int64Array, Datum::from),
+        oid::OID => fixed!(array, ty, Int64Array, |v: i64| Datum::from(pg_sys::Oid::from(u32::try_from(v).unwrap_or_default()))),
         oid::FLOAT4 => fixed!(array, ty, Float32Array, |v: f32| Datum::from(v.to_bits())),
         oid::FLOAT8 => fixed!(array, ty, Float64Array, |v: f64| Datum::from(v.to_bits())),
         oid::DATE => fixed!(array, ty, Date32Array, |v: i32| Datum::from(if v == i32::MAX || v == i32::MIN { v } else { v.wrapping_sub(EPOCH_DAYS) })),

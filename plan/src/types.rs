@@ -68,6 +68,9 @@ pub mod oid {
         (1187, INTERVAL),
         (1231, NUMERIC),
         (2951, UUID),
+        (651, CIDR),
+        (1040, MACADDR),
+        (1041, INET),
         (3807, JSONB),
     ];
 }
@@ -170,7 +173,7 @@ pub fn arrow_type(ty: &PgType) -> Option<DataType> {
         oid::BOOL => DataType::Boolean,
         oid::INT2 => DataType::Int16,
         oid::INT4 => DataType::Int32,
-        oid::INT8 => DataType::Int64,
+        oid::INT8 | oid::OID => DataType::Int64,
         oid::FLOAT4 => DataType::Float32,
         oid::FLOAT8 => DataType::Float64,
         oid::NUMERIC => NumericForm::of_column(ty).data_type(),

@@ -3,8 +3,8 @@
 use super::{Cx, Result, collation, types};
 use pgrx::pg_sys;
 use weir_plan::functions::{self, FunctionKind, Needs};
-use weir_plan::ir::Collation;
-use weir_plan::types::PgType;
+use weir_plan::ir::{Collation, Expr, Scalar};
+use weir_plan::types::{PgType, oid};
 
 /// What is called, for the check and the refusal.
 #[derive(Clone, Copy)]
@@ -71,4 +71,26 @@ pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collatio
             })
         }
     }
+}
+
+/// Checks what no engine computes for certain arguments only: where the select list has it, Postgres then does.
+pub fn check_arguments(func: u32, args: &[Expr]) -> Result<()> {
+    let is_julian = |unit: &str| ["julian", "jd", "j"].iter().any(|name| unit.eq_ignore_ascii_case(name));
+    match (func, args) {
+        // extract from a timestamp
+        (6202 | 6203, [Expr::Const { value: Scalar::Text(unit), .. }, _]) if is_julian(unit) => Err("julian day of a timestamp as numeric".into()),
+        // date_trunc and make_timestamptz
+        (1284 | 3463, [.., zone]) if !matches!(zone, Expr::Const { .. } | Expr::Param { .. }) => Err("a time zone that is not constant".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The same of casts through text: how a bytea prints is a setting, and an oid may print as a name.
+pub unsafe fn check_cast(from: &PgType, to: &PgType) -> Result<()> {
+    let is_left = |ty: &PgType| matches!(ty.base, oid::OID | oid::INET | oid::CIDR);
+    let prints_bytes = from.base == oid::BYTEA || from.element().is_some_and(|e| e.base == oid::BYTEA);
+    if is_left(from) || is_left(to) || to.base == oid::MACADDR || (prints_bytes && to.element().is_none()) {
+        return Err(format!("cast from {} to {}", types::type_name(from.oid.into()), types::type_name(to.oid.into())));
+    }
+    Ok(())
 }

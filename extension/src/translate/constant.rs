@@ -26,6 +26,7 @@ pub unsafe fn datum_to_scalar(datum: Datum, isnull: bool, ty: PgType) -> Result<
         oid::INT2 => Scalar::Int2(datum.value() as i16),
         oid::INT4 => Scalar::Int4(datum.value() as i32),
         oid::INT8 => Scalar::Int8(datum.value() as i64),
+        oid::OID => Scalar::Int8(i64::from(datum.value() as u32)),
         oid::FLOAT4 => Scalar::Float4(f32::from_bits(datum.value() as u32)),
         oid::FLOAT8 => Scalar::Float8(f64::from_bits(datum.value() as u64)),
         oid::NUMERIC | oid::JSONB | oid::ENUM => {

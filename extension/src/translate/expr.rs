@@ -9,7 +9,7 @@ use super::{Cx, Result, collation, constant, from, json, order, param, row, subl
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
 use pgrx::pg_sys;
 use weir_plan::ir::{BoolTest, Expr, Scalar};
-use weir_plan::types::PgType;
+use weir_plan::types::{PgType, oid};
 
 /// Translates one folded expression of the current level.
 pub unsafe fn translate(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
@@ -56,7 +56,9 @@ pub unsafe fn translate(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
         NodeTag::T_CoerceViaIO => {
             let c = &*node.cast::<pg_sys::CoerceViaIO>();
             let arg = Box::new(translate(cx, c.arg.cast())?);
-            Ok(Expr::ViaText { arg, ty: types::pg_type(c.resulttype, -1)? })
+            let (from, ty) = (arg.ty(), types::pg_type(c.resulttype, -1)?);
+            call::check_cast(&from, &ty)?;
+            Ok(Expr::ViaText { arg, ty })
         }
         NodeTag::T_ArrayCoerceExpr => array_coerce(cx, node.cast()),
         NodeTag::T_ArrayExpr => array(cx, node.cast()),
@@ -147,6 +149,7 @@ unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {
     if let Some(text) = json::of_row(x.funcid.to_u32(), &args) {
         return Ok(text);
     }
+    call::check_arguments(x.funcid.to_u32(), &args)?;
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     let collation = call::check(cx, callee, &arg_types)?;
     Ok(Expr::Call { func: x.funcid.to_u32(), args, ty: types::type_of(f.cast())?, collation })
@@ -229,7 +232,7 @@ unsafe fn min_max(cx: &mut Cx, m: *mut pg_sys::MinMaxExpr) -> Result<Expr> {
     let greatest = x.op == MinMaxOp::IS_GREATEST;
     let args = expr_list(cx, x.args)?;
     let ty = common_type(m.cast(), &args)?;
-    if ty.base == weir_plan::types::oid::ENUM {
+    if ty.base == oid::ENUM {
         return Err(format!("{} on type {}", if greatest { "GREATEST" } else { "LEAST" }, types::type_name(pg_sys::Oid::from(ty.oid))));
     }
     order::check_order(&ty, x.inputcollid, if greatest { "GREATEST" } else { "LEAST" })?;
@@ -288,7 +291,7 @@ unsafe fn subscript(cx: &mut Cx, s: *mut pg_sys::SubscriptingRef) -> Result<Expr
     const HANDLER: u32 = 6179;
     let x = &*s;
     let array = translate(cx, x.refexpr.cast())?;
-    if array.ty().base == weir_plan::types::oid::JSONB && x.refassgnexpr.is_null() && x.reflowerindexpr.is_null() {
+    if array.ty().base == oid::JSONB && x.refassgnexpr.is_null() && x.reflowerindexpr.is_null() {
         return json::subscript(cx, array, x.refupperindexpr);
     }
     if array.ty().element().is_none() || !x.refassgnexpr.is_null() {

@@ -9,7 +9,8 @@ use super::{Cx, Result, columns, cte, expr, foreign, function_rte, input_order, 
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
-use weir_plan::ir::{ColId, Expand, Expr, Join, JoinKind, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
+use weir_plan::ir::{ColId, Expand, Expr, Join, JoinKind, Named, Rel, Scalar, Scan, ScanColumn, ServerRef, Source};
+use weir_plan::types::{PgType, oid};
 
 /// FROM and WHERE.
 pub unsafe fn from_clause(cx: &mut Cx, from: *mut FromExpr) -> Result<Rel> {
@@ -99,7 +100,7 @@ fn pushed_down(on: Expr, kept: &Rel, nullable: &mut Rel) -> Expr {
         *nullable = Rel::Filter { input: Box::new(input), predicate: Expr::And(down) };
     }
     match stay.len() {
-        0 => Expr::Const { value: Scalar::Bool(true), ty: weir_plan::types::PgType::BOOL },
+        0 => Expr::Const { value: Scalar::Bool(true), ty: PgType::BOOL },
         1 => stay.remove(0),
         _ => Expr::And(stay),
     }
@@ -187,7 +188,7 @@ pub unsafe fn alias(rte: *mut RangeTblEntry) -> String {
 }
 
 /// Records what a column is.
-pub fn set_column(cx: &mut Cx, rti: u32, attno: i16, column: Result<(ColId, weir_plan::types::PgType)>) {
+pub fn set_column(cx: &mut Cx, rti: u32, attno: i16, column: Result<(ColId, PgType)>) {
     if let Some(level) = cx.levels.last_mut() {
         level.columns.insert((rti, attno), column);
     }
@@ -212,9 +213,12 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     }
     let mirror = (cx.mirrors)(relid).ok_or_else(|| format!("table {name} has no mirror in use"))?;
     let mut columns = Vec::new();
+    let mut tableoid = None;
     for &attno in used {
         let column = if attno == 0 {
             Err(format!("whole-row reference to {}", alias(rte)))
+        } else if attno == TABLEOID {
+            Ok(*tableoid.insert((cx.new_col(), PgType::new(oid::OID))))
         } else if attno < 0 {
             Err(format!("system column {} of {name}", system_column(attno)))
         } else {
@@ -229,7 +233,21 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
     cx.scans += 1.0;
     cx.values_read += rows(relid) * widths;
-    Ok(Rel::Scan(Scan { source: Source::Mirror { relid: relid.to_u32(), generation: mirror.generation }, name, columns }))
+    let scan = Scan { source: Source::Mirror { relid: relid.to_u32(), generation: mirror.generation }, name, columns };
+    Ok(match tableoid {
+        Some((id, _)) => with_tableoid(scan, relid, id),
+        None => Rel::Scan(scan),
+    })
+}
+
+/// The attribute number of `tableoid`.
+pub const TABLEOID: i16 = pg_sys::TableOidAttributeNumber as i16;
+
+/// The rows of a table with its OID.
+pub fn with_tableoid(scan: Scan, relid: pg_sys::Oid, id: ColId) -> Rel {
+    let mut exprs: Vec<_> = scan.columns.iter().map(|c| Named { id: c.id, expr: Expr::Column { id: c.id, ty: c.ty } }).collect();
+    exprs.push(Named { id, expr: Expr::Const { value: Scalar::Int8(i64::from(relid.to_u32())), ty: PgType::new(oid::OID) } });
+    Rel::Project { input: Box::new(Rel::Scan(scan)), exprs }
 }
 
 /// Rows of a relation at its last ANALYZE or VACUUM; 0 if there was none.

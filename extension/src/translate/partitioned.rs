@@ -4,14 +4,14 @@
 //! Invariant: only leaves are read that the standard plan reads, which has excluded those whose bounds contradict the query. These are
 //! locked, and a new one makes Postgres plan the query anew.
 
-use super::from::{alias, rows, scan_column, set_column, system_column};
+use super::from::{TABLEOID, alias, rows, scan_column, set_column, system_column, with_tableoid};
 use super::{Cx, Result, function_rte, types};
 use crate::partition;
 use pg_sys::RangeTblEntry;
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
 use weir_plan::ir::{ColId, Rel, Scan, ScanColumn, SetOp, SetOpKind, Source};
-use weir_plan::types::PgType;
+use weir_plan::types::{PgType, oid};
 
 /// A relation and the columns that it puts out.
 type Side = (Rel, Vec<(ColId, PgType)>);
@@ -41,8 +41,11 @@ unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
     let Parts { relids: mut leaves, noun, of: name } = parts;
     leaves.retain(|leaf| (cx.reads)(*leaf));
     let mut wanted = Vec::new();
+    let has_tableoid = used.contains(&TABLEOID);
     for &attno in used {
-        if attno > 0 {
+        if attno == TABLEOID {
+            // The last of the columns.
+        } else if attno > 0 {
             wanted.push(attno);
         } else {
             let why = if attno == 0 { format!("whole-row reference to {}", alias(rte)) } else { format!("system column {} of {name}", system_column(attno)) };
@@ -63,9 +66,16 @@ unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
         let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
         cx.scans += 1.0;
         cx.values_read += rows(leaf) * widths;
-        let out: Vec<(ColId, PgType)> = columns.iter().map(|c| (c.id, c.ty)).collect();
+        let mut out: Vec<(ColId, PgType)> = columns.iter().map(|c| (c.id, c.ty)).collect();
         let source = Source::Mirror { relid: leaf.to_u32(), generation: mirror.generation };
-        sides.push((Rel::Scan(Scan { source, name: types::relation_name(leaf), columns }), out));
+        let scan = Scan { source, name: types::relation_name(leaf), columns };
+        if has_tableoid {
+            let id = cx.new_col();
+            out.push((id, PgType::new(oid::OID)));
+            sides.push((with_tableoid(scan, leaf, id), out));
+        } else {
+            sides.push((Rel::Scan(scan), out));
+        }
     }
     if sides.is_empty() {
         let mut out = Vec::new();
@@ -74,9 +84,13 @@ unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
             pg_sys::get_atttypetypmodcoll((*rte).relid, attno, &mut type_oid, &mut typmod, &mut collation);
             out.push((cx.new_col(), types::pg_type(type_oid, typmod)?));
         }
+        if has_tableoid {
+            out.push((cx.new_col(), PgType::new(oid::OID)));
+        }
         sides.push((Rel::Values { columns: out.clone(), rows: vec![] }, out));
     }
     let (rel, out) = appended(cx, sides);
+    wanted.extend(has_tableoid.then_some(TABLEOID));
     for (attno, column) in wanted.iter().zip(&out) {
         set_column(cx, rti, *attno, Ok(*column));
     }

@@ -4,6 +4,10 @@ use super::{Result, tree};
 use pgrx::pg_sys;
 use weir_plan::types::{PgType, arrow_type, oid};
 
+/// Types that are an oid and print a name: `regproc`, `regprocedure`, `regoper`, `regoperator`, `regclass`, `regtype`, `regconfig`,
+/// `regdictionary`, `regnamespace`, `regrole`, `regcollation`.
+const NAMED: &[u32] = &[24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];
+
 /// The type with domains resolved to what they are stored as and enums marked.
 ///
 /// # Errors
@@ -12,6 +16,9 @@ pub unsafe fn pg_type(type_oid: pg_sys::Oid, typmod: i32) -> Result<PgType> {
     let plain = PgType::with_typmod(type_oid.to_u32(), typmod);
     if arrow_type(&plain).is_some() {
         return Ok(plain);
+    }
+    if NAMED.contains(&type_oid.to_u32()) {
+        return Ok(PgType { oid: type_oid.to_u32(), base: oid::OID, typmod: -1 });
     }
     let mut base_typmod = typmod;
     let base = pg_sys::getBaseTypeAndTypmod(type_oid, &mut base_typmod);

@@ -79,6 +79,13 @@ const fn json(oid: u32, name: &'static str) -> Row {
 }
 
 pub(super) const ROWS: &[Row] = &[
+    // oid
+    Row::scalar(184, "oideq(oid,oid)"),
+    Row::scalar(185, "oidne(oid,oid)"),
+    Row::scalar(716, "oidlt(oid,oid)"),
+    Row::scalar(717, "oidle(oid,oid)"),
+    Row::scalar(1638, "oidgt(oid,oid)"),
+    Row::scalar(1639, "oidge(oid,oid)"),
     // uuid
     Row::scalar(2956, "uuid_eq(uuid,uuid)"),
     Row::scalar(2959, "uuid_ne(uuid,uuid)"),

@@ -48,6 +48,10 @@ SELECT id, extract(year from d), extract(month from d), extract(day from d), ext
 SELECT id, extract(week from d), extract(isoyear from d), extract(quarter from d), extract(century from d), extract(decade from d), extract(millennium from d) FROM dt;
 SELECT id, extract(epoch from d), extract(julian from d) FROM dt;
 -- expect: postgres (julian day of a timestamp as numeric)
+SELECT extract(julian from ts) AS j, count(*) FROM dt GROUP BY 1;
+-- expect: postgres (a time zone that is not constant)
+SELECT date_trunc('day', tz, zone) AS d, count(*) FROM dt, (VALUES ('UTC'), ('Asia/Tokyo')) z (zone) GROUP BY 1;
+SELECT id, zone, date_trunc('day', tz, zone), make_timestamptz(2024, 3, 31, 2, 30, 0.5, zone), extract(julian from tz) FROM dt, (VALUES ('UTC'), ('Europe/Berlin'), ('+03')) z (zone);
 SELECT id, extract(hour from ts), extract(minute from ts), extract(second from ts), extract(milliseconds from ts), extract(microseconds from ts), extract(epoch from ts), extract(julian from ts) FROM dt;
 SELECT id, extract(year from ts), extract(isoyear from ts), extract(week from ts), extract(dow from ts), extract(century from ts) FROM dt;
 SELECT id, extract(epoch from tz) FROM dt;

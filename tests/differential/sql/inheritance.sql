@@ -39,8 +39,19 @@ SELECT count(*), sum(v) FROM alone;
 -- expect: postgres (no mirror in use)
 SELECT count(*) FROM base;
 SELECT count(*) FROM ONLY base;
--- expect: postgres (system column tableoid)
 SELECT count(*) FROM city WHERE tableoid = 'port'::regclass;
+SELECT tableoid::regclass AS t, count(*), min(id) FROM city GROUP BY 1;
+-- expect: postgres (cast from regclass to text)
+SELECT tableoid::regclass::text AS t, count(*) FROM city GROUP BY 1;
+SELECT id, tableoid, tableoid::regclass, tableoid::regclass::text FROM city;
+-- ordered
+SELECT tableoid::regclass, id FROM city ORDER BY tableoid, id;
+SELECT DISTINCT tableoid FROM ONLY city;
+SELECT a.tableoid = b.tableoid, count(*) FROM city a JOIN city b ON a.id = b.id GROUP BY 1;
+SELECT count(*) FROM city WHERE tableoid IN ('port'::regclass, 'capital'::regclass) OR tableoid > 4000000000;
+SELECT tableoid::regclass, count(*) FROM city WHERE false GROUP BY 1;
+-- expect: postgres (system column xmin)
+SELECT xmin FROM city;
 -- do
 UPDATE city SET people = people + 1 WHERE id > 12;
 SELECT sum(people), count(people) FROM city;

@@ -16,6 +16,8 @@ INSERT INTO visit VALUES
     (11, '192.168.2.9/24', '192.168.1.7/32', '01:00:00:00:00:00', '1.2.3.4/0', '/b', 4);
 CREATE TABLE host (ip inet PRIMARY KEY, name text, mac macaddr);
 INSERT INTO host VALUES ('10.0.0.1', 'gate', '08:00:2b:01:02:03'), ('::1', 'self', NULL), ('192.168.1.7', 'desk', '08:00:2b:01:02:04'), ('10.0.0.1/8', 'ten', '00:00:00:00:00:00');
+CREATE TABLE object (id int PRIMARY KEY, o oid);
+INSERT INTO object VALUES (1, 0), (2, 5), (3, 4294967295), (4, 2147483648), (5, NULL), (6, 1259), (7, 5);
 -- queries
 SELECT * FROM visit;
 SELECT ip, count(*), sum(ms) FROM visit GROUP BY ip;
@@ -57,8 +59,21 @@ SELECT path, concat(path, ':', ip), ip || path FROM visit;
 SELECT min(ip), max(net) FROM visit;
 -- expect: any
 SELECT greatest(ip, a), least(mac, '08:00:2b:01:02:03') FROM visit;
+SELECT path, array_agg(ip ORDER BY id), array_agg(net ORDER BY id), (array_agg(mac ORDER BY id DESC))[1] FROM visit GROUP BY path;
+SELECT id, unnest(ARRAY[ip, '::1']) AS x FROM visit;
+SELECT ip = ANY (ARRAY[a, '10.0.0.1']) AS x, count(*) FROM visit GROUP BY 1;
 -- expect: any
-SELECT array_agg(ip ORDER BY id), json_agg(ip ORDER BY id) FROM visit;
+SELECT json_agg(ip ORDER BY id) FROM visit;
+-- Numbers of objects.
+SELECT o, count(*) FROM object GROUP BY o;
+SELECT id, o, o = 5, o > 5, o >= 4294967295, o IN (0, 5), o < 2147483648 FROM object;
+-- ordered
+SELECT o, id FROM object ORDER BY o DESC NULLS LAST, id;
+SELECT a.id, b.id FROM object a JOIN object b ON a.o = b.o;
+SELECT id, o::regclass, o::text, o::bigint + 1 FROM object;
+SELECT count(DISTINCT o), count(*) FILTER (WHERE o <> 0) FROM object WHERE o > 3 OR id > 0;
+-- expect: postgres (cast from oid to text)
+SELECT array_agg(o::text ORDER BY id) FROM object;
 -- expect: any
 SELECT id, to_json(ip), broadcast(net), set_masklen(ip, 8), ip + 1, '10.1.1.1'::text::inet = ip FROM visit;
 -- do

@@ -40,3 +40,9 @@ SELECT a, percentile_disc(0.5) WITHIN GROUP (ORDER BY c), mode() WITHIN GROUP (O
 SELECT id FROM r WHERE id = ANY (ARRAY(SELECT a FROM r));
 SELECT id, id = ANY (ARRAY(SELECT a FROM r)), id <> ALL (ARRAY(SELECT a FROM r)), a > ANY (ARRAY(SELECT x.a FROM r x WHERE x.id < r.id)), a < ALL (ARRAY(SELECT a FROM empty)), id >= ALL (ARRAY(SELECT id FROM r ORDER BY id LIMIT 3)) FROM r;
 SELECT id FROM r WHERE b = ANY (ARRAY(SELECT b FROM empty)) OR d <> ALL (ARRAY(SELECT d FROM r WHERE d < '2024-01-02'));
+-- Casts that Postgres does above the engine.
+SELECT id, y::text, lower(y::text), ARRAY[y]::text FROM r;
+-- ordered
+SELECT id, y::text AS t FROM r ORDER BY t NULLS FIRST, id;
+-- expect: postgres (cast from bytea to text)
+SELECT y::text AS t, count(*) FROM r GROUP BY 1;

@@ -119,5 +119,4 @@ SELECT s FROM store s;
 SELECT count(s) FROM store s;
 SELECT count(DISTINCT s.*) FROM store s;
 SELECT s.s_store_sk FROM store s LEFT JOIN store_sales x ON x.ss_store_sk = s.s_store_sk AND x.ss_quantity > 99 WHERE x IS NULL;
--- expect: postgres ()
 SELECT tableoid::regclass, count(*) FROM store GROUP BY 1;

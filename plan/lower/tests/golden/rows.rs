@@ -41,6 +41,7 @@ fn ty(name: &str) -> Option<PgType> {
         "timestamptz" => oid::TIMESTAMPTZ,
         "interval" => oid::INTERVAL,
         "uuid" => oid::UUID,
+        "oid" => oid::OID,
         "inet" => oid::INET,
         "macaddr" => oid::MACADDR,
         "json" => oid::JSON,

@@ -34,13 +34,13 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         return Some(count_nulls(call));
     }
     let op = match call.func {
-        // uuid, bytea, enum, macaddr (whose text has the order of its bytes)
-        2956 | 1948 | 3508 | 830 => Operator::Eq,
-        2959 | 1953 | 3509 | 835 => Operator::NotEq,
-        2954 | 1949 | 831 => Operator::Lt,
-        2955 | 1950 | 832 => Operator::LtEq,
-        2958 | 1951 | 833 => Operator::Gt,
-        2957 | 1952 | 834 => Operator::GtEq,
+        // uuid, bytea, enum, macaddr (whose text has the order of its bytes), oid
+        2956 | 1948 | 3508 | 830 | 184 => Operator::Eq,
+        2959 | 1953 | 3509 | 835 | 185 => Operator::NotEq,
+        2954 | 1949 | 831 | 716 => Operator::Lt,
+        2955 | 1950 | 832 | 717 => Operator::LtEq,
+        2958 | 1951 | 833 | 1638 => Operator::Gt,
+        2957 | 1952 | 834 | 1639 => Operator::GtEq,
         _ => {
             return bytes::lower(call)
                 .or_else(|| json::lower(call))
