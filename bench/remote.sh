@@ -56,6 +56,7 @@ local_sql() { timed pg_client $cluster psql -d $db -- "$1" "$2"; }
 postgres_sql() { timed counterpart pg_client bench_counterpart psql -d postgres -- "SELECT 1" "$1"; }
 mariadb_timed() { mariadb_sql "$1" bench -vvv | awk '/^[0-9]+ rows? in set|^Query OK/ { t = $(NF - 1); gsub(/[(]/, "", t) } END { printf "%.4f\n", t }'; }
 clickhouse_timed() { curl -sS --fail -o /dev/null -w '%{time_total}\n' "http://127.0.0.1:$ch_port/?session_timezone=UTC" --data-binary "$1"; }
+clickhouse_client() { "$cache/venv/bin/python" bench/clickhouse_client.py "$ch_port" "$1"; }
 duckdb_timed() { "$cache/venv/bin/python" bench/duckdb_client.py "$WEIR_WORK/bench_duckdb/f.db" "$1"; }
 
 # way WHAT WHO command...: one run.
@@ -103,7 +104,7 @@ case $("$PG_CONFIG" --bindir) in
         ;;
 esac
 [ -x "$cache/venv/bin/python" ] || python3 -m venv "$cache/venv"
-"$cache/venv/bin/pip" install --quiet --disable-pip-version-check duckdb==1.5.5 pyarrow
+"$cache/venv/bin/pip" install --quiet --disable-pip-version-check duckdb==1.5.5 pyarrow clickhouse-connect==1.12.0
 
 say "Postgres, $rows rows of 8 columns"
 pg_init $cluster "fsync = off" "autovacuum = off" "jit = off" "max_parallel_workers_per_gather = 0"
@@ -175,7 +176,9 @@ query "CREATE SCHEMA weir_ch; CREATE SERVER weir_ch FOREIGN DATA WRAPPER weir_cl
     CREATE USER MAPPING FOR CURRENT_USER SERVER weir_ch OPTIONS (user 'default'); CREATE FOREIGN TABLE weir_ch.f ($columns) SERVER weir_ch"
 for _ in $(seq "$runs"); do
     read_ways ClickHouse weir_ch
-    way "ClickHouse: fetch" "curl, format Native" clickhouse_timed "SELECT * FROM bench.f FORMAT Native"
+    way "ClickHouse: fetch" "clickhouse-connect, Arrow batches" clickhouse_client "SELECT * FROM bench.f"
+    way "ClickHouse: fetch" "curl, format Native, nothing decoded" clickhouse_timed "SELECT * FROM bench.f FORMAT Native"
+    way "ClickHouse: aggregate pushed down" "clickhouse-connect, Arrow batches" clickhouse_client "$(of "$aggregate" bench.f)"
     way "ClickHouse: aggregate pushed down" "curl, format Native" clickhouse_timed "$(of "$aggregate" bench.f) FORMAT Native"
 done
 clickhouse_stop

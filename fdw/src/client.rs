@@ -15,7 +15,7 @@ mod session;
 
 pub use arrow_catalog::{catalog_queries, catalog_table, text_column, text_values};
 pub use build::{Batches, Cell, schema};
-pub use conform::{Conform, conformed, json_rows};
+pub use conform::{Conform, conformed, json_rows, views};
 pub use plain::plain_rows;
 pub use pool::{Lease, Pool, Pooled, connecting};
 pub(crate) use session::spelled;
@@ -42,7 +42,7 @@ pub type Receiver = mpsc::Receiver<Result<RecordBatch>>;
 /// What result is wanted.
 #[derive(Debug, Clone)]
 pub enum Wanted {
-    /// These columns.
+    /// These columns. Text and bytes may be plain arrays where the declared form is one of views ([`views`]).
     Columns(Vec<RemoteColumn>),
     /// Each row as one JSON object in a column of text.
     Json,

@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{CompressionContext, DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteOptions, StreamWriter, write_message};
 
 fn ipc_error(e: ArrowError) -> Error {
     Error::internal(format!("arrow stream: {e}"))
@@ -13,21 +13,35 @@ fn ipc_error(e: ArrowError) -> Error {
 
 /// Writes one IPC stream piece by piece.
 pub struct Encoder {
-    writer: StreamWriter<Vec<u8>>,
+    options: IpcWriteOptions,
+    dictionaries: DictionaryTracker,
+    compression: CompressionContext,
+}
+
+/// The piece with one batch: what stands in front of the values, and the values. Apart, so that they need not be copied together.
+pub struct Piece {
+    pub head: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Encoder {
-    /// The encoder and the head of the stream, which has the schema.
+    /// The encoder and the head of the stream, which has the schema. No column may be a dictionary.
     pub fn start(schema: &Schema) -> Result<(Encoder, Vec<u8>)> {
-        let mut writer = StreamWriter::try_new(Vec::new(), schema).map_err(ipc_error)?;
-        let head = std::mem::take(writer.get_mut());
-        Ok((Encoder { writer }, head))
+        let head = StreamWriter::try_new(Vec::new(), schema).map_err(ipc_error)?.get_mut().split_off(0);
+        let encoder = Encoder { options: IpcWriteOptions::default(), dictionaries: DictionaryTracker::new(true), compression: CompressionContext::default() };
+        Ok((encoder, head))
     }
 
     /// The piece with this batch. String and binary view columns should have been compacted, or their whole buffers travel.
-    pub fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>> {
-        self.writer.write(batch).map_err(ipc_error)?;
-        Ok(std::mem::take(self.writer.get_mut()))
+    pub fn batch(&mut self, batch: &RecordBatch) -> Result<Piece> {
+        let (dictionaries, encoded) =
+            IpcDataGenerator::default().encode(batch, &mut self.dictionaries, &self.options, &mut self.compression).map_err(ipc_error)?;
+        if !dictionaries.is_empty() {
+            return Err(Error::internal("arrow stream: a dictionary"));
+        }
+        let mut head = Vec::new();
+        write_message(&mut head, EncodedData { ipc_message: encoded.ipc_message, arrow_data: Vec::new() }, &self.options).map_err(ipc_error)?;
+        Ok(Piece { head, body: encoded.arrow_data })
     }
 }
 
@@ -70,7 +84,9 @@ impl Decoder {
 /// One batch as a whole stream.
 pub fn to_bytes(batch: &RecordBatch) -> Result<Vec<u8>> {
     let (mut encoder, mut bytes) = Encoder::start(&batch.schema())?;
-    bytes.extend(encoder.batch(batch)?);
+    let piece = encoder.batch(batch)?;
+    bytes.extend(piece.head);
+    bytes.extend(piece.body);
     Ok(bytes)
 }
 
@@ -93,7 +109,8 @@ mod tests {
         let (mut encoder, head) = Encoder::start(&batch.schema()).expect("starts");
         let mut decoder = Decoder::start(head).expect("reads the head");
         for _ in 0..3 {
-            assert_eq!(decoder.batch(encoder.batch(&batch).expect("encodes")).expect("decodes"), batch);
+            let piece = encoder.batch(&batch).expect("encodes");
+            assert_eq!(decoder.batch([piece.head, piece.body].concat()).expect("decodes"), batch);
         }
         assert_eq!(from_bytes(to_bytes(&batch).expect("encodes")).expect("decodes"), batch);
     }

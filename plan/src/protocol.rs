@@ -368,6 +368,20 @@ pub fn encode_frame<T: Serialize>(message: &T) -> Result<Vec<u8>> {
     Ok(frame)
 }
 
+/// What stands in front of the bytes of a [`FromEngine::Batch`] in its frame, if there are so many of them.
+pub fn batch_frame_head(bytes: usize) -> Result<Vec<u8>> {
+    let mut head = encode_frame(&FromEngine::Batch { ipc: Vec::new() })?;
+    // The last byte is the length of no bytes.
+    head.pop();
+    let mut head = postcard::to_extend(&bytes, head).map_err(|e| Error::internal(format!("could not encode a message: {e}")))?;
+    let len = head.len() - 4 + bytes;
+    if len > MAX_FRAME_BYTES {
+        return Err(Error::internal(format!("message of {len} bytes exceeds the frame limit")));
+    }
+    head[..4].copy_from_slice(&(len as u32).to_le_bytes());
+    Ok(head)
+}
+
 /// The message in the body of a frame (without its length).
 pub fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     postcard::from_bytes(body).map_err(|e| Error::internal(format!("could not decode a message: {e}")))
@@ -428,6 +442,14 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_the_same_frame_in_parts() {
+        for n in [0, 1, 127, 128, 16_383, 16_384, 5_000_000] {
+            let whole = encode_frame(&FromEngine::Batch { ipc: vec![7; n] }).expect("encodes");
+            assert_eq!([batch_frame_head(n).expect("encodes"), vec![7; n]].concat(), whole, "{n} bytes");
+        }
+    }
 
     #[test]
     fn frames_arrive_whole_however_they_are_cut() {

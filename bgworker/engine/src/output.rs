@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
-use weir_plan::arrow_ipc::Encoder;
+use weir_plan::arrow_ipc::{Encoder, Piece};
 use weir_plan::{Error, Result};
 
 /// Aim for the size of one piece; a single row may exceed it.
@@ -37,7 +37,7 @@ impl Output {
     }
 
     /// A batch as pieces with their row counts.
-    pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<(Vec<u8>, u64)>> {
+    pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<(Piece, u64)>> {
         let rows = batch.num_rows();
         if rows == 0 {
             return Ok(Vec::new());

@@ -3,7 +3,7 @@
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
 use crate::prepared::Planned;
-use crate::remote::{Sources, returned};
+use crate::remote::{Sources, passed_on, returned};
 use crate::resources::Resources;
 use crate::serve::Writer;
 use datafusion::common::DataFusionError;
@@ -19,7 +19,7 @@ use weir_lower::error::to_error;
 use weir_plan::ir::{Embedded, Plan, Rel, Scalar};
 use weir_plan::manifest::Lsn;
 use weir_plan::protocol::{Endpoint, FromEngine, Metrics, RemoteMetrics};
-use weir_plan::{Error, Kind, Result};
+use weir_plan::{Error, Kind, Result, arrow_ipc};
 
 /// Answers that may wait for the backend to read; more would only cost memory.
 const QUEUED_ANSWERS: usize = 4;
@@ -95,7 +95,7 @@ pub async fn prepare(resources: &Arc<Resources>, bytes: &[u8], explain: bool) ->
 /// What the query task hands to the connection.
 enum Piece {
     Started { schema: Vec<u8>, columns: Vec<(u32, Option<u32>)>, snapshot_lsn: Lsn },
-    Batch { ipc: Vec<u8>, rows: u64 },
+    Batch { ipc: arrow_ipc::Piece, rows: u64 },
 }
 
 /// Executes and streams; the caller sends the final answer.
@@ -127,7 +127,7 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
                 Some(Piece::Started { schema, columns, snapshot_lsn }) => writer.send(&FromEngine::Started { schema, columns, snapshot_lsn }).await?,
                 Some(Piece::Batch { ipc, rows: n }) => {
                     rows += n;
-                    writer.send(&FromEngine::Batch { ipc }).await?;
+                    writer.send_batch(&ipc).await?;
                 }
                 None => break,
             },
@@ -202,7 +202,10 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
     let fail = |e: DataFusionError| failed_at_start(&e);
     let may_wait = remotes.is_empty();
     let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
-    let physical = runnable(planned.physical, &stop).map_err(fail)?;
+    let physical = match passed_on(&planned.physical).map_err(fail)? {
+        Some(leaf) => leaf,
+        None => runnable(planned.physical, &stop).map_err(fail)?,
+    };
     let (mut output, schema) = Output::start(&physical.schema())?;
     let gone = |_| Error::new(Kind::Cancelled, "the backend went away");
     let (task, pool) = resources.task();

@@ -18,11 +18,13 @@ use datafusion::common::stats::Precision;
 use datafusion::error::Result as DfResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, Statistics};
 use futures::{StreamExt, TryStreamExt};
@@ -30,7 +32,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
-use weir_fdw::client::{Receiver, Wanted};
+use weir_fdw::client::{Receiver, Wanted, views};
 use weir_lower::TableSource;
 use weir_plan::ir::{Remote, RemoteColumn, Scalar, Scan};
 use weir_plan::protocol::{Endpoint, FromEngine, Metrics, RemoteMetrics};
@@ -176,6 +178,7 @@ impl TableProvider for RemoteTable {
             rows: self.rows,
             keyed: self.keyed.clone(),
             filters: Vec::new(),
+            as_it_comes: false,
             asker: self.asker.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -197,10 +200,32 @@ struct RemoteExec {
     keyed: Option<Arc<Keyed>>,
     /// Of joins above, over the projected columns.
     filters: Vec<Arc<dyn PhysicalExpr>>,
+    /// Nobody computes with the rows: text and bytes may be plain arrays.
+    as_it_comes: bool,
     /// `None` while the plan is only checked.
     asker: Option<Arc<dyn Ask>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+impl RemoteExec {
+    /// The same leaf, not yet run.
+    fn again(&self) -> RemoteExec {
+        RemoteExec {
+            name: self.name.clone(),
+            sql: Arc::clone(&self.sql),
+            columns: self.columns.clone(),
+            projection: self.projection.clone(),
+            mirrors: self.mirrors,
+            rows: self.rows,
+            keyed: self.keyed.clone(),
+            filters: self.filters.clone(),
+            as_it_comes: self.as_it_comes,
+            asker: self.asker.clone(),
+            properties: Arc::clone(&self.properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
 }
 
 impl fmt::Debug for RemoteExec {
@@ -262,19 +287,7 @@ impl ExecutionPlan for RemoteExec {
         if filters.is_empty() || self.keyed.is_none() {
             return Ok(answer);
         }
-        let node = RemoteExec {
-            name: self.name.clone(),
-            sql: Arc::clone(&self.sql),
-            columns: self.columns.clone(),
-            projection: self.projection.clone(),
-            mirrors: self.mirrors,
-            rows: self.rows,
-            keyed: self.keyed.clone(),
-            filters: self.filters.iter().cloned().chain(filters).collect(),
-            asker: self.asker.clone(),
-            properties: Arc::clone(&self.properties),
-            metrics: ExecutionPlanMetricsSet::new(),
-        };
+        let node = RemoteExec { filters: self.filters.iter().cloned().chain(filters).collect(), ..self.again() };
         Ok(answer.with_updated_node(Arc::new(node)))
     }
 
@@ -284,6 +297,7 @@ impl ExecutionPlan for RemoteExec {
         };
         let (sql, columns, projection) = ((*self.sql).clone(), self.columns.clone(), self.projection.clone());
         let (keyed, filters) = (self.keyed.clone(), self.filters.clone());
+        let wanted = if self.as_it_comes { None } else { Some(weir_fdw::client::schema(&columns).map_err(external)?) };
         let rows = MetricBuilder::new(&self.metrics).output_rows(0);
         let sent = self.metrics.clone();
         let batches = futures::stream::once(async move {
@@ -300,6 +314,10 @@ impl ExecutionPlan for RemoteExec {
                 move |batch| {
                     let batch = batch.map_err(external)?;
                     rows.add(batch.num_rows());
+                    let batch = match &wanted {
+                        Some(schema) => views(batch, schema)?,
+                        None => batch,
+                    };
                     match &projection {
                         Some(columns) => Ok(batch.project(columns)?),
                         None => Ok(batch),
@@ -309,6 +327,45 @@ impl ExecutionPlan for RemoteExec {
         })
         .try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+}
+
+/// A plan that does nothing but choose among the columns of one statement, as one that leaves text and bytes as they come; `None` if it does more.
+pub fn passed_on(plan: &Arc<dyn ExecutionPlan>) -> DfResult<Option<Arc<dyn ExecutionPlan>>> {
+    let (mut node, mut chosen) = (plan, None::<Vec<usize>>);
+    loop {
+        let any = node.as_any();
+        if let Some(projection) = any.downcast_ref::<ProjectionExec>() {
+            let own = projection.expr().iter().map(|e| e.expr.as_any().downcast_ref::<Column>().map(Column::index));
+            let Some(own) = own.collect::<Option<Vec<_>>>() else { return Ok(None) };
+            chosen = match chosen {
+                None => Some(own),
+                Some(above) => above.into_iter().map(|i| own.get(i).copied()).collect(),
+            };
+            node = projection.input();
+        } else if any.is::<CooperativeExec>() {
+            let Some(child) = node.children().into_iter().next() else { return Ok(None) };
+            node = child;
+        } else if let Some(remote) = any.downcast_ref::<RemoteExec>() {
+            let Some(chosen) = chosen.filter(|c| !c.is_empty()) else { return Ok(None) };
+            let schema = Arc::new(remote.schema().project(&chosen)?);
+            let projection = match &remote.projection {
+                None => chosen,
+                Some(own) => chosen.iter().filter_map(|i| own.get(*i).copied()).collect(),
+            };
+            let properties =
+                PlanProperties::new(EquivalenceProperties::new(schema), Partitioning::UnknownPartitioning(1), EmissionType::Incremental, Boundedness::Bounded);
+            let leaf = RemoteExec {
+                projection: Some(projection),
+                as_it_comes: true,
+                properties: Arc::new(properties),
+                metrics: ExecutionPlanMetricsSet::new(),
+                ..remote.again()
+            };
+            return Ok(Some(Arc::new(CooperativeExec::new(Arc::new(leaf)))));
+        } else {
+            return Ok(None);
+        }
     }
 }
 
@@ -343,9 +400,9 @@ pub async fn query(resources: &Resources, remote: Endpoint, sql: String, writer:
     writer.send(&FromEngine::Started { schema, columns: vec![(0, None)], snapshot_lsn: 0 }).await?;
     let mut rows = 0;
     while let Some(batch) = next {
-        for (ipc, n) in output.encode(&batch)? {
+        for (piece, n) in output.encode(&batch)? {
             rows += n;
-            writer.send(&FromEngine::Batch { ipc }).await?;
+            writer.send_batch(&piece).await?;
         }
         next = batches.recv().await.transpose()?;
     }

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use weir_plan::greeting::{self, Peer};
 use weir_plan::manifest::Lsn;
-use weir_plan::protocol::{Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, encode_frame};
+use weir_plan::protocol::{Endpoint, EngineStatus, FrameReader, Freshness, FromEngine, FromEngineControl, Metrics, ToEngine, batch_frame_head, encode_frame};
 use weir_plan::{Error, Kind, Result, arrow_ipc};
 
 /// Name of the query socket in the engine's directory.
@@ -91,8 +91,18 @@ pub struct Writer(OwnedWriteHalf);
 impl Writer {
     /// Sends a message; an error means that the peer is gone.
     pub async fn send(&mut self, message: &FromEngine) -> Result<()> {
-        let frame = encode_frame(message)?;
-        self.0.write_all(&frame).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))
+        self.write(&encode_frame(message)?).await
+    }
+
+    /// Sends a batch of the answer, as [`FromEngine::Batch`].
+    pub async fn send_batch(&mut self, piece: &arrow_ipc::Piece) -> Result<()> {
+        self.write(&batch_frame_head(piece.head.len() + piece.body.len())?).await?;
+        self.write(&piece.head).await?;
+        self.write(&piece.body).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))
     }
 }
 

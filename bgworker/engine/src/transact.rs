@@ -115,9 +115,9 @@ async fn query(session: &mut dyn Session, sql: String, columns: Vec<RemoteColumn
         }
         writer.send(&FromEngine::Started { schema: head.clone(), columns: physical.clone(), snapshot_lsn: 0 }).await?;
         while let Some(batch) = next {
-            for (ipc, n) in output.encode(&batch)? {
+            for (piece, n) in output.encode(&batch)? {
                 rows += n;
-                writer.send(&FromEngine::Batch { ipc }).await?;
+                writer.send_batch(&piece).await?;
             }
             next = receiver.recv().await.transpose()?;
         }

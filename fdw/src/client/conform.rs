@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - A value arrives as it is or is an error that names its column: nothing is rounded, cut or wrapped around.
+//! - Text and bytes that come as plain arrays stay plain ones instead of views: who computes with them calls [`views`], who passes them on need not.
 //! - A time zone is neither assumed nor dropped: a `timestamp` does not become a `timestamp with time zone`, nor the other way round.
 
 use super::build::{Cell, Column, Unfit, schema, shown, unfit};
@@ -9,6 +10,7 @@ use super::{BATCH_ROWS, Wanted, failed, json_column};
 use arrow::array::*;
 use arrow::compute::{CastOptions, cast_with_options, max, min};
 use arrow::datatypes::*;
+use arrow::error::ArrowError;
 use std::sync::Arc;
 use weir_plan::ir::RemoteColumn;
 use weir_plan::protocol::Endpoint;
@@ -41,6 +43,11 @@ impl Conform {
         Ok(Conform { server: endpoint.name.clone(), columns: columns.to_vec(), schema: schema(columns)? })
     }
 
+    /// The declared types.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// The batch in the declared types.
     ///
     /// # Errors
@@ -53,9 +60,31 @@ impl Conform {
         for (column, array) in self.columns.iter().zip(batch.columns()) {
             arrays.extend(convert(array, &column.ty).map_err(|(value, why)| unfit(&self.server, &column.name, &value, why))?);
         }
+        let fields = self.schema.fields().iter().zip(&arrays);
+        let fields: Vec<_> = fields
+            .map(|(field, array)| match (field.data_type(), array.data_type()) {
+                (DataType::Utf8View, DataType::Utf8) | (DataType::BinaryView, DataType::Binary) => {
+                    Arc::new(field.as_ref().clone().with_data_type(array.data_type().clone()))
+                }
+                _ => Arc::clone(field),
+            })
+            .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|e| Error::internal(format!("could not build a batch: {e}")))
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|e| Error::internal(format!("could not build a batch: {e}")))
     }
+}
+
+/// The batch in the types of this schema: what stayed a plain array of text or bytes becomes one of views.
+///
+/// # Errors
+/// A column of another type.
+pub fn views(batch: RecordBatch, schema: &SchemaRef) -> std::result::Result<RecordBatch, ArrowError> {
+    if batch.columns().iter().zip(schema.fields()).all(|(c, f)| c.data_type() == f.data_type()) {
+        return Ok(batch);
+    }
+    let arrays = batch.columns().iter().zip(schema.fields()).map(|(c, f)| arrow::compute::cast(c, f.data_type())).collect::<std::result::Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
 }
 
 /// Each row as one JSON object, in one column of text.
@@ -124,12 +153,19 @@ fn convert(array: &ArrayRef, ty: &PgType) -> std::result::Result<Vec<ArrayRef>, 
     let one = match (array.data_type(), &wanted) {
         (DataType::List(_) | DataType::LargeList(_), DataType::List(item)) => list(array, ty, item)?,
         (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, DataType::Utf8View) if matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::ENUM) => {
-            let views = cast(array, &wanted)?;
-            // Most text can be looked through all at once.
-            if !(ty.char_length().is_none() && array.as_string_opt::<i32>().is_some_and(has_no_zero)) {
-                check_text(&views, ty)?;
+            match array.as_string_opt::<i32>() {
+                // Most text can be looked through all at once.
+                Some(text) if has_no_zero(text) && is_no_longer(text, ty.char_length()) => Arc::clone(array),
+                Some(text) => {
+                    check_text(array, text.iter(), ty)?;
+                    Arc::clone(array)
+                }
+                None => {
+                    let views = cast(array, &wanted)?;
+                    check_text(&views, views.as_string_view().iter(), ty)?;
+                    views
+                }
             }
-            views
         }
         (found, DataType::Boolean) if *found == wanted => Arc::clone(array),
         (found, DataType::FixedSizeBinary(_)) if *found == wanted => Arc::clone(array),
@@ -140,7 +176,8 @@ fn convert(array: &ArrayRef, ty: &PgType) -> std::result::Result<Vec<ArrayRef>, 
         (DataType::Decimal128(_, from) | DataType::Decimal256(_, from), DataType::Decimal128(_, to) | DataType::Decimal256(_, to)) if from <= to => {
             cast(array, &wanted)?
         }
-        (DataType::Binary | DataType::LargeBinary | DataType::BinaryView, DataType::BinaryView) => cast(array, &wanted)?,
+        (DataType::Binary, DataType::BinaryView) => Arc::clone(array),
+        (DataType::LargeBinary | DataType::BinaryView, DataType::BinaryView) => cast(array, &wanted)?,
         (DataType::Date32 | DataType::Date64, DataType::Date32) => {
             let array = cast(array, &wanted)?;
             check_dates(&array)?;
@@ -190,9 +227,15 @@ fn has_no_zero(array: &StringArray) -> bool {
     bytes.is_some_and(|b| !b.contains(&0))
 }
 
-fn check_text(array: &ArrayRef, ty: &PgType) -> std::result::Result<(), Fault> {
+/// No value has more bytes than the type allows characters.
+fn is_no_longer(array: &StringArray, limit: Option<usize>) -> bool {
+    let Some(limit) = limit.map(|n| i32::try_from(n).unwrap_or(i32::MAX)) else { return true };
+    array.offsets().windows(2).all(|w| matches!(w, [from, to] if to - from <= limit))
+}
+
+fn check_text<'a>(array: &ArrayRef, values: impl Iterator<Item = Option<&'a str>>, ty: &PgType) -> std::result::Result<(), Fault> {
     let limit = ty.char_length();
-    for (i, text) in array.as_string_view().iter().enumerate() {
+    for (i, text) in values.enumerate() {
         let Some(text) = text else { continue };
         if text.as_bytes().contains(&0) {
             return Err(fault(array, i, "it has a zero byte"));
@@ -235,7 +278,7 @@ fn list(array: &ArrayRef, ty: &PgType, item: &FieldRef) -> std::result::Result<A
         _ => Arc::clone(array),
     };
     let lists = array.as_list_opt::<i32>().ok_or_else(unknown)?;
-    let values = convert(lists.values(), &element)?.remove(0);
+    let values = cast(&convert(lists.values(), &element)?.remove(0), item.data_type())?;
     let out = ListArray::try_new(Arc::clone(item), lists.offsets().clone(), values, lists.nulls().cloned()).map_err(|_| unknown())?;
     Ok(Arc::new(out))
 }
@@ -365,6 +408,8 @@ mod tests {
     fn text_keeps_to_its_type() {
         let t = |s: &str| Arc::new(StringArray::from(vec![s])) as ArrayRef;
         assert!(one(t("four"), PgType::with_typmod(oid::VARCHAR, 7)).is_err());
+        assert!(one(t("éé"), PgType::with_typmod(oid::VARCHAR, 7)).is_ok());
+        assert!(one(t("ab\0"), PgType::with_typmod(oid::VARCHAR, 7)).is_err());
         assert!(one(t("a\0b"), PgType::TEXT).is_err());
         let padded = one(t("ab   "), PgType::with_typmod(oid::BPCHAR, 7)).expect("fits");
         assert_eq!(padded[0].as_string_view().value(0), "ab");
@@ -375,7 +420,7 @@ mod tests {
     fn dictionaries_and_lists_are_opened() {
         let words: DictionaryArray<Int32Type> = vec![Some("a"), None, Some("a")].into_iter().collect();
         let out = one(Arc::new(words), PgType::TEXT).expect("fits");
-        assert_eq!(out[0].as_string_view().iter().collect::<Vec<_>>(), [Some("a"), None, Some("a")]);
+        assert_eq!(out[0].as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), None, Some("a")]);
         let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None]);
         let out = one(Arc::new(list), PgType::new(1016)).expect("fits");
         assert_eq!(out[0].as_list::<i32>().value(0).as_primitive::<Int64Type>().value(0), 1);

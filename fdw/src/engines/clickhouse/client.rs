@@ -8,6 +8,7 @@ use crate::write::Writer;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampSecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimestampMicrosecondType, UInt32Type};
 use async_trait::async_trait;
+use bytes::Bytes;
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use std::sync::Arc;
@@ -326,7 +327,7 @@ enum Sink {
 }
 
 impl Sink {
-    fn push(&mut self, endpoint: &Endpoint, bytes: Vec<u8>) -> Result<Vec<RecordBatch>> {
+    fn push(&mut self, endpoint: &Endpoint, bytes: Bytes) -> Result<Vec<RecordBatch>> {
         match self {
             Sink::Arrow { decoder, columns, conform } => {
                 let mut out = Vec::new();
@@ -384,9 +385,9 @@ async fn pump(client: &reqwest::Client, endpoint: &Endpoint, id: &str, sql: Stri
             Err(e) => return Err(watch.exception(endpoint).unwrap_or(e)),
         };
         let ended = chunk.is_none();
-        let bytes = match chunk {
-            Some(chunk) => watch.push(&chunk),
-            None => watch.rest(),
+        let parts = match chunk {
+            Some(chunk) => watch.push(chunk),
+            None => [watch.rest(), Bytes::new()],
         };
         if watch.has_exception() {
             if ended {
@@ -394,11 +395,12 @@ async fn pump(client: &reqwest::Client, endpoint: &Endpoint, id: &str, sql: Stri
             }
             continue;
         }
-        let batches = sink.push(endpoint, bytes).map_err(|e| watch.exception(endpoint).unwrap_or(e))?;
-        for batch in batches {
-            // An error means that the reader is gone, which the caller sees as well.
-            if sender.send(Ok(batch)).await.is_err() {
-                return Err(failed(endpoint, "57014", "the reader is gone"));
+        for bytes in parts.into_iter().filter(|part| !part.is_empty()) {
+            for batch in sink.push(endpoint, bytes).map_err(|e| watch.exception(endpoint).unwrap_or(e))? {
+                // An error means that the reader is gone, which the caller sees as well.
+                if sender.send(Ok(batch)).await.is_err() {
+                    return Err(failed(endpoint, "57014", "the reader is gone"));
+                }
             }
         }
         if ended {

@@ -12,6 +12,7 @@ use crate::client::http::not_understood;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::ipc::reader::StreamDecoder;
+use bytes::Bytes;
 use weir_plan::protocol::Endpoint;
 use weir_plan::{Error, Result};
 
@@ -58,7 +59,7 @@ pub struct Watch {
     marker: Option<Marker>,
     /// Bytes not yet passed on.
     held: Vec<u8>,
-    /// What was passed on last, for the exception of a server without tags.
+    /// What was passed on last, of a server without tags: its exception is at the end.
     tail: Vec<u8>,
     exception: Option<Vec<u8>>,
 }
@@ -69,38 +70,46 @@ impl Watch {
         Watch { marker, held: Vec::new(), tail: Vec::new(), exception: None }
     }
 
-    /// Takes what arrived; what of it (and of before) is surely data.
-    pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
+    /// Takes what arrived; what of before and of it is surely data. The two parts follow each other.
+    pub fn push(&mut self, mut chunk: Bytes) -> [Bytes; 2] {
         if let Some(exception) = &mut self.exception {
             let room = EXCEPTION_BYTES.saturating_sub(exception.len()).min(chunk.len());
             exception.extend_from_slice(chunk.get(..room).unwrap_or_default());
-            return Vec::new();
+            return [Bytes::new(), Bytes::new()];
         }
-        let mut bytes = std::mem::take(&mut self.held);
-        let before = bytes.len();
-        bytes.reserve_exact(chunk.len());
-        bytes.extend_from_slice(chunk);
-        if let Some(marker) = &self.marker {
-            // It begins with what was held back, or within the last bytes: after it, only the message comes.
-            let length = marker.bytes.len();
-            let first = bytes.get(..(before + length).min(bytes.len())).unwrap_or_default();
-            let start = bytes.len().saturating_sub(EXCEPTION_BYTES);
-            let last = bytes.get(start..).unwrap_or_default();
-            if let Some(at) = marker.find(first).or_else(|| marker.find(last).map(|at| at + start)) {
-                self.exception = Some(bytes.split_off(at));
-            } else {
-                self.held = bytes.split_off(bytes.len().saturating_sub(length));
-            }
+        let Some(marker) = &self.marker else {
+            self.remember(&chunk);
+            return [Bytes::new(), chunk];
+        };
+        let length = marker.bytes.len();
+        // It begins with what was held back, or within the last bytes: after it, only the message comes.
+        let mut first = std::mem::take(&mut self.held);
+        let before = first.len();
+        first.extend_from_slice(chunk.get(..length.min(chunk.len())).unwrap_or_default());
+        if let Some(at) = marker.find(&first) {
+            let mut exception = first.split_off(at);
+            exception.extend_from_slice(chunk.get(length.min(chunk.len())..).unwrap_or_default());
+            self.exception = Some(exception);
+            return [first.into(), Bytes::new()];
         }
-        self.remember(&bytes);
-        bytes
+        if chunk.len() <= length {
+            let after = first.split_off(first.len().saturating_sub(length));
+            self.held = after;
+            return [first.into(), Bytes::new()];
+        }
+        first.truncate(before);
+        let start = chunk.len().saturating_sub(EXCEPTION_BYTES);
+        if let Some(at) = marker.find(chunk.get(start..).unwrap_or_default()) {
+            self.exception = Some(chunk.split_off(start + at).into());
+        } else {
+            self.held = chunk.split_off(chunk.len() - length).into();
+        }
+        [first.into(), chunk]
     }
 
     /// The rest, when nothing more comes.
-    pub fn rest(&mut self) -> Vec<u8> {
-        let bytes = std::mem::take(&mut self.held);
-        self.remember(&bytes);
-        bytes
+    pub fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.held).into()
     }
 
     fn remember(&mut self, bytes: &[u8]) {
@@ -147,12 +156,12 @@ impl Decoder {
     }
 
     /// Takes bytes; gives the batches that are complete.
-    pub fn push(&mut self, endpoint: &Endpoint, bytes: Vec<u8>) -> Result<Vec<RecordBatch>> {
+    pub fn push(&mut self, endpoint: &Endpoint, bytes: Bytes) -> Result<Vec<RecordBatch>> {
         self.waiting += bytes.len();
         self.end.extend_from_slice(bytes.get(bytes.len().saturating_sub(END_OF_STREAM.len())..).unwrap_or_default());
         let surplus = self.end.len().saturating_sub(END_OF_STREAM.len());
         self.end.drain(..surplus);
-        let mut buffer = Buffer::from_vec(bytes);
+        let mut buffer = Buffer::from(bytes);
         let mut batches = Vec::new();
         while !buffer.is_empty() {
             match self.inner.decode(&mut buffer) {
@@ -194,8 +203,8 @@ mod tests {
         let text = b"data data\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 395. DB::Exception: no. (X) (version 1)\n9 abcdefghijklmnop\r\n__exception__\r\n";
         for cut in 1..text.len() {
             let mut watch = Watch::new(Some("abcdefghijklmnop"));
-            let mut data = watch.push(&text[..cut]);
-            data.extend(watch.push(&text[cut..]));
+            let mut data = watch.push(Bytes::from_static(&text[..cut])).concat();
+            data.extend(watch.push(Bytes::from_static(&text[cut..])).concat());
             data.extend(watch.rest());
             assert_eq!(data, b"data data\r\n", "cut at {cut}");
             let e = watch.exception(&endpoint()).expect("an exception");
@@ -217,7 +226,7 @@ mod tests {
         let text: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
         let mut data = Vec::new();
         for chunk in text.chunks(777) {
-            data.extend(watch.push(chunk));
+            data.extend(watch.push(Bytes::copy_from_slice(chunk)).concat());
         }
         data.extend(watch.rest());
         assert_eq!(data, text);
@@ -227,7 +236,7 @@ mod tests {
     #[test]
     fn a_bare_exception_at_the_end_is_found() {
         let mut watch = Watch::new(None);
-        watch.push(b"1234Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)");
+        watch.push(Bytes::from_static(b"1234Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)"));
         assert_eq!(watch.exception(&endpoint()).map(|e| e.sqlstate), Some("53200".into()));
     }
 
@@ -236,7 +245,8 @@ mod tests {
         assert!(Decoder::new().finish(&endpoint()).is_err());
         let mut decoder = Decoder::new();
         assert!(
-            decoder.push(&endpoint(), b"<html>not an arrow stream at all, but long enough</html>".to_vec()).is_err() || decoder.finish(&endpoint()).is_err()
+            decoder.push(&endpoint(), Bytes::from_static(b"<html>not an arrow stream at all, but long enough</html>")).is_err()
+                || decoder.finish(&endpoint()).is_err()
         );
     }
 }

@@ -35,7 +35,7 @@ pub fn tables(connection: &Connection, schema: &str) -> Result<Option<Vec<Catalo
     let mut tables: BTreeMap<String, CatalogTable> = BTreeMap::new();
     for batch in batches(connection, COLUMNS, params![schema])? {
         let [names, columns, not_null, types, rows, keys] = batch.columns() else { continue };
-        let (names, columns, types) = (names.as_string_view(), columns.as_string_view(), types.as_string_view());
+        let (names, columns, types) = (names.as_string::<i32>(), columns.as_string::<i32>(), types.as_string::<i32>());
         let (not_null, keys, rows) = (not_null.as_boolean(), keys.as_boolean(), rows.as_primitive::<Int64Type>());
         for i in 0..batch.num_rows() {
             let (name, column, remote_type) = (names.value(i).to_owned(), columns.value(i).to_owned(), types.value(i).to_owned());

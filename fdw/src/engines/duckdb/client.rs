@@ -4,7 +4,7 @@ use super::error;
 use super::instance::{IDLE, Instance, Instances};
 use super::raw;
 use super::session::DuckDbSession;
-use crate::client::{BATCH_ROWS, Client, Conform, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_rows};
+use crate::client::{BATCH_BYTES, BATCH_ROWS, Client, Conform, QUEUED_BATCHES, Receiver, Session, Wanted, failed, json_rows, views};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, min};
 use arrow::datatypes::{DataType, Date32Type, Schema, TimeUnit, TimestampMicrosecondType};
@@ -239,7 +239,7 @@ impl Pump<'_> {
             _ => None,
         };
         let mut queue = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         while let Some(chunk) = statement.step().map_err(|e| self.wrong(&e))? {
             let chunk = RecordBatch::from(chunk);
             let batch = match (&columns, &conform) {
@@ -248,25 +248,34 @@ impl Pump<'_> {
                 (None, _) => json_rows(self.endpoint, &chunk)?,
             };
             rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
             queue.push(batch);
-            if rows >= BATCH_ROWS {
-                rows = 0;
-                if !self.send(&mut queue)? {
+            if rows >= BATCH_ROWS || bytes >= BATCH_BYTES {
+                (rows, bytes) = (0, 0);
+                if !self.send(&mut queue, conform.as_ref())? {
                     return Ok(());
                 }
             }
         }
-        self.send(&mut queue)?;
+        self.send(&mut queue, conform.as_ref())?;
         Ok(())
     }
 
     /// `false`: nobody listens any more.
-    fn send(&self, queue: &mut Vec<RecordBatch>) -> Result<bool> {
-        let Some(schema) = queue.first().map(RecordBatch::schema) else { return Ok(true) };
+    fn send(&self, queue: &mut Vec<RecordBatch>, conform: Option<&Conform>) -> Result<bool> {
+        let Some(mut schema) = queue.first().map(RecordBatch::schema) else { return Ok(true) };
+        let not_joined = |e| Error::internal(format!("could not join batches: {e}"));
+        // A column of text may be a plain array in some of them only.
+        if let Some(conform) = conform
+            && queue.iter().any(|batch| batch.schema() != schema)
+        {
+            schema = Arc::clone(conform.schema());
+            *queue = queue.drain(..).map(|batch| views(batch, &schema)).collect::<std::result::Result<_, _>>().map_err(not_joined)?;
+        }
         let batch = if schema.fields().is_empty() {
             without_columns(queue.iter().map(RecordBatch::num_rows).sum())?
         } else {
-            concat_batches(&schema, queue.iter()).map_err(|e| Error::internal(format!("could not join batches: {e}")))?
+            concat_batches(&schema, queue.iter()).map_err(not_joined)?
         };
         queue.clear();
         Ok(self.to.blocking_send(Ok(batch)).is_ok())

@@ -66,7 +66,8 @@ impl Embedded {
             ("allow_community_extensions", "false".into()),
             ("allow_persistent_secrets", "false".into()),
             ("arrow_output_version", "1.4".into()),
-            ("produce_arrow_string_view", "true".into()),
+            // Most rows are only passed on, which plain text is cheaper for.
+            ("produce_arrow_string_view", "false".into()),
             // See `instance`.
             ("disabled_optimizers", "deliminator".into()),
             // Nothing promises an order but ORDER BY.

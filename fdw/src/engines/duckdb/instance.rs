@@ -86,7 +86,8 @@ impl Opening {
             ("allow_community_extensions", "false".into()),
             ("allow_persistent_secrets", "false".into()),
             ("arrow_output_version", "1.4".into()),
-            ("produce_arrow_string_view", "true".into()),
+            // Most rows are only passed on, which plain text is cheaper for.
+            ("produce_arrow_string_view", "false".into()),
         ];
         if o.text("temp_directory").is_some() {
             settings.push(("max_temp_directory_size", format!("{}MB", o.int("temp_limit_mb").unwrap_or(4096))));
