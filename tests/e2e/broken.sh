@@ -97,7 +97,6 @@ limits() { echo "connect_timeout_ms '3000', request_timeout_ms '3000'"; }
 behind() { echo "host '127.0.0.1', port '$listen', $(limits)"; }
 
 broken_postgres() {
-    counterpart_query "CREATE TABLE shop.many AS SELECT id, repeat(md5(id::text), 4) AS v FROM generate_series(1, 20000) id; ALTER TABLE shop.many ADD PRIMARY KEY (id)" >/dev/null
     counterpart_query "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_weir'" >/dev/null
     local wrapper=weir_postgres target=$counterpart_port listen=$((WEIR_PORT + 14)) user="user 'weir', password 'secret word'" place="schema_name 'shop'" bytes=200000 does="insert, transactions" lost=08006 page=""
     local options

@@ -211,6 +211,7 @@ counterpart_start() {
     counterpart pg_query counterpart postgres "CREATE DATABASE shop TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" >/dev/null
     { echo "CREATE SCHEMA shop; SET search_path = shop;"; tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql; } |
         counterpart pg_client counterpart psql -X -q -v ON_ERROR_STOP=1 -d shop -f -
+    counterpart_query "CREATE TABLE shop.many AS SELECT id, repeat(md5(id::text), 4) AS v FROM generate_series(1, 20000) id; ALTER TABLE shop.many ADD PRIMARY KEY (id)" >/dev/null
     counterpart_is_up=1
 }
 
