@@ -37,6 +37,10 @@ SELECT n FROM g UNION SELECT n FROM other;
 SELECT n FROM g WHERE id > 1 INTERSECT ALL SELECT n FROM other;
 -- expect: any
 SELECT n, f, count(*) FROM g GROUP BY ROLLUP (n, f);
+-- expect: any
+SELECT sum(DISTINCT n), avg(DISTINCT n) FROM g;
+-- expect: any
+SELECT k, sum(DISTINCT n * 1.5) FROM g GROUP BY k;
 -- Where none is shown, or all are written alike, it does not matter.
 SELECT count(*), sum(x.c) FROM (SELECT n, count(*) AS c FROM g GROUP BY n) x;
 SELECT count(*) FROM (SELECT DISTINCT n, f, iv, jb FROM g) x;
@@ -46,6 +50,10 @@ SELECT n, f, iv, jb, count(*), grouping(n, f) FROM g WHERE id NOT IN (2, 4) GROU
 SELECT n, f, count(*) FROM g GROUP BY GROUPING SETS ((k), (id, n), (id, f), ());
 SELECT g.id, g.n, count(*) FROM g JOIN other o ON g.n = o.n GROUP BY g.id, g.n;
 SELECT id, (SELECT n FROM g WHERE g.id = o.id GROUP BY n) FROM other o;
+SELECT sum(DISTINCT n), avg(DISTINCT n), sum(DISTINCT n * m), count(DISTINCT n) FROM g WHERE id <> 2;
+SELECT k, sum(DISTINCT n), avg(DISTINCT n + 0.5), sum(DISTINCT n) FILTER (WHERE m > 1), max(n) FROM g WHERE id <> 2 GROUP BY k;
+SELECT sum(DISTINCT n), avg(DISTINCT n) FROM g WHERE id > 4;
+SELECT sum(DISTINCT o.n / 3), avg(DISTINCT o.n) FROM g JOIN other o ON o.id <> 7;
 SELECT n FROM g WHERE id = 4 EXCEPT SELECT n FROM other WHERE id = 1;
 -- A literal beside char(n) is as long as it is written.
 SELECT coalesce(flag, '?') AS flag, count(*) FROM g GROUP BY 1;

@@ -47,7 +47,7 @@ fn bits(value: Expr) -> Expr {
 }
 
 /// `value`, refused where the least and the greatest form of its group differ. Where `key` is NULL there is no such group.
-pub(super) fn written_alike(value: Expr, data_type: DataType, key: Expr, least: Expr, greatest: Expr) -> Expr {
+pub(crate) fn written_alike(value: Expr, data_type: DataType, key: Expr, least: Expr, greatest: Expr) -> Expr {
     let kernel = udf::over_arrays(|arrays| {
         let [value, key, least, greatest] = arrays else { return internal_err!("written_alike takes four arguments") };
         let differ = distinct(least, greatest)?;

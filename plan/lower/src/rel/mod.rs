@@ -20,7 +20,7 @@ mod expand;
 mod expr;
 mod extreme;
 mod floats;
-mod forms;
+pub(crate) mod forms;
 mod frame;
 mod framed;
 mod join;

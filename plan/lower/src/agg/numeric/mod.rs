@@ -4,10 +4,13 @@ use super::{AggArgs, AggLowered, AggPart};
 use crate::error::refused;
 use crate::func::arith::compare::canonical;
 use crate::func::arith::numeric::divide;
+use crate::rel::forms::written_alike;
+use crate::udf;
 use crate::value::{DScale, Value};
-use arrow::array::{ArrayRef, StructArray};
-use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::Result;
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StructArray};
+use arrow::datatypes::{DataType, Field, Fields, Int16Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::{Result, internal_err};
 use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf, bit_xor_udaf};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::max_udaf;
@@ -125,22 +128,43 @@ fn sum_parts(args: &AggArgs<'_>) -> Result<(Vec<AggPart>, impl Fn(&[Expr]) -> Re
     let (expr, result) = summand(v)?;
     let mut parts = vec![part(sum_udaf(&result), expr, args.distinct)];
     if let Some(scales) = row_scales(v)? {
+        parts.push(part(max_udaf(), scales.clone(), false));
         if args.distinct {
-            return Err(refused("sum(DISTINCT) of numerics with different display scales"));
+            // As many values as ways of writing them, or another one's scale would have counted.
+            parts.push(part(count_udaf(), v.expr.clone(), true));
+            parts.push(part(count_udaf(), written(v.expr.clone(), scales), true));
         }
-        parts.push(part(max_udaf(), scales, false));
     }
     let dscale = v.dscale.clone();
+    let distinct = args.distinct;
     let value = move |columns: &[Expr]| {
         let sum = column(columns, 0)?;
         Ok(match (&result, &dscale) {
             (DataType::Int64, _) => Value::new(sum, result.clone(), PgType::new(oid::INT8)),
-            (_, Some(DScale::Dynamic(_))) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Dynamic(column(columns, 1)?)),
+            (_, Some(DScale::Dynamic(_))) => {
+                let mut scale = column(columns, 1)?;
+                if distinct {
+                    scale = written_alike(scale, DataType::Int16, sum.clone(), column(columns, 2)?, column(columns, 3)?);
+                }
+                Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Dynamic(scale))
+            }
             (_, Some(DScale::Static(s))) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Static(*s)),
             (_, None) => Value::numeric(sum, result.clone(), PgType::NUMERIC, DScale::Static(0)),
         })
     };
     Ok((parts, value))
+}
+
+/// What a numeric is written as: its digits and its display scale.
+fn written(value: Expr, scale: Expr) -> Expr {
+    let kernel = udf::over_arrays(|arrays| {
+        let [value, scale] = arrays else { return internal_err!("written takes two arguments") };
+        let Some(scales) = scale.as_primitive_opt::<Int16Type>() else { return internal_err!("written with a scale of {}", scale.data_type()) };
+        let digits = ArrayFormatter::try_new(value, &FormatOptions::default())?;
+        let forms = (0..value.len()).map(|row| value.is_valid(row).then(|| format!("{}/{}", digits.value(row), scales.value(row))));
+        Ok(Arc::new(forms.collect::<StringViewArray>()) as ArrayRef)
+    });
+    udf::call("written", "", DataType::Utf8View, vec![value, scale], kernel)
 }
 
 fn sum(args: &AggArgs<'_>) -> Result<AggLowered> {
