@@ -1,4 +1,5 @@
-"""The bucket of the S3 test, on a moto server: make ENDPOINT (prints key and secret of a user who may use it) | list ENDPOINT KEY SECRET.
+"""The bucket of the S3 test, on a moto server: make ENDPOINT (prints key and secret of a user who may use it) | list ENDPOINT KEY SECRET |
+put or delete ENDPOINT KEY SECRET NAME... (objects that are no segments).
 
 moto checks signatures and permissions once INITIAL_NO_AUTH_ACTION_COUNT requests have been made: `make` makes that many.
 """
@@ -36,5 +37,11 @@ def list_objects(endpoint, key, secret):
 
 if sys.argv[1] == "make":
     make(sys.argv[2])
+elif sys.argv[1] == "put":
+    for name in sys.argv[5:]:
+        client("s3", *sys.argv[2:5]).put_object(Bucket=BUCKET, Key=name, Body=b"left")
+elif sys.argv[1] == "delete":
+    for name in sys.argv[5:]:
+        client("s3", *sys.argv[2:5]).delete_object(Bucket=BUCKET, Key=name)
 else:
     list_objects(*sys.argv[2:5])

@@ -61,7 +61,9 @@ moto=$!
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$WEIR_S3_PORT"); }
 wait_until 60 "the S3 server" answers
 read -r key secret < <("$venv/bin/python" tests/s3/bucket.py make "$endpoint")
-objects() { "$venv/bin/python" tests/s3/bucket.py list "$endpoint" "$key" "$secret" | wc -l; }
+names() { "$venv/bin/python" tests/s3/bucket.py list "$endpoint" "$key" "$secret" | cut -d ' ' -f 1; }
+objects() { names | wc -l; }
+put() { "$venv/bin/python" tests/s3/bucket.py put "$endpoint" "$key" "$secret" "$@"; }
 
 options() { # secret
     echo "endpoint=$endpoint allow_http=true region=us-east-1 access_key_id=$key secret_access_key=$1"
@@ -104,6 +106,25 @@ pg_start $cluster
 wait_until 60 "the engine" routed
 agree "after a restart"
 check "it was not copied again" "$(query "SELECT state FROM weir.mirrors")" active
+
+# What a crash left goes when the next engine starts: what is ours and no manifest names. Nothing of anybody else's does.
+named=$(names)
+home=$(head -n 1 <<<"$named")
+home=${home%/*/*/*}
+database=${home%/*}
+theirs="$database/0123456789abcdef/1/1/1000.parquet $database/1/1/1000.parquet mirrors/1${database##*/}/${home##*/}/1/1/1000.parquet mirrors/1000.parquet"
+# shellcheck disable=SC2086
+put "$home/1/1/1000.parquet" "$home/${named##*"$home/"}.left" "$home/1/2/2000.parquet" $theirs
+worker=$(query "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_weir worker' LIMIT 1")
+kill -9 "$(pgrep -P "$worker" -f weir-engine)"
+collected() { ! names | grep -qE "^$home/1/[12]/"; }
+wait_until 60 "what a crash left to go" collected || true
+# shellcheck disable=SC2086
+check "what a crash left is deleted, and nothing else" "$(names)" "$(printf '%s\n' $named "$home/${named##*"$home/"}.left" $theirs | LC_ALL=C sort)"
+wait_until 60 "the engine" routed
+agree "after the engine was killed"
+# shellcheck disable=SC2086
+"$venv/bin/python" tests/s3/bucket.py delete "$endpoint" "$key" "$secret" "$home/${named##*"$home/"}.left" $theirs
 
 # Who is not a superuser learns nothing of the credentials, and the log does not hold them.
 as_clerk() { pg_client $cluster psql -X -q -A -t -d $db -U clerk -c "$1" 2>&1 || true; }

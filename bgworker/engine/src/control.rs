@@ -159,8 +159,8 @@ pub fn report(events: Vec<Event>, resources: &Resources) {
 /// Flushes the deltas to segments and lets the worker commit the manifest, one proposal at a time.
 async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>>) {
     let mut token = 0u64;
-    // Once the worker reports progress it has sent every mirror there is. A bucket may be shared with others, so nothing is deleted there.
-    if resources.mirrors.progress().changed().await.is_ok() && !resources.settings().storage.contains("://") {
+    // Once the worker reports progress it has sent every mirror there is.
+    if resources.mirrors.progress().changed().await.is_ok() {
         match resources.mirrors.collect_orphans().await {
             Ok(0) => {}
             Ok(n) => tracing::info!("deleting {n} segments that no mirror uses"),

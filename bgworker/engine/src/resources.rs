@@ -111,13 +111,13 @@ impl Resources {
     /// # Errors
     /// An unusable storage location or spill directory.
     pub async fn new(dir: &Path, settings: EngineSettings, queries: tokio::runtime::Handle) -> Result<Arc<Resources>> {
-        let (store, prefix) = crate::mirror::storage::open(dir, &settings)?;
+        let storage = crate::mirror::storage::open(dir, &settings)?;
         let spill = dir.join("tmp");
         let _ = std::fs::remove_dir_all(&spill);
         std::fs::create_dir_all(&spill).map_err(|e| Error::internal(format!("could not create directory \"{}\": {e}", spill.display())))?;
         let env = environment(&spill, &settings)?;
         let (wishes, wish_queue) = Wishes::channel();
-        let mirrors = Mirrors::new(store, prefix, settings.cache_limit_bytes);
+        let mirrors = Mirrors::new(storage, settings.cache_limit_bytes);
         let (limit, cache) = limits(&settings);
         let places = place_count(&settings);
         Ok(Arc::new(Resources {

@@ -18,7 +18,6 @@ use super::write::{ROW_GROUP_ROWS, SEGMENT_ROWS, SegmentWriter};
 use super::{Applier, Dirty, Event, Mirror, Mirrors, Phase};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use futures::TryStreamExt;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -253,41 +252,6 @@ impl Mirrors {
             mirror.finder.mem.remove(&uid);
         }
         mirror.finder.parts_changed();
-    }
-
-    /// Deletes files below the prefix that belong to no mirror: what a crash left. To be called when all mirrors are loaded, and only if
-    /// nobody else uses the location.
-    ///
-    /// # Errors
-    /// The location cannot be listed.
-    pub async fn collect_orphans(&self) -> Result<usize> {
-        // Nothing may be written or become garbage meanwhile.
-        let _flushing = self.flushing.lock().await;
-        let newest = self.io.next_segment_id();
-        let failed = |e: object_store::Error| Error::internal(format!("segment storage: {e}"));
-        let prefix = self.io.prefix.clone();
-        let files: Vec<_> = self.io.store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
-        let known: HashSet<object_store::path::Path> = {
-            let applier = self.applier.lock().await;
-            let shared = self.shared.read();
-            let durable = applier.mirrors.values().flat_map(|m| m.durable.values().map(|(s, _)| Arc::clone(s)));
-            let parts = shared.tables.values().flat_map(|t| &t.parts).filter_map(|p| match &p.rows {
-                Rows::File(segment) => Some(Arc::clone(segment)),
-                Rows::Mem(_) => None,
-            });
-            durable.chain(parts).map(|s| self.io.location(&s.path)).collect()
-        };
-        let mut removed = 0;
-        for file in files {
-            let name = file.location.filename().and_then(|n| n.strip_suffix(".parquet"));
-            // Files of copies that run are newer than this engine.
-            let old = name.and_then(|n| n.parse::<i64>().ok()).is_some_and(|id| id < self.io.first_id.min(newest));
-            if old && !known.contains(&file.location) {
-                let _ = self.io.garbage.send(file.location);
-                removed += 1;
-            }
-        }
-        Ok(removed)
     }
 }
 

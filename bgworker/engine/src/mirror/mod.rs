@@ -22,6 +22,7 @@ mod flush;
 mod index;
 mod key;
 mod layout;
+mod orphans;
 mod prune;
 mod scan;
 mod segment;
@@ -41,7 +42,6 @@ use changes::{ChangedRows, NetRows, Op, TableChanges};
 use copy::Copying;
 use index::IndexCache;
 use layout::Layout;
-use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use segment::{Io, Segment};
@@ -49,6 +49,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
+use storage::Storage;
 use table::{Part, Shared, Status, Table};
 use tokio::sync::{Notify, mpsc, watch};
 use weir_capture::xids::RecentCommits;
@@ -158,13 +159,13 @@ impl crate::pool::Cache for Mirrors {
 }
 
 impl Mirrors {
-    /// No mirror yet; segments are below `prefix` of the store.
-    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64) -> Arc<Self> {
-        Self::with_limits(store, prefix, cache_limit_bytes, flush::Limits::default())
+    /// No mirror yet.
+    pub fn new(storage: Storage, cache_limit_bytes: u64) -> Arc<Self> {
+        Self::with_limits(storage, cache_limit_bytes, flush::Limits::default())
     }
 
-    fn with_limits(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64, limits: flush::Limits) -> Arc<Self> {
-        let (io, garbage) = Io::new(store, prefix, cache_limit_bytes);
+    fn with_limits(storage: Storage, cache_limit_bytes: u64, limits: flush::Limits) -> Arc<Self> {
+        let (io, garbage) = Io::new(storage, cache_limit_bytes);
         Arc::new(Mirrors {
             io,
             shared: RwLock::default(),

@@ -8,6 +8,7 @@ use super::cache::ColumnCache;
 use super::index::KeyFilter;
 use super::layout::{Layout, file_type};
 use super::stats::SegmentStats;
+use super::storage::Storage;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType, Schema, SchemaRef};
 use futures::TryStreamExt;
@@ -29,7 +30,9 @@ const FOOTER_HINT_BYTES: usize = 64 << 10;
 /// What all segments share.
 pub struct Io {
     pub store: Arc<dyn ObjectStore>,
-    pub prefix: Path,
+    prefix: Path,
+    /// What we write is below this, and only that is deleted. Empty, or ends with a slash.
+    pub home: String,
     pub cache: ColumnCache,
     /// Mirrors of which a segment is gone or damaged: relation, generation, reason.
     pub lost: parking_lot::Mutex<Vec<(u32, i64, String)>>,
@@ -42,11 +45,13 @@ pub struct Io {
 }
 
 impl Io {
-    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, cache_limit_bytes: u64) -> (Arc<Io>, mpsc::UnboundedReceiver<Path>) {
+    pub fn new(storage: Storage, cache_limit_bytes: u64) -> (Arc<Io>, mpsc::UnboundedReceiver<Path>) {
         let (garbage, collected) = mpsc::unbounded_channel();
+        let Storage { store, prefix, home } = storage;
         let mut io = Io {
             store,
             prefix,
+            home,
             cache: ColumnCache::new(cache_limit_bytes),
             lost: parking_lot::Mutex::default(),
             garbage,
@@ -172,9 +177,11 @@ impl Segment {
         })
     }
 
-    /// The file is to be deleted as soon as nobody holds the segment.
+    /// The file is to be deleted as soon as nobody holds the segment, if it is ours.
     pub fn doom(&self) {
-        self.file.doomed.store(true, Ordering::Relaxed);
+        if self.path.starts_with(&self.io.home) {
+            self.file.doomed.store(true, Ordering::Relaxed);
+        }
     }
 
     fn reader(&self) -> ParquetObjectReader {

@@ -18,12 +18,37 @@ use weir_plan::{Error, Kind, Result};
 /// Names the engine directory whose segments a directory holds.
 const OWNER_FILE: &str = "owner";
 
-/// The store of `weir.storage` and the prefix of our files in it. Every database has its own, named like its engine directory `dir`; if
+/// Where the segments of a database are.
+pub struct Storage {
+    pub store: Arc<dyn ObjectStore>,
+    /// Paths of segments are relative to this.
+    pub prefix: Path,
+    /// Nobody but we writes here, below `prefix`, and we delete nothing elsewhere: empty, or ends with a slash.
+    pub home: String,
+}
+
+/// Names this server among those that may have the same bucket: a copy of it lies in another directory or on another machine. Where that cannot
+/// be told, as when the machine has got another name, the server is held for another one: it leaves alone what is not surely its own.
+fn home(dir: &std::path::Path) -> String {
+    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    // The data directory, two above, stays when the extension is created anew.
+    let data = dir.ancestors().nth(2).unwrap_or(&dir);
+    let metadata = std::fs::metadata(data).ok();
+    let born = metadata.as_ref().and_then(|m| m.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |t| t.as_nanos());
+    let inode = metadata.map_or(0, |m| std::os::unix::fs::MetadataExt::ino(&m));
+    let identity = format!("{}\n{inode}\n{born}\n{}\n{}", dir.display(), text("/proc/sys/kernel/hostname"), text("/etc/machine-id"));
+    // FNV-1a: the same in every build.
+    let hash = identity.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}/")
+}
+
+/// The store of `weir.storage` and the place of our files in it. Every database has its own, named like its engine directory `dir`; if
 /// no location is set it is in there.
 ///
 /// # Errors
 /// `BadOption` for a location that cannot be used.
-pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn ObjectStore>, Path)> {
+pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<Storage> {
     let location = settings.storage.as_str();
     let database = dir.file_name().and_then(|n| n.to_str()).unwrap_or("weir");
     if let Some(rest) = location.strip_prefix("s3://") {
@@ -35,7 +60,7 @@ pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn
         }
         // The message of the builder may quote options; only the location is repeated.
         let store = builder.build().map_err(|_| Error::new(Kind::BadOption, format!("storage location \"{location}\" cannot be used")))?;
-        return Ok((Arc::new(store), Path::from(prefix).join(database)));
+        return Ok(Storage { store: Arc::new(store), prefix: Path::from(prefix).join(database), home: home(dir) });
     }
     if location.contains("://") {
         return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is neither a directory nor s3://")));
@@ -53,7 +78,7 @@ pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<(Arc<dyn
     }
     remove_unfinished(&root);
     let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| bad(&e))?;
-    Ok((Arc::new(DurableDirectory { store: Arc::new(store), root }), Path::default()))
+    Ok(Storage { store: Arc::new(DurableDirectory { store: Arc::new(store), root }), prefix: Path::default(), home: String::new() })
 }
 
 /// Two servers with one storage directory would delete each other's segments.

@@ -120,7 +120,7 @@ fn start(io: &Io, layout: &Layout, row_group_rows: usize) -> Result<Current> {
     let writer = ArrowWriter::try_new(Vec::new(), file_schema(&layout.schema), Some(properties(row_group_rows))).map_err(io_error)?;
     Ok(Current {
         id,
-        path: format!("{}/{}/{id}.parquet", layout.relid, layout.generation),
+        path: format!("{}{}/{}/{id}.parquet", io.home, layout.relid, layout.generation),
         writer: Some(writer),
         rows: 0,
         size_bytes: 0,

@@ -9,6 +9,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use trace::Trace;
 
+fn memory(store: Arc<object_store::memory::InMemory>) -> Storage {
+    Storage { store, prefix: Path::default(), home: String::new() }
+}
+
 fn run(seeds: std::ops::Range<u64>, steps: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("starts");
     let workers = 4u64;
@@ -53,7 +57,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
     runtime.block_on(async {
         let mut rng = StdRng::seed_from_u64(1);
         let tables = tables();
-        let mirrors = Mirrors::new(Arc::new(object_store::memory::InMemory::new()), Path::default(), 1 << 20);
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
         let mut def = tables[0].def(1, MirrorState::Active);
         def.applied_lsn = 0;
         mirrors.load(def.clone(), 100).await;
@@ -70,7 +74,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         let slot = proposal.slot_lsn;
         mirrors.manifest_committed(proposal, true).await;
         assert_eq!(slot, 200);
-        let again = Mirrors::new(Arc::clone(&mirrors.io.store), Path::default(), 1 << 20);
+        let again = Mirrors::new(Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new() }, 1 << 20);
         again.load(def, slot).await;
         for batch in tables[0].messages(&insert(2), &mut rng) {
             again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");
@@ -87,7 +91,7 @@ fn a_mirror_that_lost_a_segment_is_copied_again() {
         let table = &tables()[0];
         let mut def = table.def(1, MirrorState::Active);
         def.segments.push(weir_plan::manifest::SegmentMeta { id: 1, path: "10/1/1.parquet".into(), rows: 5, size_bytes: 1000, deletes: vec![] });
-        let mirrors = Mirrors::new(Arc::new(object_store::memory::InMemory::new()), Path::default(), 1 << 20);
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
         mirrors.load(def.clone(), 100).await;
         assert_eq!(mirrors.caught_up(101, 1).await, vec![]);
         let ctx = datafusion::prelude::SessionContext::new();

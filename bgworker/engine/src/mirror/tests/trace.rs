@@ -5,6 +5,7 @@ use crate::mirror::flush::{Limits, ManifestProposal};
 use crate::mirror::scan::{Bindings, MirrorTable};
 use crate::mirror::table::Status;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore as _;
 use object_store::memory::InMemory;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +34,11 @@ struct Copy {
     begun: bool,
     snapshot: PgSnapshot,
     lsn: Lsn,
+}
+
+/// Segments of another server, and of another database.
+fn others() -> impl Iterator<Item = &'static str> {
+    ["weir/db/elsewhere/10/1/1.parquet", "weir/db/10/1/2.parquet", "weir/other/home/10/1/3.parquet"].into_iter()
 }
 
 fn widths(tables: &[Relation]) -> BTreeMap<u32, usize> {
@@ -80,7 +86,8 @@ fn engine(store: &Arc<InMemory>, rng: &mut StdRng) -> Arc<Mirrors> {
         fan_in: rng.random_range(2..5),
         rewrite_rows: rng.random_range(10..1000),
     };
-    Mirrors::with_limits(Arc::clone(store) as _, Path::from("weir/db"), rng.random_range(0..100_000), limits)
+    let storage = Storage { store: Arc::clone(store) as _, prefix: Path::from("weir/db"), home: "home/".into() };
+    Mirrors::with_limits(storage, rng.random_range(0..100_000), limits)
 }
 
 impl Trace {
@@ -123,6 +130,9 @@ impl Trace {
     }
 
     pub async fn run(&mut self, steps: usize) {
+        for other in others() {
+            object_store::ObjectStoreExt::put(&*self.store, &Path::from(other), "theirs".into()).await.expect("writes");
+        }
         for _ in 0..self.rng.random_range(0..10) {
             self.transaction().await;
         }
@@ -430,6 +440,13 @@ impl Trace {
             self.mirrors.load(def, self.decoding).await;
         }
         self.mirrors.collect_orphans().await.expect("lists");
+        segment::collect_garbage(&self.mirrors.io, &mut *self.mirrors.garbage.lock().await).await;
+        // What a manifest names is there, and nothing else but what others have.
+        let named = self.catalog.values().flat_map(|d| d.segments.iter().map(|s| format!("weir/db/{}", s.path)));
+        let named: std::collections::BTreeSet<String> = named.chain(others().map(String::from)).collect();
+        let files: Vec<_> = futures::TryStreamExt::try_collect(self.store.list(None)).await.expect("lists");
+        let files: std::collections::BTreeSet<String> = files.into_iter().map(|f: object_store::ObjectMeta| f.location.to_string()).collect();
+        assert_eq!(files, named, "seed {}", self.seed);
     }
 
     async fn drop_one(&mut self) {
