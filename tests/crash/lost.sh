@@ -56,6 +56,29 @@ query "SELECT weir.sync('t')" >/dev/null
 expect "routed before anything is lost" '^1000\|0\|t$' "$(seen query)"
 slot=$(query "SELECT slot_name FROM pg_replication_slots")
 
+# A commit that waits for a standby is in the log, and not visible yet: not in the engine either.
+query "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
+query "SELECT pg_reload_conf()" >/dev/null
+pg_client $cluster psql -X -q -d $db -c "UPDATE t SET v = v + 1 WHERE id = 9" -c "SELECT 'was one transaction'" >/dev/null &
+waiting=$!
+for _ in $(seq 300); do
+    [ "$(query "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")" = 1 ] && break
+    sleep 0.1
+done
+expect "a commit waits for a standby" '^1$' "$(query "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")"
+for freshness in latest 60s any; do
+    expect "a commit waits for a standby: nobody sees it (freshness $freshness)" '^1000\|0$' \
+        "$(query "SET weir.route = force; SET weir.freshness = '$freshness'; SET weir.freshness_timeout = '700ms'; SELECT count(*), sum(v) FROM t")"
+done
+expect "a commit waits for a standby: the engine answers of before" '^1000\|0\|t$' \
+    "$(query "SET weir.route = force; SET weir.freshness = 'any'; SELECT count(*), sum(v) FROM t; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd '|')"
+query "ALTER SYSTEM RESET synchronous_standby_names"
+query "SELECT pg_reload_conf()" >/dev/null
+wait $waiting
+expect "a standby is waited for no more: the engine sees the commit" '^1000\|1\|t$' \
+    "$(query "SET weir.route = force; SET weir.freshness_timeout = '20s'; SELECT count(*), sum(v) FROM t; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd '|')"
+query "UPDATE t SET v = v - 1 WHERE id = 9"
+
 # Dropped by somebody, between two lives of the worker.
 for _ in $(seq 300); do
     query "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active" >/dev/null

@@ -4,6 +4,7 @@
 //! - Called for whole transactions in commit order; what a transaction changed is sent before its `Commit`.
 //! - Transactions of one run of the decoder share their messages if no table is being copied: a batch for each table and transaction
 //!   would cost more than the rows in it. A copy needs to know each transaction's changes, as its snapshot may contain them.
+//! - The engine hears of a transaction when other sessions see it, and of none after it before: what it answers is never ahead of Postgres.
 //! - A change whose table no longer has the shape its mirror was made for is never converted: the mirror is invalidated instead.
 //! - Nothing here reads the present catalog: the callbacks run under a historic snapshot.
 
@@ -18,6 +19,7 @@ use pgrx::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 use weir_plan::manifest::{ColumnDef, Key, MirrorDef, MirrorState, present};
 use weir_plan::protocol::{ToEngineControl, op};
 use weir_plan::{Error, Result, arrow_ipc};
@@ -25,6 +27,12 @@ use weir_plan::{Error, Result, arrow_ipc};
 /// Bounds of one message with changes.
 const MAX_CHUNK_ROWS: usize = 8192;
 const MAX_CHUNK_BYTES: usize = 4 << 20;
+
+/// Who has flushed a commit makes it visible within a few microseconds, if it gets a processor.
+const VISIBLE_SOON: [Duration; 4] = [Duration::ZERO, Duration::from_micros(20), Duration::from_micros(100), Duration::from_micros(200)];
+
+/// How often a commit that waits for a standby is looked at where nothing else can be done meanwhile.
+const VISIBLE_AGAIN: Duration = Duration::from_millis(1);
 
 /// Microseconds from the Unix epoch to that of Postgres.
 const EPOCH_US: i64 = 946_684_800_000_000;
@@ -66,6 +74,8 @@ pub struct Capture {
     touched: Vec<u32>,
     /// Committed transactions that the next `Commit` is for, with the positions of their commits.
     group: Vec<(u32, u64)>,
+    /// So many of the group are visible to other sessions.
+    visible: usize,
     group_rows: usize,
     /// End and time of the last commit in the group.
     group_end: (u64, i64),
@@ -143,6 +153,7 @@ impl Capture {
             catalog: 0,
             touched: Vec::new(),
             group: Vec::new(),
+            visible: 0,
             group_rows: 0,
             group_end: (0, 0),
             xid: 0,
@@ -218,13 +229,49 @@ impl Capture {
         self.group.push((self.xid, commit_lsn));
         self.group_end = (end_lsn, commit_time_us);
         if self.group_rows >= MAX_CHUNK_ROWS || self.tracked.values().any(|t| !t.following && !t.dead) {
+            self.wait_until_visible();
             self.end_group()?;
         }
         Ok(())
     }
 
+    /// Whether other sessions see the transactions of the group. A commit is in the log, and flushed, before they do: a moment before, or
+    /// for as long as it waits for a synchronous standby.
+    fn is_visible(&mut self) -> bool {
+        while let Some((xid, _)) = self.group.get(self.visible) {
+            // SAFETY: looks at shared memory.
+            if unsafe { pg_sys::TransactionIdIsInProgress((*xid).into()) } {
+                return false;
+            }
+            self.visible += 1;
+        }
+        true
+    }
+
+    /// As `drain`, it serves interrupts; returns early if the engine is gone, as then nothing of this arrives.
+    fn wait_until_visible(&mut self) {
+        while !self.is_visible() {
+            // SAFETY: as in `send`.
+            match unsafe { self.link.as_mut() } {
+                Some(link) if link.lost().is_none() => link.wait(VISIBLE_AGAIN),
+                _ => return,
+            };
+        }
+    }
+
+    /// Ends the group if other sessions see its transactions. `false`: not yet, and nothing more is to be decoded until then.
+    pub fn end_visible_group(&mut self) -> Result<bool> {
+        for pause in VISIBLE_SOON {
+            if self.is_visible() {
+                return self.end_group().map(|()| true);
+            }
+            std::thread::sleep(pause);
+        }
+        Ok(false)
+    }
+
     /// Sends what the transactions since the last call changed, and that they committed.
-    pub fn end_group(&mut self) -> Result<()> {
+    fn end_group(&mut self) -> Result<()> {
         if self.group.is_empty() {
             return Ok(());
         }
@@ -232,6 +279,7 @@ impl Capture {
             self.flush(relid)?;
         }
         self.group_rows = 0;
+        self.visible = 0;
         let (end_lsn, commit_time_us) = self.group_end;
         let transactions = std::mem::take(&mut self.group);
         self.send(&ToEngineControl::Commit { transactions, end_lsn, commit_time_us });

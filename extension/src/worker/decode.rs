@@ -31,6 +31,8 @@ pub enum Progress {
     EndOfWal,
     /// The time was up.
     Paused,
+    /// A transaction was decoded that other sessions do not see yet; it is not sent, nor is anything after it decoded.
+    Held,
 }
 
 pub struct Decoder {
@@ -178,9 +180,17 @@ impl Decoder {
     /// WAL that can't be read.
     pub fn run(&mut self, link: &mut Link, target: Lsn, budget: Duration) -> Result<Progress> {
         self.capture().set_link(link);
-        let progress = self.decode(target, budget).and_then(|progress| self.capture().end_group().map(|()| progress));
+        let progress = self.decode_visible(target, budget);
         self.capture().set_link(std::ptr::null_mut());
         progress
+    }
+
+    fn decode_visible(&mut self, target: Lsn, budget: Duration) -> Result<Progress> {
+        if !self.capture().end_visible_group()? {
+            return Ok(Progress::Held);
+        }
+        let progress = self.decode(target, budget)?;
+        Ok(if self.capture().end_visible_group()? { progress } else { Progress::Held })
     }
 
     fn decode(&mut self, target: Lsn, budget: Duration) -> Result<Progress> {

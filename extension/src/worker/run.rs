@@ -36,6 +36,9 @@ const BUSY_FOR: Duration = Duration::from_secs(3);
 /// Time for decoding before messages are looked at again.
 const DECODE_BUDGET: Duration = Duration::from_millis(50);
 
+/// How often a commit that others do not see yet is looked at.
+const HELD_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Failures further apart than this have nothing to do with each other.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
@@ -353,10 +356,15 @@ impl Worker {
         while let (Some(decoder), Some(engine)) = (&mut self.decoder, &mut self.engine) {
             let progress = decoder.run(&mut engine.link, target, DECODE_BUDGET)?;
             self.marks.extend(decoder.capture().take_lost());
-            if progress != Progress::Paused || engine.link.lost().is_some() {
+            let pause = match progress {
+                Progress::Paused => Duration::ZERO,
+                Progress::Held => HELD_INTERVAL,
+                Progress::Reached | Progress::EndOfWal => break,
+            };
+            if engine.link.lost().is_some() {
                 break;
             }
-            engine.link.wait(Duration::ZERO);
+            engine.link.wait(pause);
         }
         Ok(())
     }
@@ -384,6 +392,10 @@ impl Worker {
         let position = decoder.position();
         match progress {
             Progress::Paused => return Ok(true),
+            Progress::Held => {
+                self.decoded_at = Instant::now();
+                return Ok(false);
+            }
             Progress::EndOfWal if self.target.is_some() => {
                 // The position asked for is not flushed yet: look again soon.
                 self.decoded_at = Instant::now();
