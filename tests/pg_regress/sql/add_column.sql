@@ -63,7 +63,7 @@ SELECT routed, reason, fallback FROM weir.last_route();
 -- never copied again
 SELECT state, generation = :generation AS same, attributes FROM weir.mirror_table WHERE relid = 'grown'::regclass;
 -- who stands between: a column that becomes mirrored is no new column
-ALTER TABLE grown ADD COLUMN x oid DEFAULT 77;
+ALTER TABLE grown ADD COLUMN x regtype DEFAULT 'int4';
 ALTER TABLE grown ALTER COLUMN x TYPE int, ADD COLUMN y int DEFAULT 3;
 SELECT weir.sync('grown');
 SELECT x, y, count(*) FROM grown GROUP BY x, y;
