@@ -13,6 +13,11 @@ pub fn class(ty: &PgType) -> Option<Class> {
         oid::INT2 | oid::INT4 | oid::INT8 => Class::Int,
         oid::DATE => Class::Date,
         oid::TEXT | oid::VARCHAR => Class::Text,
+        oid::BPCHAR => Class::Bpchar,
+        oid::NUMERIC => Class::Numeric,
+        oid::TIMESTAMP => Class::Timestamp,
+        oid::TIMESTAMPTZ => Class::Timestamptz,
+        oid::UUID => Class::Uuid,
         _ => return None,
     })
 }
@@ -24,7 +29,7 @@ pub fn class(ty: &PgType) -> Option<Class> {
 pub fn condition(key: &Key, values: &[Scalar], or_null: bool, dialect: &dyn Dialect) -> Result<String> {
     let class = class(&key.ty).ok_or("a key of this type")?;
     let form = if key.is_column { Form::Column } else { Form::Computed };
-    let left = Term { sql: key.sql.clone(), ty: key.ty, form, digits: None, chars: key.chars };
+    let left = Term { sql: key.sql.clone(), ty: key.ty, form, digits: key.digits, chars: key.chars };
     let item = |value: &Scalar| {
         if matches!(value, Scalar::Text(text) if text.contains('\u{1}')) {
             return Err("a control character in a literal".to_string());
@@ -33,7 +38,13 @@ pub fn condition(key: &Key, values: &[Scalar], or_null: bool, dialect: &dyn Dial
             Scalar::Text(text) => Some(text.chars().count()),
             _ => None,
         };
-        Ok(Term { sql: dialect.literal(value, &key.ty)?, ty: key.ty, form: Form::Literal(value.clone()), digits: None, chars })
+        let digits = match value {
+            Scalar::Numeric(text) => crate::dialect::mysql::digits_of(text),
+            _ => None,
+        };
+        // Each literal has its own digits.
+        let ty = if digits.is_some() { PgType::NUMERIC } else { key.ty };
+        Ok(Term { sql: dialect.literal(value, &ty)?, ty, form: Form::Literal(value.clone()), digits, chars })
     };
     let items = values.iter().map(item).collect::<Result<Vec<_>>>()?;
     let null = format!("({} IS NULL)", key.sql);
@@ -52,11 +63,11 @@ mod tests {
 
     #[test]
     fn a_key_is_compared_as_the_dialect_compares() {
-        let int = Key { place: 0, sql: "\"t1\".\"a\"".into(), ty: PgType::INT4, is_column: true, chars: None };
+        let int = Key { place: 0, sql: "\"t1\".\"a\"".into(), ty: PgType::INT4, is_column: true, chars: None, digits: None };
         let two = [Scalar::Int4(1), Scalar::Int4(-2)];
         assert_eq!(condition(&int, &two, false, &Postgres).as_deref(), Ok("(\"t1\".\"a\" IN ('1'::integer, '-2'::integer))"));
         assert_eq!(condition(&int, &[], true, &Postgres).as_deref(), Ok("(\"t1\".\"a\" IS NULL)"));
-        let text = Key { place: 0, sql: "`t1`.`v`".into(), ty: PgType::TEXT, is_column: true, chars: None };
+        let text = Key { place: 0, sql: "`t1`.`v`".into(), ty: PgType::TEXT, is_column: true, chars: None, digits: None };
         let sql = condition(&text, &[Scalar::Text("it's".into())], true, &MySql);
         assert_eq!(sql.as_deref(), Ok("((CAST(CONVERT(`t1`.`v` USING utf8mb4) AS BINARY) IN (CAST('it''s' AS BINARY))) OR (`t1`.`v` IS NULL))"));
         assert!(condition(&text, &[Scalar::Text("\0".into())], false, &MySql).is_err());

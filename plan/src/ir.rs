@@ -166,6 +166,8 @@ pub struct Key {
     pub is_column: bool,
     /// The most characters it can have.
     pub chars: Option<usize>,
+    /// Of a number: digits in all, and after the point.
+    pub digits: Option<(u32, u32)>,
 }
 
 /// A foreign server as one user reaches it.

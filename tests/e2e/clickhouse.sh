@@ -125,6 +125,9 @@ test_clickhouse() {
     same_answers clickhouse ch tests/e2e/remote/queries.sql local_ch
     same_answers "clickhouse, arrays" ch tests/e2e/remote/lists.sql local_ch 12
     lists_written clickhouse ch local_ch
+    clickhouse_sql "CREATE TABLE shop.numbered (id Int32, free Decimal(20, 4), k Nullable(Int32), v String, n Decimal(12, 2), ts DateTime64(6, 'UTC'), c String) ENGINE = MergeTree ORDER BY id"
+    clickhouse_sql "INSERT INTO shop.numbered SELECT number + 1 AS id, toDecimal64(id, 4) / 4, if(id % 100 = 50, NULL, id % 1000), toString(id % 1000), toDecimal64(id % 1000, 2) * toDecimal64('1.5', 1), toDateTime64('2024-01-01 00:00:00.25', 6, 'UTC') + toIntervalHour(id % 1000), toString(id % 1000) FROM numbers(20000)"
+    keys_sent clickhouse ch database
     expect "clickhouse: an array that is NULL" 'ERROR:  23502: server "ch": a value of column "i" cannot be written' "$(failing "INSERT INTO ch.lists (id) VALUES (1000)")"
     expect "clickhouse: an array with an element that does not fit" 'does not fit its remote type Array.Int8' "$(clickhouse_sql "ALTER TABLE shop.lists ADD COLUMN n Array(Int8)"; failing "ALTER FOREIGN TABLE ch.lists ADD COLUMN n int[]; INSERT INTO ch.lists VALUES (1001, '{}', '{}', '{}', '{}', '{1,128}')")"
     same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch

@@ -127,23 +127,54 @@ timed() { # what, query, rows
 }
 
 # The keys of one side of a join are sent to the other: taken over, with a mirror as the small side. The remote table numbered: 20,000 rows (id, k, v),
-# k from 0 to 999 or NULL, v as text of it.
+# k from 0 to 999 or NULL, v as text of it, n, ts and c the same as a number, a time and text of fixed length.
 keys_sent() { # label, server, option of the remote schema
     local label="$1, keys" server=$2 schema=keys_$2
-    query "CREATE SCHEMA $schema; CREATE FOREIGN TABLE $schema.numbered (id int, k int, v varchar(20)) SERVER $server OPTIONS (table_name 'numbered', $3 'shop', rows '20000');
-        CREATE TABLE $schema.here AS SELECT id, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::text AS v FROM generate_series(1, 20000) id"
+    query "CREATE SCHEMA $schema; CREATE FOREIGN TABLE $schema.numbered (id int, free numeric, k int, v varchar(20), n numeric(12,2), ts timestamp, c char(5)) SERVER $server
+            OPTIONS (table_name 'numbered', $3 'shop', rows '20000');
+        CREATE TABLE $schema.here AS SELECT id, id / 4.0 AS free, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::text AS v, (id % 1000 * 1.5)::numeric(12,2) AS n,
+            timestamp '2024-01-01 00:00:00.25' + id % 1000 * interval '1 hour' AS ts, (id % 1000)::char(5) AS c FROM generate_series(1, 20000) id;
+        CREATE TABLE $schema.small AS SELECT id::bigint AS big, id::smallint AS little, (id * 1.5)::numeric(12,2) AS n, timestamp '2024-01-01 00:00:00.25' + id * interval '1 hour' AS ts, id::char(5) AS c
+            FROM generate_series(1, 6) id UNION ALL SELECT 1099511627776, NULL, NULL, NULL, NULL; ALTER TABLE $schema.small ADD PRIMARY KEY (big)"
+    query "SELECT weir.mirror('$schema.small')" >/dev/null
+    query "SELECT weir.sync()" >/dev/null
     same_join "JOIN mirrored m ON m.id = x.k" 120 6
     same_join "JOIN mirrored m ON m.id = x.k AND m.note <> 'note 3'" 100 5
-    same_join "JOIN mirrored m ON m.id = x.k AND m.note = 'nothing'" '[0-9]+' ''
+    same_join "JOIN mirrored m ON m.id = x.k AND m.note = 'nothing'" 0 0
     same_join "JOIN mirrored m ON m.id = x.id AND m.id = x.k AND x.v <> '4'" '[56]' '[0-9]+'
     expect "$label: the order of many rows is kept" '^20000$' "$(scans "$schema" "SELECT count(*) FROM (SELECT id, row_number() OVER () AS n FROM (SELECT id FROM numbered ORDER BY id DESC) s) t WHERE t.n + t.id = 20001")"
     same_join "LEFT JOIN mirrored m ON m.id = x.k" 20000 ''
     same_join "WHERE x.k NOT IN (SELECT id FROM mirrored)" 20000 ''
+    # Who matches nothing is not asked for where it is not wanted: semi joins, and the side that is filled with NULL.
+    same_join "WHERE x.k IN (SELECT id FROM mirrored)" 120 6
+    same_join "WHERE EXISTS (SELECT FROM mirrored m WHERE m.id = x.k AND m.note <> 'note 3')" 100 5
+    same_join "RIGHT JOIN mirrored m ON m.id = x.k AND x.id > 1000" 114 6
+    same_join "RIGHT JOIN small s ON s.big = x.k" 120 7
+    same_join "JOIN small s ON s.little = x.k" 120 6
+    same_join "JOIN small s ON s.n = x.n" 120 6
+    same_join "JOIN small s ON s.ts = x.ts" 120 6
+    same_join "JOIN small s ON s.c = x.c" 120 6
+    same_join "JOIN small s ON s.n = x.n AND s.big = x.k AND s.c = x.c" 120 '[0-9]+'
+    same_join "FULL JOIN mirrored m ON m.id = x.k" 20000 ''
+    same_answer "a list of those that are there" "SELECT note, (SELECT count(*) FROM numbered x WHERE x.k = m.id) FROM mirrored m ORDER BY 1"
+    same_answer "which are there, and which are not" "SELECT id, EXISTS (SELECT FROM numbered x WHERE x.k = m.id AND x.v > '3'), id IN (SELECT k FROM numbered), id NOT IN (SELECT k FROM numbered), id + 995 IN (SELECT k FROM numbered) FROM mirrored m ORDER BY 1"
+    same_answer "those that are nowhere" "SELECT big FROM small s WHERE NOT EXISTS (SELECT FROM numbered x WHERE x.k = s.big) ORDER BY 1"
+    same_answer "a recursion" "WITH RECURSIVE r AS (SELECT id, 0 AS step FROM mirrored WHERE id < 3 UNION ALL SELECT x.id, step + 1 FROM r JOIN numbered x ON x.k = r.id AND x.id > 1000 AND x.id % 7 = 1 WHERE step < 5) SELECT step, count(*), sum(id) FROM r GROUP BY step ORDER BY 1"
+}
+
+same_answer() { # what, query over the table numbered
+    local here asked
+    here=$(scans "$schema" "${2//numbered/here}")
+    asked=$(pg_client $cluster psql -X -q -A -t -d $db -c "SET search_path = $schema, public; SET weir.route = force" -c "$2" 2>&1)
+    if [ "$here" = "$asked" ]; then report ok "$label: $1"; else
+        report "not ok" "$label: $1"
+        diff <(echo "$here") <(echo "$asked") | head -n 10 | sed 's/^/#   /' || true
+    fi
 }
 
 same_join() { # joined, rows that come, keys that are sent (empty: none)
-    local sql="SELECT count(*), sum(x.id), min(x.v) FROM numbered x $1" here asked
-    here=$(scans "$schema" "SELECT count(*), sum(x.id), min(x.v) FROM here x $1")
+    local sql="SELECT count(*), sum(x.id), min(x.v), count(x.free) FROM numbered x $1" here asked
+    here=$(scans "$schema" "SELECT count(*), sum(x.id), min(x.v), count(x.free) FROM here x $1")
     asked=$(pg_client $cluster psql -X -q -A -t -d $db -c "SET search_path = $schema, public; SET weir.route = force" -c "$sql" -c "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) $sql" 2>&1)
     expect "$label: the same rows: $1" "^${here//|/[|]}\$" "$asked"
     expect "$label: what is sent: $1" "Remote Rows: $2 of server \"$server\"${3:+, for $3 join keys that were sent}\$" "$asked"

@@ -92,6 +92,7 @@ cleanup() {
     flight_stop own
     flight_stop front_end
     flight_stop roapi
+    flight_stop adbc_roapi
     flight_stop sail
     trino_stop
 }
@@ -247,7 +248,8 @@ test_postgres() {
     mixed postgres pg schema_name
     pushed postgres pg
     at_once_postgres
-    counterpart_query "CREATE TABLE shop.numbered AS SELECT id, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::varchar(20) AS v FROM generate_series(1, 20000) id"
+    counterpart_query "CREATE TABLE shop.numbered AS SELECT id, id / 4.0 AS free, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::varchar(20) AS v, (id % 1000 * 1.5)::numeric(12,2) AS n,
+        timestamp '2024-01-01 00:00:00.25' + id % 1000 * interval '1 hour' AS ts, (id % 1000)::char(5) AS c FROM generate_series(1, 20000) id"
     keys_sent postgres pg schema_name
     wrong postgres pg pg.parents dbname
     "$CARGO_TARGET_DIR/release/weir-bench" tpch-load --scale 0.01 --schema tpch --fk-indexes --conn "host=$(pg_sock counterpart) port=$counterpart_port user=postgres dbname=shop" >/dev/null 2>&1
@@ -323,7 +325,8 @@ test_mariadb() {
     same_answers mariadb shop tests/e2e/remote/queries.sql
     mixed mariadb shop database
     pushed mariadb shop
-    mariadb_sql "CREATE TABLE numbered AS SELECT seq AS id, CASE WHEN seq % 100 = 50 THEN NULL ELSE seq % 1000 END AS k, CAST(seq % 1000 AS CHAR(20)) AS v FROM seq_1_to_20000" shop
+    mariadb_sql "CREATE TABLE numbered AS SELECT seq AS id, seq / 4 AS free, CASE WHEN seq % 100 = 50 THEN NULL ELSE seq % 1000 END AS k, CAST(seq % 1000 AS CHAR(20)) AS v,
+        CAST(seq % 1000 * 1.5 AS DECIMAL(12,2)) AS n, TIMESTAMP('2024-01-01 00:00:00.25') + INTERVAL seq % 1000 HOUR AS ts, CAST(seq % 1000 AS CHAR(5)) AS c FROM seq_1_to_20000" shop
     keys_sent mariadb shop database
     wrong mariadb shop shop.parents database
     local t

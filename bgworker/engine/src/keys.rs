@@ -1,13 +1,13 @@
 //! Join keys that are sent with a remote statement: when the other side of a join has been read, its distinct keys are a condition of this side.
 //!
 //! Invariants:
-//! - DataFusion makes such filters for inner joins only, and completes one at the time at which it begins to read the side that is filtered; a
-//!   condition is looked for when the statement is about to be sent, and waited for no longer than a moment.
+//! - DataFusion makes such filters for inner joins, `join_keys` for others; one is complete at the time at which the side that is filtered begins
+//!   to be read. A condition is looked for when the statement is about to be sent, and waited for no longer than a moment.
 //! - A condition may let too much through, never too little: the join is evaluated all the same. NULL among the keys lets NULLs through.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal};
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Keyed {
     pub parts: Vec<SqlPart>,
     pub params: Vec<Scalar>,
     pub keys: Vec<Key>,
+    /// For each column of the batches, which one of the statement's it is; `None` for display scales.
+    pub places: Vec<Option<usize>>,
     pub rows: Option<u64>,
     pub dialect: &'static dyn Dialect,
 }
@@ -49,8 +51,15 @@ impl Keyed {
             }
         }
         let (mut conditions, mut count) = (Vec::new(), 0);
+        if filters.iter().any(|filter| never(filter, 0)) {
+            conditions.push("(1 = 0)".to_owned());
+            values.clear();
+        }
         for (column, found) in values {
-            let place = projection.map_or(Some(column), |p| p.get(column).copied());
+            let place = projection.map_or(Some(column), |p| p.get(column).copied()).and_then(|place| self.places.get(place).copied().flatten());
+            if place.is_none() {
+                continue;
+            }
             let Some(key) = self.keys.iter().find(|k| Some(k.place) == place) else { continue };
             let sent = u64::try_from(found.len()).unwrap_or(u64::MAX);
             if found.len() > MAX_KEYS || self.rows.is_some_and(|rows| rows < MIN_ROWS || rows / ROWS_FOR_A_KEY < sent) {
@@ -81,6 +90,18 @@ fn keep_fewer(values: &mut Values, column: usize, found: HashSet<ScalarValue>) {
     if values.get(&column).is_none_or(|known| known.len() > found.len()) {
         values.insert(column, found);
     }
+}
+
+/// Whether the filter is true of no row.
+fn never(filter: &Expr, depth: usize) -> bool {
+    let any = filter.as_any();
+    if let Some(dynamic) = any.downcast_ref::<DynamicFilterPhysicalExpr>() {
+        return depth < 8 && dynamic.current().is_ok_and(|current| never(&current, depth + 1));
+    }
+    if let Some(binary) = any.downcast_ref::<BinaryExpr>() {
+        return depth < 8 && *binary.op() == Operator::And && (never(binary.left(), depth + 1) || never(binary.right(), depth + 1));
+    }
+    any.downcast_ref::<Literal>().is_some_and(|l| *l.value() == ScalarValue::Boolean(Some(false)))
 }
 
 /// What must hold of columns wherever the filter is true; `None` if that cannot be told.
@@ -131,7 +152,10 @@ fn listed(list: &InListExpr) -> Option<Values> {
         return None;
     }
     let values = list.list().iter().map(|e| e.as_any().downcast_ref::<Literal>().map(|l| l.value().clone())).collect::<Option<Vec<_>>>()?;
-    if let Some(column) = list.expr().as_any().downcast_ref::<Column>() {
+    let of = list.expr().as_any();
+    // An integer that was widened is compared as what it was.
+    let of = of.downcast_ref::<CastExpr>().map_or(of, |cast| cast.expr().as_any());
+    if let Some(column) = of.downcast_ref::<Column>() {
         return Some(Values::from([(column.index(), values.into_iter().collect())]));
     }
     // Several keys are one structure.
@@ -152,12 +176,30 @@ fn listed(list: &InListExpr) -> Option<Values> {
 fn scalars(values: &HashSet<ScalarValue>, key: &Key) -> Option<(Vec<Scalar>, bool)> {
     let mut list = Vec::new();
     for value in values.iter().filter(|v| !v.is_null()) {
+        let integer = match value {
+            ScalarValue::Int16(Some(v)) => Some(i64::from(*v)),
+            ScalarValue::Int32(Some(v)) => Some(i64::from(*v)),
+            ScalarValue::Int64(Some(v)) => Some(*v),
+            _ => None,
+        };
+        if let Some(v) = integer {
+            // What does not fit the column is no value of it.
+            list.extend(match key.ty.base {
+                oid::INT2 => i16::try_from(v).ok().map(Scalar::Int2),
+                oid::INT4 => i32::try_from(v).ok().map(Scalar::Int4),
+                oid::INT8 => Some(Scalar::Int8(v)),
+                _ => return None,
+            });
+            continue;
+        }
         list.push(match (key.ty.base, value) {
-            (oid::INT2, ScalarValue::Int16(Some(v))) => Scalar::Int2(*v),
-            (oid::INT4, ScalarValue::Int32(Some(v))) => Scalar::Int4(*v),
-            (oid::INT8, ScalarValue::Int64(Some(v))) => Scalar::Int8(*v),
+            (oid::TIMESTAMP, ScalarValue::TimestampMicrosecond(Some(v), None)) => Scalar::Timestamp(*v),
+            (oid::TIMESTAMPTZ, ScalarValue::TimestampMicrosecond(Some(v), Some(_))) => Scalar::Timestamp(*v),
+            (oid::UUID, ScalarValue::FixedSizeBinary(16, Some(v))) => Scalar::Uuid(v.as_slice().try_into().ok()?),
+            (oid::NUMERIC, ScalarValue::Decimal128(Some(v), _, scale)) => Scalar::Numeric(number(&v.to_string(), *scale)?),
+            (oid::NUMERIC, ScalarValue::Decimal256(Some(v), _, scale)) => Scalar::Numeric(number(&v.to_string(), *scale)?),
             (oid::DATE, ScalarValue::Date32(Some(v))) => Scalar::Date(*v),
-            (oid::TEXT | oid::VARCHAR, ScalarValue::Utf8(Some(v)) | ScalarValue::Utf8View(Some(v)) | ScalarValue::LargeUtf8(Some(v))) => {
+            (oid::TEXT | oid::VARCHAR | oid::BPCHAR, ScalarValue::Utf8(Some(v)) | ScalarValue::Utf8View(Some(v)) | ScalarValue::LargeUtf8(Some(v))) => {
                 Scalar::Text(v.clone())
             }
             _ => return None,
@@ -166,11 +208,22 @@ fn scalars(values: &HashSet<ScalarValue>, key: &Key) -> Option<(Vec<Scalar>, boo
     list.sort_by(|a, b| match (a, b) {
         (Scalar::Int2(a), Scalar::Int2(b)) => a.cmp(b),
         (Scalar::Int4(a) | Scalar::Date(a), Scalar::Int4(b) | Scalar::Date(b)) => a.cmp(b),
-        (Scalar::Int8(a), Scalar::Int8(b)) => a.cmp(b),
-        (Scalar::Text(a), Scalar::Text(b)) => a.cmp(b),
+        (Scalar::Int8(a) | Scalar::Timestamp(a), Scalar::Int8(b) | Scalar::Timestamp(b)) => a.cmp(b),
+        (Scalar::Text(a) | Scalar::Numeric(a), Scalar::Text(b) | Scalar::Numeric(b)) => a.cmp(b),
+        (Scalar::Uuid(a), Scalar::Uuid(b)) => a.cmp(b),
         _ => std::cmp::Ordering::Equal,
     });
     Some((list, values.iter().any(ScalarValue::is_null)))
+}
+
+/// The digits of a decimal with the point at its place, without zeros at the end.
+fn number(digits: &str, scale: i8) -> Option<String> {
+    let scale = usize::try_from(scale).ok()?;
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at_checked(padded.len() - scale)?;
+    let fraction = fraction.trim_end_matches('0');
+    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
 #[cfg(test)]
@@ -181,9 +234,9 @@ mod tests {
     use weir_plan::types::PgType;
 
     fn keyed(rows: Option<u64>) -> Keyed {
-        let keys = vec![Key { place: 1, sql: "\"t1\".\"a\"".into(), ty: PgType::INT4, is_column: true, chars: None }];
+        let keys = vec![Key { place: 1, sql: "\"t1\".\"a\"".into(), ty: PgType::INT4, is_column: true, chars: None, digits: None }];
         let parts = vec![SqlPart::Text("SELECT x FROM t".into()), SqlPart::Keys { first: true }];
-        Keyed { parts, params: Vec::new(), keys, rows, dialect: &weir_fdw::dialect::postgres::Postgres }
+        Keyed { parts, params: Vec::new(), keys, places: vec![None, Some(1), Some(1)], rows, dialect: &weir_fdw::dialect::postgres::Postgres }
     }
 
     fn in_list(column: usize, values: &[Option<i32>]) -> Expr {
@@ -202,6 +255,30 @@ mod tests {
         let sent = keyed(None).statement(&[dynamic(in_list(0, &[Some(2), Some(1), None]))], Some(&[1]));
         let sql = "SELECT x FROM t WHERE ((\"t1\".\"a\" IN ('1'::integer, '2'::integer)) OR (\"t1\".\"a\" IS NULL))";
         assert_eq!(sent, Some((sql.to_owned(), 3)));
+    }
+
+    #[test]
+    fn nothing_matches_nothing() {
+        let sent = keyed(None).statement(&[dynamic(lit(false))], None);
+        assert_eq!(sent, Some(("SELECT x FROM t WHERE (1 = 0)".to_owned(), 0)));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_column_is_not_sent() {
+        let array: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![1, 1 << 40]));
+        let wide = Arc::new(CastExpr::new(Arc::new(Column::new("a", 1)), arrow::datatypes::DataType::Int64, None));
+        let list: Expr = Arc::new(InListExpr::try_new_from_array(wide, array, false).expect("a list of one type"));
+        assert_eq!(keyed(None).statement(&[list], None).map(|s| s.0), Some("SELECT x FROM t WHERE (\"t1\".\"a\" IN ('1'::integer))".to_owned()));
+    }
+
+    #[test]
+    fn numbers_are_written_without_needless_zeros() {
+        let of = |digits: &str, scale| number(digits, scale);
+        assert_eq!(of("-1250", 2).as_deref(), Some("-12.5"));
+        assert_eq!(of("-5", 3).as_deref(), Some("-0.005"));
+        assert_eq!(of("700", 2).as_deref(), Some("7"));
+        assert_eq!(of("700", 0).as_deref(), Some("700"));
+        assert_eq!(of("0", 2).as_deref(), Some("0"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod control;
 mod duck;
 mod filters;
 mod groups;
+mod join_keys;
 mod keys;
 mod limits;
 mod mirror;

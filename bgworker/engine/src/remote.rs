@@ -105,7 +105,7 @@ impl TableSource for Sources<'_> {
                 let (dialect, params) = (engine.dialect_of(&endpoint.options), params.unwrap_or_default());
                 if !remote.keys.is_empty() {
                     let (parts, params, keys) = (remote.sql.clone(), params.to_vec(), remote.keys.clone());
-                    keyed = Some(Arc::new(Keyed { parts, params, keys, rows: remote.rows, dialect }));
+                    keyed = Some(Arc::new(Keyed { parts, params, keys, places: places(&remote.columns), rows: remote.rows, dialect }));
                 }
                 let sql = weir_fdw::text(&remote.sql, Some(params), dialect)
                     .map_err(|why| external(Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", remote.name))))?;
@@ -122,6 +122,23 @@ impl TableSource for Sources<'_> {
             keyed,
             asker,
         }))
+    }
+}
+
+/// Which column each physical one belongs to; `None` for display scales.
+fn places(columns: &[RemoteColumn]) -> Vec<Option<usize>> {
+    let of = |(i, c): (usize, &RemoteColumn)| {
+        let width = weir_plan::types::column_fields("c", &c.ty, true).map_or(1, |fields| fields.len());
+        (0..width).map(move |at| (at == 0).then_some(i))
+    };
+    columns.iter().enumerate().flat_map(of).collect()
+}
+
+/// Whether a statement below can take keys of a join.
+pub fn takes_keys(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.as_any().downcast_ref::<RemoteExec>() {
+        Some(remote) => remote.keyed.is_some(),
+        None => plan.children().into_iter().any(takes_keys),
     }
 }
 
@@ -263,6 +280,11 @@ impl ExecutionPlan for RemoteExec {
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> DfResult<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    /// Where a plan runs again, as a recursion's does, no join says its keys.
+    fn reset_state(self: Arc<Self>) -> DfResult<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(RemoteExec { filters: Vec::new(), ..self.again() }))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -4,6 +4,7 @@ use crate::constants::ForgetConstants;
 use crate::control::Wishes;
 use crate::filters::CarefulFilters;
 use crate::groups::CarefulGroups;
+use crate::join_keys::CollectJoinKeys;
 use crate::limits::LimitsAboveSorts;
 use crate::mirror::Mirrors;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
@@ -228,7 +229,9 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     // turns sorts into top-k, stays.
     let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing);
     let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(ForgetConstants), Arc::new(LimitsAboveSorts)];
-    let rules = ours.into_iter().chain(rules).collect();
+    let mut rules: Vec<_> = ours.into_iter().chain(rules).collect();
+    let before = rules.iter().position(|rule| rule.name() == CollectJoinKeys::BEFORE).unwrap_or(rules.len());
+    rules.insert(before, Arc::new(CollectJoinKeys));
     let logical = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
     SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_optimizer_rules(logical).with_physical_optimizer_rules(rules).build()
 }

@@ -147,7 +147,7 @@ fn keys(select: &Select, wanted: &[ColId], dialect: &dyn Dialect) -> Vec<Key> {
         // Of a grouped result, the groups are chosen by their keys.
         let is_key = select.group.as_ref().is_none_or(|group| group.contains(&term.sql));
         let usable = is_key && term.constant().is_none() && !term.sql.contains('\u{1}') && dialect.comparable(class, term).is_ok();
-        usable.then(|| Key { place, sql: term.sql.clone(), ty: term.ty, is_column: term.form == Form::Column, chars: term.chars })
+        usable.then(|| Key { place, sql: term.sql.clone(), ty: term.ty, is_column: term.form == Form::Column, chars: term.chars, digits: term.digits })
     };
     wanted.iter().enumerate().filter_map(of).collect()
 }
