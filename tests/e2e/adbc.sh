@@ -58,6 +58,8 @@ test_adbc_sqlite() {
     expect "adbc, sqlite: wrong type" 'a value of column "name" does not fit' "$(failing "BEGIN; ALTER FOREIGN TABLE lite.parents ALTER COLUMN name TYPE int; SELECT name FROM lite.parents")"
     query "ALTER FOREIGN TABLE lite.parents ALTER COLUMN id OPTIONS (ADD key 'true')"
     expect "adbc, sqlite: writing" '^10\|it.s\|$' "$(query "INSERT INTO lite.parents VALUES (10, 'ten', 'x'), (11, 'it''s', NULL); DELETE FROM lite.parents WHERE id = 10; UPDATE lite.parents SET id = 10 WHERE id = 11; SELECT * FROM lite.parents WHERE id >= 10")"
+    expect "adbc, sqlite: one statement" 'Foreign Update on .*Remote SQL: UPDATE "parents" .*SET "tag" = .z. WHERE' "$(query "EXPLAIN (COSTS off) UPDATE lite.parents SET tag = 'z' WHERE id >= 10" | paste -sd ' ')"
+    expect "adbc, sqlite: counts the rows" '^UPDATE 1#UPDATE 0#DELETE 0#z$' "$(said "UPDATE lite.parents SET tag = 'z' WHERE id >= 10 AND name = 'it''s'; UPDATE lite.parents SET tag = 'z' WHERE name = 'IT''S'; DELETE FROM lite.parents WHERE id > 10; SELECT tag FROM lite.parents WHERE id = 10" | paste -sd '#')"
     expect "adbc, sqlite: and back" '^5$' "$(query "DELETE FROM lite.parents WHERE id = 10; SELECT count(*) FROM lite.parents")"
     expect "adbc, sqlite: weir.query" '^\{"a": 1, "b": "x"\}$' "$(failing "SELECT q::text FROM weir.query('lite', 'SELECT 1 AS a, ''x'' AS b') q")"
     expect "adbc, sqlite: weir.query of nonsense" 'ERROR:  [0-9A-Z]*: server "lite"' "$(failing "SELECT * FROM weir.query('lite', 'SELEKT')")"

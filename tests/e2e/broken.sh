@@ -143,6 +143,21 @@ broken_adbc() {
     local options
     options="driver '$adbc_dir/libadbc_driver_postgresql.so', uri 'postgresql://{user}:{password}@127.0.0.1:$listen/shop', dialect 'postgres', $(limits)"
     broken adbc
+    broken_adbc_flightsql
+}
+
+# The Flight SQL driver, before a roapi of its own.
+broken_adbc_flightsql() {
+    local port=$((WEIR_PORT + 26))
+    query "CREATE TABLE local.many_adbc AS SELECT id, repeat(md5(id::text), 4) AS v FROM generate_series(1, 20000) id"
+    parquet_of local many_adbc "$flight_dir/many_adbc.parquet"
+    flight_start adbc_roapi "$port" "$flight_venv/bin/roapi" --addr-http "127.0.0.1:$((WEIR_PORT + 27))" --addr-postgres "127.0.0.1:$((WEIR_PORT + 28))" \
+        --addr-flight-sql "127.0.0.1:$port" --table "parents=$flight_dir/parents.parquet" --table "many=$flight_dir/many_adbc.parquet" || { report "not ok" "roapi starts for the ADBC driver"; return; }
+    local wrapper=weir_adbc target=$port listen=$((WEIR_PORT + 29)) user="" place="schema_name 'public'" bytes=9000 does="" lost="08006|08001|08P01|HV000|57014" page="08[0-9A-Z]*|HV000"
+    local options
+    options="driver '$adbc_dir/libadbc_driver_flightsql.so', uri 'grpc://127.0.0.1:$listen', dialect 'datafusion', $(limits)"
+    broken adbc_flightsql
+    flight_stop adbc_roapi
 }
 
 broken_roapi() {

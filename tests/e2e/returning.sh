@@ -85,5 +85,12 @@ returning_mariadb() {
     returning_tables mariadb shop "database 'shop'"
     returning mariadb
     partitions mariadb shop "database 'shop', table_name 'spread'" returning
-    expect "mariadb, conflicts: cannot be passed over" 'ERROR:  0A000' "$(said "INSERT INTO mariadb_w.r (id) VALUES (1) ON CONFLICT DO NOTHING")"
+    expect "mariadb, conflicts: passed over one by one" '^INSERT 0 2$' "$(said "INSERT INTO mariadb_w.r (id, a) VALUES (50, 1), (51, 1); INSERT INTO mariadb_w.r (id, a) VALUES (50, 2), (52, 2), (51, 2), (53, 2) ON CONFLICT DO NOTHING" | tail -n 1)"
+    expect "mariadb, conflicts: what was there stays" '^50:1,51:1,52:2,53:2$' "$(said "SELECT string_agg(id || ':' || a, ',' ORDER BY id) FROM mariadb_w.r WHERE id BETWEEN 50 AND 59")"
+    expect "mariadb, conflicts: of many rows" '^INSERT 0 46$' "$(said "INSERT INTO mariadb_w.r (id) SELECT i FROM generate_series(50, 99) i ON CONFLICT DO NOTHING")"
+    expect "mariadb, conflicts: of a key that counts by itself" '^INSERT 0 1#INSERT 0 1#INSERT 0 0$' "$(mariadb_sql "CREATE TABLE counted (id int AUTO_INCREMENT PRIMARY KEY, v varchar(9) UNIQUE)" shop
+        query "CREATE FOREIGN TABLE mariadb_w.counted (id int OPTIONS (key 'true'), v text) SERVER shop OPTIONS (database 'shop')"
+        said "INSERT INTO mariadb_w.counted VALUES (5, 'x'); INSERT INTO mariadb_w.counted VALUES (6, 'y') ON CONFLICT DO NOTHING; INSERT INTO mariadb_w.counted VALUES (7, 'x') ON CONFLICT DO NOTHING" | paste -sd '#')"
+    expect "mariadb, conflicts: other errors stay" 'ERROR:  2[23]' "$(said "INSERT INTO mariadb_w.r (id, b) VALUES (50, repeat('x', 100)) ON CONFLICT DO NOTHING")"
+    expect "mariadb, conflicts: and nothing is returned" 'ERROR:  0A000' "$(said "INSERT INTO mariadb_w.r (id) VALUES (1) ON CONFLICT DO NOTHING RETURNING id")"
 }

@@ -3,7 +3,7 @@
 //! Invariants:
 //! - Only where every condition and every assigned expression is exact there, and nobody here looks at the rows: no triggers for rows (Postgres
 //!   does not even ask), no RETURNING, no partitions.
-//! - It happens in the remote transaction of the local one, as rows sent one by one do.
+//! - It happens in the remote transaction of the local one, as rows sent one by one do, or at once where there is none and they do, too.
 
 use super::catalog::{self, Tables, foreign_table};
 use super::paths::length;
@@ -105,8 +105,8 @@ unsafe fn plan_statement(
         let user = translate::check_as_user((*root).parse, rte);
         let table = foreign_table(relid, user).ok_or("a foreign table of no engine")?;
         let engine = weir_fdw::registry::by_name(table.engine).ok_or("an unknown engine")?;
-        if !engine.can.update || !engine.can.transactions {
-            return Err("an engine without transactions".into());
+        if !engine.can.update || !(engine.can.transactions || engine.dialect_of(&table.server_options).modifies_at_once()) {
+            return Err("an engine without transactions, or one that does not count".into());
         }
         // A row that it would no longer take has to be noticed here.
         if pg_sys::get_rel_relispartition(relid) && (*modify).operation == pg_sys::CmdType::CMD_UPDATE {

@@ -176,6 +176,11 @@ pub unsafe fn describe(relid: pg_sys::Oid, wish: &Wish) -> Result<Private> {
             .with_detail(format!("{} does not tell what it has stored.", engine.title))
             .with_hint("Read the rows in a statement of their own."));
     }
+    if wish.returning && wish.skip_conflicts && !engine.can.returning {
+        return Err(refused(&table, "does not allow RETURNING with ON CONFLICT")
+            .with_detail(format!("{} returns rows that were there before, too.", engine.title))
+            .with_hint("Read the rows in a statement of their own."));
+    }
     let typed = |c: &Column| -> Result<PgType> {
         // SAFETY: the relation is locked by the query.
         unsafe { translate::column_type(relid, c.attnum) }.map_err(|why| refused(&table, &format!("cannot be written to: {why}")))

@@ -8,7 +8,7 @@
 mod call;
 mod window;
 
-use super::{Dialect, Form, Over, Result, Term, mysql::civil, mysql::digits_of};
+use super::{CommonTable, Dialect, Form, Over, Result, Term, mysql::civil, mysql::digits_of};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Meaning};
 use weir_plan::ir::{Collation, Scalar};
@@ -202,8 +202,8 @@ impl Dialect for DuckDb {
         true
     }
 
-    fn skip_conflicts(&self) -> Option<&'static str> {
-        Some(" ON CONFLICT DO NOTHING")
+    fn skip_conflicts(&self, _columns: &[String]) -> Option<String> {
+        Some(" ON CONFLICT DO NOTHING".into())
     }
 
     /// An overflow is an error there, too.
@@ -278,6 +278,10 @@ impl Dialect for DuckDb {
             }
             AggMeaning::AvgSmallInt | AggMeaning::AvgInt | AggMeaning::AvgNumeric => return Err("an average, which has another scale there".into()),
         })
+    }
+
+    fn common_table(&self) -> Option<CommonTable> {
+        Some(CommonTable::Once(" MATERIALIZED"))
     }
 
     fn has_constructs(&self) -> bool {

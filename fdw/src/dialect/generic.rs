@@ -118,6 +118,15 @@ impl Dialect for Generic {
         (0, 0)
     }
 
+    fn modifies(&self) -> bool {
+        self.modifies_at_once()
+    }
+
+    /// SQLite: one statement is one transaction, and its driver counts.
+    fn modifies_at_once(&self) -> bool {
+        self.text == Bytes::Collate
+    }
+
     fn holds_any_text(&self) -> bool {
         self.literals != Literals::Plain
     }

@@ -244,6 +244,11 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// What stands between AS and a common table expression, if there are any; all that read one in a statement see the same rows.
+    fn common_table(&self) -> Option<CommonTable> {
+        None
+    }
+
     /// Whether `(a, b) IN (SELECT ...)` is false, not NULL, where some pair differs and another has a NULL.
     fn compares_rows(&self) -> bool {
         true
@@ -289,6 +294,11 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// Whether that is so without a transaction around it, too, and the engine tells how many rows were changed.
+    fn modifies_at_once(&self) -> bool {
+        false
+    }
+
     /// Whether what is assigned may be any expression that can be returned: it has the declared type by itself, or it is an error.
     fn computes_alike(&self) -> bool {
         false
@@ -304,8 +314,8 @@ pub trait Dialect: Sync {
         true
     }
 
-    /// What ends an INSERT that passes over rows whose key is there; `None`: it cannot be said.
-    fn skip_conflicts(&self) -> Option<&'static str> {
+    /// What ends an INSERT into these columns that passes over rows whose key is there; `None`: it cannot be said.
+    fn skip_conflicts(&self, _columns: &[String]) -> Option<String> {
         None
     }
 
@@ -343,6 +353,15 @@ pub trait Dialect: Sync {
         }
         sql
     }
+}
+
+/// How an engine takes a common table expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommonTable {
+    /// It is computed once if this is said.
+    Once(&'static str),
+    /// Perhaps wherever it is read, out of the same rows.
+    Each,
 }
 
 /// A pattern of LIKE, taken apart.

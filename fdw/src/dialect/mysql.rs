@@ -4,11 +4,14 @@
 //! so an equality with an ASCII literal is said twice: once in the column's collation, which byte equality implies, and once in bytes.
 //! A sort looks at the first `max_sort_length` (1024) bytes of a value only, so that only columns of at most 255 characters are keys.
 
-use super::{Dialect, Like, Result, Term, like_pattern};
+use super::{CommonTable, Dialect, Like, Result, Term, like_pattern};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
 use weir_plan::types::{PgType, oid};
+
+/// What an INSERT leaves as the session's last number where it has passed over a row; no key grows so far.
+pub const SKIPPED: u64 = 9_223_372_036_854_774_807;
 
 pub struct MySql;
 
@@ -175,12 +178,23 @@ impl Dialect for MySql {
         false
     }
 
+    /// The row that is there is given a value that it has, and leaves a number behind. IGNORE would pass over other errors, too.
+    fn skip_conflicts(&self, columns: &[String]) -> Option<String> {
+        let column = columns.first()?;
+        Some(format!(" ON DUPLICATE KEY UPDATE {column} = IF(LAST_INSERT_ID({SKIPPED}) = 0, {column}, {column})"))
+    }
+
     fn lock(&self, share: bool) -> Option<&'static str> {
         Some(if share { " LOCK IN SHARE MODE" } else { " FOR UPDATE" })
     }
 
     fn by_chance(&self, share: f64) -> Option<String> {
         Some(format!("RAND() < {share:e}"))
+    }
+
+    /// MySQL from 8.0, MariaDB from 10.2 on; a statement reads of one moment.
+    fn common_table(&self) -> Option<CommonTable> {
+        Some(CommonTable::Each)
     }
 
     /// TRUNCATE there commits what the transaction has done, and cannot be rolled back.

@@ -3,7 +3,7 @@
 //! Functions are called by name in `pg_catalog`, with the arguments' types spelled out: the same function on both sides. What depends on settings
 //! (time zone, date style) or on the locale of the remote is not spelled. Text is compared, ordered and grouped under COLLATE "C".
 
-use super::{Dialect, Form, Result, Term, mysql::civil};
+use super::{CommonTable, Dialect, Form, Result, Term, mysql::civil};
 use crate::descriptor::Options;
 use crate::meaning::{self, AggMeaning, Class, Cmp, Meaning};
 use weir_plan::functions::{Needs, row};
@@ -165,8 +165,8 @@ impl Dialect for Postgres {
         true
     }
 
-    fn skip_conflicts(&self) -> Option<&'static str> {
-        Some(" ON CONFLICT DO NOTHING")
+    fn skip_conflicts(&self, _columns: &[String]) -> Option<String> {
+        Some(" ON CONFLICT DO NOTHING".into())
     }
 
     fn lock(&self, share: bool) -> Option<&'static str> {
@@ -185,6 +185,11 @@ impl Dialect for Postgres {
 
     fn decimal_limits(&self) -> (u32, u32) {
         (1000, 1000)
+    }
+
+    /// What is read once may be merged, what is read twice is not.
+    fn common_table(&self) -> Option<CommonTable> {
+        Some(CommonTable::Once(""))
     }
 
     fn native(&self) -> bool {

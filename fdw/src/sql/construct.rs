@@ -1,7 +1,7 @@
 //! Set operations, common table expressions, window functions, GREATEST and LEAST, for dialects that say that they have them.
 
 use super::{Builder, Select, expr};
-use crate::dialect::{Form, Over, Result, Term};
+use crate::dialect::{CommonTable, Form, Over, Result, Term};
 use weir_plan::ir::{Bound, ColId, Collation, CteId, Exclude, Expr, Frame, FrameUnits, Named, Rel, Scalar, SetOp, SetOpKind, WindowCall};
 use weir_plan::types::{PgType, oid};
 
@@ -54,7 +54,7 @@ impl Builder<'_> {
     pub(super) fn with(&mut self, ctes: &[(CteId, Rel)], body: &Rel) -> Result<Select> {
         for (id, rel) in ctes {
             let select = self.rel(rel)?;
-            self.constructs("a common table expression")?;
+            let kind = self.dialect()?.common_table().ok_or("a common table expression")?;
             if select.correlated {
                 return Err("a correlated common table expression".into());
             }
@@ -69,9 +69,14 @@ impl Builder<'_> {
             if list.is_empty() {
                 list.push("1 AS one".into());
             }
-            // Once: what is cut off without an order must be the same wherever it is read.
-            let sql = format!("{name} AS MATERIALIZED ({})", self.render(&select, &list)?);
-            self.before.push(sql);
+            let sql = self.render(&select, &list)?;
+            let once = match kind {
+                CommonTable::Once(word) => word,
+                // What is cut off without an order must be the same wherever it is read.
+                CommonTable::Each if sql.contains(" LIMIT ") => return Err("a common table expression with a limit".into()),
+                CommonTable::Each => "",
+            };
+            self.before.push(format!("{name} AS{once} ({sql})"));
             self.ctes.insert(*id, (name, columns));
         }
         self.rel(body)

@@ -1,13 +1,14 @@
 //! A remote transaction. What is written to tables of an engine without transactions (MyISAM) stays, whatever becomes of it.
 
 use super::client::{Connection, in_time, kill, options, pump};
-use crate::client::{Lease, Session, Wanted, named};
+use crate::client::{Lease, Session, Wanted, named, spelled, write_as_sql};
+use crate::dialect::mysql::SKIPPED;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use weir_plan::protocol::{Endpoint, Isolation};
+use weir_plan::protocol::{Change, Endpoint, Isolation, WriteTarget};
 use weir_plan::{Error, Kind, Result};
 
 /// Time to end a transaction that is given up.
@@ -32,6 +33,24 @@ impl MySqlSession {
         Ok(session)
     }
 
+    /// How many rows a statement changed, and the number that it left behind.
+    async fn run(&mut self, sql: &str) -> Result<(u64, Option<u64>)> {
+        self.busy = true;
+        let endpoint = self.lease.endpoint().clone();
+        let limit = options(&endpoint).timeout("request_timeout_ms");
+        let connection = &mut self.lease.connection;
+        let result = in_time(&endpoint, limit, async {
+            let result = connection.0.query_iter(sql).await?;
+            let done = (result.affected_rows(), result.last_insert_id());
+            result.drop_result().await?;
+            Ok(done)
+        })
+        .await;
+        // A deadlock has rolled back the whole transaction, savepoints and all: nothing more may happen in it.
+        let result = result.map_err(|e| if e.sqlstate == "40P01" { Error { kind: Kind::Remote, ..e } } else { e });
+        self.ended(result)
+    }
+
     fn ended<T>(&mut self, result: Result<T>) -> Result<T> {
         self.busy = matches!(&result, Err(e) if e.kind != Kind::Query);
         result.map_err(|e| named(self.lease.endpoint(), e))
@@ -45,20 +64,22 @@ impl Session for MySqlSession {
     }
 
     async fn execute(&mut self, sql: &str) -> Result<u64> {
-        self.busy = true;
+        self.run(sql).await.map(|(rows, _)| rows)
+    }
+
+    /// A row that was there already is counted like one that is new: which it was, the number says that goes with the answer.
+    async fn write(&mut self, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
+        if target.change != (Change::Insert { skip_conflicts: true }) {
+            return write_as_sql(self, target, rows).await;
+        }
         let endpoint = self.lease.endpoint().clone();
-        let limit = options(&endpoint).timeout("request_timeout_ms");
-        let connection = &mut self.lease.connection;
-        let result = in_time(&endpoint, limit, async {
-            let result = connection.0.query_iter(sql).await?;
-            let rows = result.affected_rows();
-            result.drop_result().await?;
-            Ok(rows)
-        })
-        .await;
-        // A deadlock has rolled back the whole transaction, savepoints and all: nothing more may happen in it.
-        let result = result.map_err(|e| if e.sqlstate == "40P01" { Error { kind: Kind::Remote, ..e } } else { e });
-        self.ended(result)
+        let (writer, rows) = spelled(&endpoint, target, rows)?;
+        let mut changed = 0;
+        for i in 0..rows.len() {
+            let (n, id) = self.run(&writer.row(&rows.row(i)?)?).await?;
+            changed += if id == Some(SKIPPED) { 0 } else { n };
+        }
+        Ok(changed)
     }
 
     async fn query(&mut self, sql: &str, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
