@@ -101,7 +101,7 @@ unsafe fn columns(tupdesc: pg_sys::TupleDesc) -> Vec<ColumnDef> {
                     return None;
                 }
                 let ty = column_type(attribute.atttypid, attribute.atttypmod)?;
-                Some(ColumnDef { attnum: attribute.attnum, name: attribute.name().to_owned(), ty, not_null: attribute.attnotnull, before: None })
+                Some(ColumnDef { attnum: attribute.attnum, name: attribute.name().to_owned(), ty, not_null: never_null(tupdesc, i), before: None })
             })
             .collect()
     }
@@ -214,6 +214,27 @@ unsafe fn immediate_columns(index: pg_sys::Oid) -> Option<Vec<i16>> {
         pg_sys::RelationClose(rel);
         columns
     }
+}
+
+/// Whether no row has NULL in the attribute with this index (its number - 1).
+///
+/// # Safety
+/// The descriptor of an open table, with that many attributes.
+#[cfg(not(feature = "pg18"))]
+pub unsafe fn never_null(tupdesc: pg_sys::TupleDesc, i: i32) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe { (*attribute(tupdesc, i)).attnotnull }
+}
+
+/// Whether no row has NULL in the attribute with this index (its number - 1): there may be a NOT NULL constraint that older rows need not obey.
+///
+/// # Safety
+/// The descriptor of an open table, with that many attributes.
+#[cfg(feature = "pg18")]
+pub unsafe fn never_null(tupdesc: pg_sys::TupleDesc, i: i32) -> bool {
+    let Ok(place) = usize::try_from(i) else { return false };
+    // SAFETY: as promised by the caller; the descriptor of a table knows which of its constraints hold.
+    unsafe { (*(*tupdesc).compact_attrs.as_ptr().add(place)).attnullability as u8 == pg_sys::ATTNULLABLE_VALID }
 }
 
 /// Whether the attribute with this index (its number - 1) is of variable length.

@@ -4,6 +4,7 @@
 //! Why here and not by `flatten_join_alias_vars`: that wants a planner root from release 16 on as soon as a merged column is nullable.
 
 use super::tree::{self, any_child, any_in_query, list, map_children, map_query, tag};
+use crate::catalog::define;
 use pg_sys::{JoinType, Node, NodeTag, Query, RTEKind, RangeTblEntry, Var};
 use pgrx::pg_sys;
 use std::collections::HashSet;
@@ -156,9 +157,9 @@ unsafe fn column_of_row(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut Ran
         return None;
     }
     let (rte, nullable) = whole(usize::try_from(tree::varno(var)).ok().filter(|n| *n > 0)?)?;
-    // From release 18 on, what is declared need not be true yet; of foreign tables it never had to be.
+    // Nobody enforces what is said of foreign tables.
     let is_table = (*rte).rtekind == RTEKind::RTE_RELATION && (*rte).relkind as u8 == pg_sys::RELKIND_RELATION;
-    if !nullable || !is_table || cfg!(feature = "pg18") {
+    if !nullable || !is_table {
         return None;
     }
     let columns = i16::try_from(tree::length((*(*rte).eref).colnames)).ok()?;
@@ -169,13 +170,12 @@ unsafe fn column_of_row(var: *mut Var, whole: &dyn Fn(usize) -> Option<(*mut Ran
 }
 
 unsafe fn never_null(relid: pg_sys::Oid, attnum: i16) -> bool {
-    let tuple = pg_sys::SearchSysCache2(pg_sys::SysCacheIdentifier::ATTNUM as i32, pg_sys::Datum::from(relid), pg_sys::Datum::from(attnum));
-    if tuple.is_null() {
+    let rel = pg_sys::RelationIdGetRelation(relid);
+    if rel.is_null() {
         return false;
     }
-    let attribute = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_attribute>();
-    let known = (*attribute).attnotnull && !(*attribute).attisdropped;
-    pg_sys::ReleaseSysCache(tuple);
+    let known = attnum > 0 && i32::from(attnum) <= (*(*rel).rd_att).natts && define::never_null((*rel).rd_att, i32::from(attnum) - 1);
+    pg_sys::RelationClose(rel);
     known
 }
 

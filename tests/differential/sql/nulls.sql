@@ -8,6 +8,10 @@ INSERT INTO n2 VALUES (1, 1, 'x'), (2, NULL, NULL), (3, 3, '');
 CREATE TABLE n3 (id int PRIMARY KEY, a int NOT NULL);
 INSERT INTO n3 VALUES (1, 1), (2, 5);
 CREATE TABLE none (id int PRIMARY KEY, a int, t text);
+-- NOT NULL, which older rows need not obey from release 18 on.
+CREATE TABLE n4 (id int PRIMARY KEY, a int);
+INSERT INTO n4 VALUES (1, 1), (2, NULL), (3, 5);
+DO $$ BEGIN IF current_setting('server_version_num')::int >= 180000 THEN EXECUTE 'ALTER TABLE n4 ADD CONSTRAINT later NOT NULL a NOT VALID'; END IF; END $$;
 -- queries
 SELECT id, a = b, a <> b, a < b, a IS DISTINCT FROM b, a IS NOT DISTINCT FROM b FROM n1;
 SELECT id, f AND true, f AND false, f OR true, f OR false, NOT f, f AND NULL, f OR NULL FROM n1;
@@ -102,3 +106,8 @@ SELECT id, xx.s FROM n1 LEFT JOIN LATERAL (SELECT sum(n2.a) AS s FROM n2 WHERE n
 SELECT sum(a) IS NULL, count(*) FROM n1 WHERE a > 100;
 SELECT a, count(*) FROM n1 GROUP BY a HAVING a IS NULL OR count(*) > 1;
 SELECT a, f, count(*), grouping(a, f) FROM n1 GROUP BY CUBE (a, f);
+SELECT id, a IS NULL, a IS NOT NULL, coalesce(a, 7) FROM n4;
+SELECT count(*) FILTER (WHERE a IS NULL), count(a), count(*), bool_or(a IS NULL) FROM n4;
+SELECT id FROM n4 WHERE a IS NULL;
+SELECT id FROM n1 WHERE a NOT IN (SELECT a FROM n4);
+SELECT count(x.*), count(n4.*) FROM n1 x LEFT JOIN n4 ON n4.id = x.id + 1;
