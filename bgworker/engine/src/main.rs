@@ -16,6 +16,7 @@ mod join_keys;
 mod keys;
 mod limits;
 mod mirror;
+mod outer_joins;
 mod output;
 mod physical;
 mod pool;

@@ -7,6 +7,7 @@ use crate::groups::CarefulGroups;
 use crate::join_keys::CollectJoinKeys;
 use crate::limits::LimitsAboveSorts;
 use crate::mirror::Mirrors;
+use crate::outer_joins::ReduceOuterJoins;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
 use crate::projections::FencedProjections;
@@ -232,7 +233,9 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     let mut rules: Vec<_> = ours.into_iter().chain(rules).collect();
     let before = rules.iter().position(|rule| rule.name() == CollectJoinKeys::BEFORE).unwrap_or(rules.len());
     rules.insert(before, Arc::new(CollectJoinKeys));
-    let logical = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
+    let mut logical: Vec<_> = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
+    let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
+    logical.insert(after, Arc::new(ReduceOuterJoins));
     SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_optimizer_rules(logical).with_physical_optimizer_rules(rules).build()
 }
 
