@@ -200,6 +200,12 @@ stage_differential() {
         --min-routed 70 generate
     database weir_diff_utf8 "ENCODING 'UTF8' LOCALE 'C.UTF-8'" || return 1
     differential collation --db weir_diff_utf8 --seed "$((WEIR_SEED + 2))" --count 500 --min-routed 30 generate
+    # Without an encoding: what is ASCII is routed, the rest is not.
+    database weir_diff_ascii "ENCODING 'SQL_ASCII' LOCALE 'C'" || return 1
+    differential ascii --db weir_diff_ascii run tests/differential/sql/ascii/*.sql
+    differential ascii-files --db weir_diff_ascii --any-route run tests/differential/sql/{functions,json,reporting,shapes,hits,retail,star}.sql
+    routed_at_least ascii-files 250
+    differential ascii-generated --db weir_diff_ascii --seed "$((WEIR_SEED + 4))" --count 300 --min-routed 30 generate
 }
 
 # The SQL of the README, executed as a reader would.

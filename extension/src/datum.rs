@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a Datum points to lives in the given memory context, which the caller resets with the next batch.
 
+use crate::translate::encoding::is_ascii_only;
 use arrow::array::{
     Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, IntervalMonthDayNanoArray, ListArray, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -94,9 +95,9 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
         oid::TIMESTAMP | oid::TIMESTAMPTZ => {
             fixed!(array, ty, TimestampMicrosecondArray, |v: i64| Datum::from(if v == i64::MAX || v == i64::MIN { v } else { v.wrapping_sub(EPOCH_MICROS) }))
         }
-        oid::TEXT | oid::VARCHAR | oid::JSON => texts(array.as_any().downcast_ref::<StringArray>().ok_or_else(|| wrong(array, ty))?),
+        oid::TEXT | oid::VARCHAR | oid::JSON => texts(strings(array, ty)?),
         oid::BPCHAR => match ty.char_length() {
-            Some(n) => fixed!(array, ty, StringArray, |v: &str| bpchar(v, n)),
+            Some(n) => strings(array, ty)?.iter().map(|v| v.map_or(NULL, |v| bpchar(v, n))).collect(),
             None => return Err(Error::refused("char without a length in the result")),
         },
         oid::BYTEA => fixed!(array, ty, BinaryArray, varlena),
@@ -110,6 +111,12 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
             None => return Err(wrong(array, ty)),
         },
     })
+}
+
+/// A column of text in the database's encoding. No plan gives other characters than ASCII where only these are known.
+fn strings<'a>(array: &'a dyn Array, ty: &PgType) -> Result<&'a StringArray> {
+    let strings = array.as_any().downcast_ref::<StringArray>().ok_or_else(|| wrong(array, ty))?;
+    if is_ascii_only() && !strings.is_ascii() { Err(Error::internal("the engine returned other characters than ASCII")) } else { Ok(strings) }
 }
 
 /// A varlena with a copy of the bytes.
@@ -325,7 +332,7 @@ fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Resu
 
 /// Types that are made by their input function from text.
 fn through_input(array: &dyn Array, ty: &PgType) -> Result<Vec<pg_sys::Datum>> {
-    let a = array.as_any().downcast_ref::<StringArray>().ok_or_else(|| wrong(array, ty))?;
+    let a = strings(array, ty)?;
     let mut function = pg_sys::Oid::INVALID;
     let mut ioparam = pg_sys::Oid::INVALID;
     // SAFETY: looks the type up in the catalog; the type existed when the query was planned and is locked by its use.

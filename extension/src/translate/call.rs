@@ -1,6 +1,6 @@
 //! The one place where a call is checked against the table of what may be shipped.
 
-use super::{Cx, Result, collation, types};
+use super::{Cx, Result, collation, encoding, types};
 use pgrx::pg_sys;
 use weir_plan::functions::{self, FunctionKind, Needs};
 use weir_plan::ir::{Collation, Expr, Scalar};
@@ -44,6 +44,7 @@ impl Callee {
 pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collation> {
     let class = collation::class(callee.collation)?;
     let func = callee.func.to_u32();
+    encoding::check_function(func)?;
     if functions::row(func).is_none() {
         return Err(if pg_sys::func_volatile(callee.func) as u8 == pg_sys::PROVOLATILE_VOLATILE {
             format!("{} is volatile", callee.name())
@@ -92,5 +93,5 @@ pub unsafe fn check_cast(from: &PgType, to: &PgType) -> Result<()> {
     if is_left(from) || is_left(to) || to.base == oid::MACADDR || (prints_bytes && to.element().is_none()) {
         return Err(format!("cast from {} to {}", types::type_name(from.oid.into()), types::type_name(to.oid.into())));
     }
-    Ok(())
+    encoding::check_cast(to)
 }

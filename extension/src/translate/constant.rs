@@ -1,6 +1,6 @@
 //! Datums as the plan's scalars: constants here, values of parameters when execution starts.
 
-use super::types;
+use super::{encoding, types};
 use pg_sys::Datum;
 use pgrx::{pg_sys, varlena};
 use weir_plan::ir::Scalar;
@@ -96,6 +96,9 @@ unsafe fn text(datum: Datum) -> Result<String, String> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, String> {
+    if encoding::is_ascii_only() && !bytes.is_ascii() {
+        return Err("a text that is not ASCII, of a SQL_ASCII database".into());
+    }
     String::from_utf8(bytes.to_vec()).map_err(|_| "text that is not UTF-8".to_string())
 }
 

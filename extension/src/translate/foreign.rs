@@ -3,7 +3,7 @@
 use super::lift::Lifted;
 use super::query::Level;
 use super::tree;
-use super::{Cx, Result, expr, from, labels, order, param, types};
+use super::{Cx, Result, encoding, expr, from, labels, order, param, types};
 use pg_sys::{Node, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
@@ -137,9 +137,7 @@ pub unsafe fn changed_relation(
     session: Session,
 ) -> Result<Relation> {
     let Asked { quals, values, order } = *asked;
-    if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
-        return Err("the database encoding is not UTF8".into());
-    }
+    encoding::check_remote()?;
     let query = pg_sys::palloc0(size_of::<pg_sys::Query>()).cast::<pg_sys::Query>();
     (*query).type_ = pg_sys::NodeTag::T_Query;
     (*query).commandType = pg_sys::CmdType::CMD_SELECT;

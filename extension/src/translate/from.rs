@@ -5,7 +5,7 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, expr, foreign, function_rte, input_order, param, partitioned, query, types};
+use super::{Cx, Result, columns, cte, encoding, expr, foreign, function_rte, input_order, param, partitioned, query, types};
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
@@ -201,6 +201,7 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
         return Err(format!("TABLESAMPLE on {name}"));
     }
     if let Some(server) = (cx.foreign)(relid) {
+        encoding::check_remote()?;
         let query = cx.levels.last().ok_or("no query level")?.query;
         let server = ServerRef { server: server.to_u32(), user: foreign::check_as_user(query, rte) };
         return foreign::relation(cx, rti, rte, used, server);

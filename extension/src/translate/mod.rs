@@ -18,6 +18,7 @@ mod columns;
 pub mod constant;
 mod cte;
 mod each;
+pub mod encoding;
 mod expr;
 mod foreign;
 mod from;
@@ -200,9 +201,7 @@ pub unsafe fn translate(
     if (*query).commandType != pg_sys::CmdType::CMD_SELECT || !(*query).utilityStmt.is_null() {
         return Err("not a SELECT".into());
     }
-    if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8 as i32 {
-        return Err("the database encoding is not UTF8".into());
-    }
+    encoding::check()?;
     normalise::normalise(query);
     let mut cx = Cx {
         mirrors,
@@ -226,13 +225,7 @@ pub unsafe fn translate(
     };
     let (root, top) = top::top_query(&mut cx, query)?;
     let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
-    Ok(Translated {
-        plan: Plan { root, output, params: cx.param_types, session: cx.session },
-        params: cx.params,
-        params_may_fail: cx.params_may_fail,
-        top,
-        values_read: cx.values_read,
-        scans: cx.scans,
-        recursive: cx.recursive,
-    })
+    let plan = Plan { root, output, params: cx.param_types, session: cx.session };
+    encoding::check_plan(&plan)?;
+    Ok(Translated { plan, params: cx.params, params_may_fail: cx.params_may_fail, top, values_read: cx.values_read, scans: cx.scans, recursive: cx.recursive })
 }

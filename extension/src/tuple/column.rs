@@ -3,6 +3,7 @@
 use super::text::TextReader;
 use super::varlena::{plain_varlena, varlena_bytes};
 use super::{Unfit, numeric};
+use crate::translate::encoding::is_ascii_only;
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNano};
@@ -57,8 +58,9 @@ pub enum Column {
 /// Where the text of a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
-    /// text, varchar, json
+    /// text, varchar
     Plain,
+    Json,
     /// char(n), held without its trailing blanks
     Padded,
     Name,
@@ -109,7 +111,8 @@ impl Column {
             oid::INTERVAL => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity)),
             base => {
                 let kind = match base {
-                    oid::TEXT | oid::VARCHAR | oid::JSON => TextKind::Plain,
+                    oid::TEXT | oid::VARCHAR => TextKind::Plain,
+                    oid::JSON => TextKind::Json,
                     oid::BPCHAR => TextKind::Padded,
                     oid::NAME => TextKind::Name,
                     oid::JSONB => TextKind::Jsonb,
@@ -335,7 +338,7 @@ unsafe fn append_text(values: &mut StringViewBuilder, kind: TextKind, datum: pg_
     // SAFETY: the caller promises the kind; the output functions return C strings.
     let bytes: &[u8] = unsafe {
         match kind {
-            TextKind::Plain => varlena_bytes(datum),
+            TextKind::Plain | TextKind::Json => varlena_bytes(datum),
             TextKind::Padded => varlena_bytes(datum).trim_ascii_end_blanks(),
             TextKind::Name => CStr::from_ptr(datum.cast_mut_ptr()).to_bytes(),
             TextKind::Jsonb => {
@@ -356,6 +359,10 @@ unsafe fn append_text(values: &mut StringViewBuilder, kind: TextKind, datum: pg_
         }
     };
     let utf8 = text.read(bytes)?;
+    // An escape may stand for a character that is not ASCII.
+    if kind == TextKind::Json && is_ascii_only() && utf8.contains(r"\u") {
+        return Err(Unfit);
+    }
     values.try_append_value(utf8).map_err(|_| Unfit)?;
     Ok(16 + utf8.len())
 }
