@@ -20,6 +20,8 @@ const COMES_UP_WITHIN: Duration = Duration::from_secs(10);
 pub struct Client {
     stream: UnixStream,
     frames: FrameReader,
+    /// A batch that is arriving, in the place where it stays; and how many bytes it has.
+    batch: Option<(usize, Vec<u8>)>,
 }
 
 thread_local! {
@@ -76,7 +78,7 @@ impl Client {
     fn connect() -> Result<Client> {
         let stream = UnixStream::connect(socket_path()).map_err(|e| unreachable(&e))?;
         stream.set_nonblocking(true).map_err(|e| unreachable(&e))?;
-        let mut client = Client { stream, frames: FrameReader::default() };
+        let mut client = Client { stream, frames: FrameReader::default(), batch: None };
         client.write(&greeting::frame())?;
         loop {
             if let Some(theirs) = client.frames.body()? {
@@ -132,6 +134,20 @@ impl Client {
     /// The next answer if it is there already.
     pub fn receive_now(&mut self) -> Result<Option<FromEngine>> {
         loop {
+            if let Some((bytes, ipc)) = self.batch.take_if(|(bytes, ipc)| ipc.len() >= *bytes) {
+                debug_assert_eq!(bytes, ipc.len());
+                return Ok(Some(FromEngine::Batch { ipc }));
+            }
+            if self.batch.is_some() {
+                if self.read()? {
+                    continue;
+                }
+                return Ok(None);
+            }
+            self.batch = self.frames.batch()?;
+            if self.batch.is_some() {
+                continue;
+            }
             match self.frames.message()? {
                 Some(FromEngine::Error(e)) => return Err(e),
                 Some(message) => return Ok(Some(message)),
@@ -143,7 +159,16 @@ impl Client {
 
     /// Takes what has arrived. `false`: nothing has.
     fn read(&mut self) -> Result<bool> {
-        let mut buffer = [0u8; 1 << 16];
+        if let Some((bytes, ipc)) = &mut self.batch {
+            let before = ipc.len();
+            let ended = (&self.stream).take((*bytes - before) as u64).read_to_end(ipc);
+            return match ended {
+                Ok(_) if ipc.len() < *bytes => Err(lost("it closed the connection")),
+                Err(e) if e.kind() != ErrorKind::WouldBlock => Err(lost(&e.to_string())),
+                _ => Ok(ipc.len() > before),
+            };
+        }
+        let mut buffer = [0u8; 1 << 14];
         loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(lost("it closed the connection")),

@@ -76,7 +76,11 @@ macro_rules! fixed {
     ($array:expr, $ty:expr, $kind:ty, $f:expr) => {{
         let a = $array.as_any().downcast_ref::<$kind>().ok_or_else(|| wrong($array, $ty))?;
         #[allow(clippy::redundant_closure_call)]
-        (0..a.len()).map(|i| if a.is_null(i) { NULL } else { $f(a.value(i)) }).collect()
+        if a.null_count() == 0 {
+            (0..a.len()).map(|i| $f(a.value(i))).collect()
+        } else {
+            (0..a.len()).map(|i| if a.is_null(i) { NULL } else { $f(a.value(i)) }).collect()
+        }
     }};
 }
 
@@ -135,8 +139,6 @@ fn varlena(bytes: &[u8]) -> pg_sys::Datum {
 fn texts(a: &StringArray) -> Vec<pg_sys::Datum> {
     /// Of the longest value with a short header, which is counted. Source: `VARATT_SHORT_MAX` in `postgres.h`.
     const SHORT_MAX: usize = 0x7f;
-    /// What one allocation may have. Source: `MaxAllocSize` in `memutils.h`.
-    const MAX_ALLOC: usize = 0x3fff_ffff;
     /// Header and alignment of a longer value.
     const LONG_MORE: usize = pg_sys::VARHDRSZ + 3;
     let ends = a.value_offsets();
@@ -205,21 +207,63 @@ fn interval(v: arrow::datatypes::IntervalMonthDayNano) -> pg_sys::Datum {
     }
 }
 
+/// What one allocation may have. Source: `MaxAllocSize` in `memutils.h`.
+const MAX_ALLOC: usize = 0x3fff_ffff;
+
+/// Room for the numerics of a column, in one allocation.
+struct Block {
+    at: *mut u8,
+    left: usize,
+}
+
+impl Block {
+    /// The header of a numeric at most: length, sign and scale, weight.
+    const HEADER: usize = pg_sys::VARHDRSZ + 4;
+
+    /// For values of so many digits, with that scale.
+    fn of(values: usize, precision: u8, scale: i8) -> Block {
+        // Groups of four digits on either side of the point.
+        let groups = usize::from(precision).saturating_sub(usize::try_from(scale).unwrap_or(0)).div_ceil(4) + usize::try_from(scale).unwrap_or(0).div_ceil(4) + 1;
+        let bytes = values.saturating_mul((Block::HEADER + 2 * groups).next_multiple_of(4));
+        if bytes == 0 || bytes > MAX_ALLOC {
+            return Block { at: std::ptr::null_mut(), left: 0 };
+        }
+        // SAFETY: allocates in the batch's context, which outlives the values.
+        Block { at: unsafe { pg_sys::palloc(bytes).cast() }, left: bytes }
+    }
+
+    /// So many bytes, aligned as a numeric is.
+    fn take(&mut self, bytes: usize) -> *mut u8 {
+        let whole = bytes.next_multiple_of(4);
+        if whole > self.left {
+            // SAFETY: as above.
+            return unsafe { pg_sys::palloc(bytes).cast() };
+        }
+        let at = self.at;
+        // SAFETY: within the allocation, or at its end.
+        self.at = unsafe { at.add(whole) };
+        self.left -= whole;
+        at
+    }
+}
+
 fn numerics(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Result<Vec<pg_sys::Datum>> {
-    let (precision_scale, value): (i8, Box<dyn Fn(usize) -> i256>) = if let Some(a) = array.as_any().downcast_ref::<Decimal128Array>() {
+    let rows = array.len() - array.null_count();
+    let (scale, mut block, value): (i8, Block, Box<dyn Fn(usize) -> i256>) = if let Some(a) = array.as_any().downcast_ref::<Decimal128Array>() {
         // The common case stays on 128 bits.
-        let scale = a.scale();
+        let (scale, mut block) = (a.scale(), Block::of(rows, a.precision(), a.scale()));
         return (0..a.len())
             .map(|i| {
                 if a.is_null(i) {
                     return Ok(NULL);
                 }
                 let v = a.value(i);
-                numeric(v < 0, Magnitude::Small(v.unsigned_abs()), scale, display(dscale, i, scale))
+                numeric(v < 0, Magnitude::Small(v.unsigned_abs()), scale, display(dscale, i, scale), &mut block)
             })
             .collect();
     } else if let Some(a) = array.as_any().downcast_ref::<Decimal256Array>() {
-        (a.scale(), Box::new(|i| a.value(i)))
+        // Of the digits it can have, few are there.
+        (a.scale(), Block::of(0, a.precision(), a.scale()), Box::new(|i| a.value(i)))
     } else {
         return Err(wrong(array, ty));
     };
@@ -231,7 +275,7 @@ fn numerics(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resu
             let v = value(i);
             let magnitude = v.wrapping_abs();
             let magnitude = magnitude.to_i128().map_or(Magnitude::Large(magnitude), |m| Magnitude::Small(m.unsigned_abs()));
-            numeric(v.is_negative(), magnitude, precision_scale, display(dscale, i, precision_scale))
+            numeric(v.is_negative(), magnitude, scale, display(dscale, i, scale), &mut block)
         })
         .collect()
 }
@@ -246,7 +290,7 @@ enum Magnitude {
 }
 
 /// A `numeric` in its on-disk form. Source: `make_result` and the header layout in `numeric.c`.
-fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Result<pg_sys::Datum> {
+fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16, block: &mut Block) -> Result<pg_sys::Datum> {
     // Decimal digits before the first base-10000 digit boundary left of the point: shift so that the scale is a multiple of four.
     let scale = u32::try_from(scale).map_err(|_| Error::internal("negative physical scale"))?;
     let shift = (4 - scale % 4) % 4;
@@ -310,9 +354,9 @@ fn numeric(negative: bool, magnitude: Magnitude, scale: i8, dscale: i16) -> Resu
     let short = dscale <= 0x3f && (-64..=63).contains(&weight);
     let header: usize = if short { 2 } else { 4 };
     let total = pg_sys::VARHDRSZ + header + significant.len() * 2;
-    // SAFETY: `total` bytes are allocated and all writes stay within them; palloc aligns for u16.
+    // SAFETY: `total` bytes are allocated and all writes stay within them; they are aligned for u16.
     unsafe {
-        let p = pg_sys::palloc(total).cast::<u8>();
+        let p = block.take(total);
         pgrx::set_varsize_4b(p.cast(), i32::try_from(total).unwrap_or(i32::MAX));
         let body = p.add(pg_sys::VARHDRSZ).cast::<u16>();
         if short {

@@ -382,6 +382,11 @@ pub fn batch_frame_head(bytes: usize) -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// What a [`FromEngine::Batch`] begins with; a test compares it.
+const BATCH: u8 = 2;
+/// Bytes of a count of bytes at most.
+const MAX_COUNT_BYTES: usize = 10;
+
 /// The message in the body of a frame (without its length).
 pub fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     postcard::from_bytes(body).map_err(|e| Error::internal(format!("could not decode a message: {e}")))
@@ -428,6 +433,31 @@ impl FrameReader {
         Ok(Some(body))
     }
 
+    /// If what comes next is a [`FromEngine::Batch`]: how many bytes it has, and those of them that have been pushed, which are taken out. The
+    /// others need not be: they follow in the stream, and can be read to where they are wanted.
+    ///
+    /// # Errors
+    /// A frame over the limit, or one that is not a message.
+    pub fn batch(&mut self) -> Result<Option<(usize, Vec<u8>)>> {
+        let rest = self.buffer.get(self.start..).unwrap_or_default();
+        // Length, kind, and a count of bytes, the last byte of which has no mark.
+        let Some((head, body)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((kind, body)) = body.split_first() else { return Ok(None) };
+        if *kind != BATCH || body.iter().take(MAX_COUNT_BYTES).all(|b| b & 0x80 != 0) {
+            return Ok(None);
+        }
+        let (bytes, after): (usize, &[u8]) = postcard::take_from_bytes(body).map_err(|e| Error::internal(format!("could not decode a message: {e}")))?;
+        let len = u32::from_le_bytes(*head) as usize;
+        if len > MAX_FRAME_BYTES || 1 + (body.len() - after.len()) + bytes != len {
+            return Err(Error::internal(format!("peer sent a frame of {len} bytes")));
+        }
+        let here = after.get(..bytes.min(after.len())).unwrap_or_default();
+        let mut begun = Vec::with_capacity(bytes);
+        begun.extend_from_slice(here);
+        self.start += 4 + 1 + (body.len() - after.len()) + here.len();
+        Ok(Some((bytes, begun)))
+    }
+
     fn next(&self) -> Result<Option<&[u8]>> {
         let rest = &self.buffer[self.start..];
         let Some(head) = rest.first_chunk::<4>() else { return Ok(None) };
@@ -449,6 +479,44 @@ mod tests {
             let whole = encode_frame(&FromEngine::Batch { ipc: vec![7; n] }).expect("encodes");
             assert_eq!([batch_frame_head(n).expect("encodes"), vec![7; n]].concat(), whole, "{n} bytes");
         }
+    }
+
+    #[test]
+    fn a_batch_can_be_read_to_where_it_is_wanted() {
+        for n in [0, 1, 127, 128, 16_383, 16_384, 300_000] {
+            let ipc: Vec<u8> = (0..n).map(|i| (i % 251) as u8).collect();
+            let mut bytes = encode_frame(&FromEngine::CopyDone).expect("encodes");
+            bytes.extend(encode_frame(&FromEngine::Batch { ipc: ipc.clone() }).expect("encodes"));
+            bytes.extend(encode_frame(&FromEngine::CopyGo { retry: true }).expect("encodes"));
+            for piece in [1, 3, 5, 100, 70_000] {
+                let (mut reader, mut got, mut batch) = (FrameReader::default(), Vec::new(), None::<(usize, Vec<u8>)>);
+                for mut chunk in bytes.chunks(piece) {
+                    loop {
+                        if let Some((len, begun)) = &mut batch {
+                            let (own, rest) = chunk.split_at(chunk.len().min(*len - begun.len()));
+                            begun.extend_from_slice(own);
+                            chunk = rest;
+                            if begun.len() < *len {
+                                break;
+                            }
+                            got.extend(batch.take().map(|(_, ipc)| FromEngine::Batch { ipc }));
+                        }
+                        reader.push(std::mem::take(&mut chunk));
+                        batch = reader.batch().expect("decodes");
+                        if batch.is_none() {
+                            let Some(m) = reader.message::<FromEngine>().expect("decodes") else { break };
+                            got.push(m);
+                        }
+                    }
+                }
+                assert_eq!(got, [FromEngine::CopyDone, FromEngine::Batch { ipc: ipc.clone() }, FromEngine::CopyGo { retry: true }], "{n} bytes, {piece} at a time");
+            }
+        }
+        let mut reader = FrameReader::default();
+        let mut wrong = batch_frame_head(1000).expect("encodes");
+        wrong[0] += 1;
+        reader.push(&wrong);
+        assert!(reader.batch().is_err());
     }
 
     #[test]

@@ -173,7 +173,7 @@ test_roapi() {
     query "ALTER SERVER roapi OPTIONS (SET dialect 'datafusion')"
     wrong_arrow roapi roapi roapi.parents $((WEIR_PORT + 5))
     for t in region nation part supplier partsupp customer orders lineitem; do foreign_like tpch.$t roapi_tpch.$t roapi "schema_name 'public', table_name 'tpch_$t'"; done
-    tpch roapi roapi_tpch
+    tpch roapi roapi_tpch 11
     expect "roapi: weir.query" '^\{"a": 1, "b": "x"\}$' "$(failing "SELECT q::text FROM weir.query('roapi', 'SELECT 1 AS a, ''x'' AS b') q")"
     expect "roapi: weir.query of nonsense" 'ERROR:  [0-9A-Z]*: server "roapi"' "$(failing "SELECT * FROM weir.query('roapi', 'SELEKT')")"
     flight_stop roapi

@@ -135,7 +135,7 @@ test_trino() {
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER trino INTO trino_tpch"
     # Types with a length are text there.
     query "$(query "SELECT format('ALTER FOREIGN TABLE trino_tpch.%I ALTER COLUMN %I TYPE %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'tpch'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND a.atttypid IN (1042, 1043)" | paste -sd ';')"
-    tpch trino trino_tpch
+    tpch trino trino_tpch 18
     cancelled "trino, query" "SELECT count(*) FROM trino_tpch.lineitem a JOIN trino_tpch.lineitem b ON a.l_suppkey = b.l_suppkey JOIN trino_tpch.lineitem c ON c.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" trino_asks running
     cancelled "trino, weir.query" "SELECT * FROM weir.query('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7')" trino_asks running
     cancelled "trino, weir.execute" "SELECT weir.execute('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7')" trino_asks running

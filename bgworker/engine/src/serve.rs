@@ -7,6 +7,7 @@
 use crate::query;
 use crate::resources::Resources;
 use crate::transact::Transactions;
+use std::io::IoSlice;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +86,10 @@ pub struct Connection {
     resources: Arc<Resources>,
 }
 
+fn gone(why: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Cancelled, format!("the backend is gone: {why}"))
+}
+
 /// The sending half.
 pub struct Writer(OwnedWriteHalf);
 
@@ -96,13 +101,21 @@ impl Writer {
 
     /// Sends a batch of the answer, as [`FromEngine::Batch`].
     pub async fn send_batch(&mut self, piece: &arrow_ipc::Piece) -> Result<()> {
-        self.write(&batch_frame_head(piece.head.len() + piece.body.len())?).await?;
-        self.write(&piece.head).await?;
-        self.write(&piece.body).await
+        let head = batch_frame_head(piece.len())?;
+        let mut parts: Vec<IoSlice> = std::iter::once(head.as_slice()).chain(piece.parts()).map(IoSlice::new).collect();
+        let mut rest = parts.as_mut_slice();
+        while !rest.is_empty() {
+            match self.0.write_vectored(rest).await {
+                Ok(0) => return Err(gone("it takes nothing more")),
+                Ok(n) => IoSlice::advance_slices(&mut rest, n),
+                Err(e) => return Err(gone(e)),
+            }
+        }
+        Ok(())
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.write_all(bytes).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))
+        self.0.write_all(bytes).await.map_err(gone)
     }
 }
 
@@ -146,7 +159,7 @@ impl Connection {
     }
 
     async fn requests(&mut self) -> Result<()> {
-        self.writer.0.write_all(&greeting::frame()).await.map_err(|e| Error::new(Kind::Cancelled, format!("the backend is gone: {e}")))?;
+        self.writer.write(&greeting::frame()).await?;
         let Some(theirs) = self.first_frame().await? else { return Ok(()) };
         if let Err(e) = greeting::check(&theirs, Peer::Extension) {
             // It has seen ours, and would not understand anything else.

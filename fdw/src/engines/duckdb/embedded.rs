@@ -117,7 +117,7 @@ impl Embedded {
         let work = tokio::task::spawn_blocking(move || {
             let result = {
                 let wrong = |message: &str| own.judge(message);
-                let pump = Pump { wrong: &wrong, endpoint: &own.endpoint, connection: &connection, to: &to };
+                let pump = Pump { wrong: &wrong, endpoint: &own.endpoint, connection: &connection, session: None, to: &to };
                 // A value that does not fit is Postgres's to report.
                 pump.run(&sql, Wanted::Columns(columns)).map_err(|e| if e.kind == Kind::Remote { refused(&e.message) } else { e })
             };

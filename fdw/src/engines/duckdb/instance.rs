@@ -222,6 +222,22 @@ impl Instance {
         self.database.session().map_err(|e| error::open(endpoint, &e))
     }
 
+    /// A session with the settings of [`Instance::connect`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reader(&self, endpoint: &Endpoint) -> Result<raw::Session> {
+        let session = self.session(endpoint)?;
+        if self.opening.external_access {
+            let set = || {
+                let statements = session.statements(SESSION)?;
+                (0..statements.count()).try_for_each(|i| statements.prepare(i)?.execute().map(|_| ()))
+            };
+            set().map_err(|e: raw::Message| error::open(endpoint, &e))?;
+        }
+        Ok(session)
+    }
+
     /// Whether a statement of this kind may run, and what is to be done if not.
     ///
     /// # Errors

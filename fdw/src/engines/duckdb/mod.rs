@@ -8,6 +8,8 @@
 #[cfg(feature = "duckdb")]
 mod catalog;
 #[cfg(feature = "duckdb")]
+mod chunk;
+#[cfg(feature = "duckdb")]
 pub mod client;
 #[cfg(feature = "duckdb")]
 pub mod embedded;

@@ -46,7 +46,7 @@ impl Kind {
 }
 
 /// Text that DuckDB owns.
-fn text(s: *const std::ffi::c_char) -> Message {
+pub(super) fn text(s: *const std::ffi::c_char) -> Message {
     if s.is_null() {
         return "an error without a message".into();
     }
@@ -245,6 +245,10 @@ impl Drop for Prepared {
 }
 
 impl Prepared {
+    pub(super) fn raw(&self) -> ffi::duckdb_prepared_statement {
+        self.0
+    }
+
     pub fn kind(&self) -> Kind {
         // SAFETY: a prepared statement.
         Kind::of(unsafe { ffi::duckdb_prepared_statement_type(self.0) })

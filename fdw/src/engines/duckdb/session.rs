@@ -150,7 +150,7 @@ impl Session for DuckDbSession {
         let (instances, instance, endpoint, sql) = (Arc::clone(&self.instances), Arc::clone(&self.instance), self.endpoint.clone(), sql.to_owned());
         self.use_connection(move |connection| {
             let wrong = |message: &str| DuckDbClient::judge(&instances, &instance, &endpoint, message);
-            Pump { wrong: &wrong, endpoint: &endpoint, connection, to: &sender }.run(&sql, wanted)
+            Pump { wrong: &wrong, endpoint: &endpoint, connection, session: None, to: &sender }.run(&sql, wanted)
         })
         .await
     }

@@ -73,6 +73,7 @@ fn opts(endpoint: &Endpoint) -> Opts {
         .pass(text("password"))
         .db_name(database)
         .prefer_socket(false)
+        .socket(text("socket"))
         .stmt_cache_size(0)
         .tcp_nodelay(true)
         // As Postgres counts: a row that an UPDATE leaves as it was is an updated row.
@@ -82,9 +83,27 @@ fn opts(endpoint: &Endpoint) -> Opts {
         .into()
 }
 
+/// Over a socket the server may let the operating system's user in, which is the one that runs Postgres: nobody but a superuser is to act as that.
+/// So the server has to ask for the password; whether it does shows when it is given a wrong one.
+async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
+    if options(endpoint).text("password").is_none() {
+        return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
+            .with_hint("Over a socket, roles that are not superusers must give the option \"password\" in their user mapping."));
+    }
+    let wrong = OptsBuilder::from_opts(opts(endpoint)).pass(Some(format!("not the password {:?}", std::time::Instant::now())));
+    match tokio::time::timeout(limit, Conn::new(wrong)).await {
+        Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
+            .with_hint("Over a socket, roles that are not superusers may only use accounts with a password.")),
+        _ => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Pooled for Connection {
     async fn connect(endpoint: &Endpoint) -> Result<Connection> {
+        if !endpoint.trusted && options(endpoint).text("socket").is_some() {
+            asks_for_password(endpoint, options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400))).await?;
+        }
         let connected = connecting(|| Conn::new(opts(endpoint)), io_error);
         let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400));
         match tokio::time::timeout(limit, connected).await {

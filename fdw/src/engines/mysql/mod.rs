@@ -35,6 +35,7 @@ pub static ENGINE: Engine = Engine {
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("3306"),
+        OptionDef::new(Scope::Server, "socket", OptionType::Text, "Unix socket of the server, instead of host and port.").superuser(),
         OptionDef::new(Scope::Server, "database", OptionType::Text, "Database of tables that do not name their own."),
         OptionDef::new(
             Scope::Server,
@@ -49,7 +50,7 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user.").required(),
-        OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),
+        OptionDef::new(Scope::User, "password", OptionType::Text, "Its password; over a socket, needed unless the mapping is a superuser's.").secret(),
         OptionDef::new(Scope::Table, "database", OptionType::Text, "Database of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
         OptionDef::new(

@@ -37,8 +37,8 @@ pub static ENGINE: Engine = Engine {
     },
     schema_option: "schema_name",
     options: &[
-        OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
-        OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("5432"),
+        OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server, or the directory of its Unix socket.").required(),
+        OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port; of a Unix socket, the end of its name.").default("5432"),
         OptionDef::new(Scope::Server, "dbname", OptionType::Text, "Database.").required(),
         OptionDef::new(
             Scope::Server,

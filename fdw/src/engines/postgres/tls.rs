@@ -1,5 +1,7 @@
 //! TLS for connections to Postgres, with the modes of libpq.
 //!
+//! A Unix socket is never encrypted, whatever the mode, as in libpq.
+//!
 //! Invariant: `verify-ca` and `verify-full` trust the certificates of the option `sslrootcert` and no others; the other modes check nothing, as in libpq.
 
 use super::client::options;
@@ -22,9 +24,15 @@ use tokio_rustls::rustls::{self, CertificateError, ClientConfig, DigitallySigned
 use weir_plan::Result;
 use weir_plan::protocol::Endpoint;
 
-/// What the option `sslmode` says.
+/// What the option `sslmode` says, where the server is not reached over a socket.
+fn asked(endpoint: &Endpoint) -> Option<&str> {
+    let is_socket = options(endpoint).text("host").is_some_and(|host| host.starts_with('/'));
+    if is_socket { Some("disable") } else { options(endpoint).text("sslmode") }
+}
+
+/// How a connection is made.
 pub fn mode(endpoint: &Endpoint) -> SslMode {
-    match options(endpoint).text("sslmode") {
+    match asked(endpoint) {
         Some("disable") => SslMode::Disable,
         Some("require" | "verify-ca" | "verify-full") => SslMode::Require,
         _ => SslMode::Prefer,
@@ -42,7 +50,7 @@ impl Tls {
         let o = options(endpoint);
         let provider = Arc::new(ring::default_provider());
         let wrong = |what: String| failed(endpoint, "08001", &what).with_hint("Check the options \"sslmode\" and \"sslrootcert\" of the server.");
-        let verify = match o.text("sslmode") {
+        let verify = match asked(endpoint) {
             Some(mode @ ("verify-ca" | "verify-full")) => {
                 let path = o.text("sslrootcert").ok_or_else(|| wrong(format!("sslmode {mode} needs the option \"sslrootcert\"")))?;
                 let pem =
@@ -124,6 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connect> {
+        // A socket has no name. It is not encrypted either, but the driver asks first.
+        let domain = if domain.is_empty() { "localhost" } else { domain };
         let name = ServerName::try_from(domain.to_owned()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
         Ok(Connect(TlsConnector::from(Arc::clone(&self.0)), name))
     }
