@@ -223,7 +223,8 @@ impl Block {
     /// For values of so many digits, with that scale.
     fn of(values: usize, precision: u8, scale: i8) -> Block {
         // Groups of four digits on either side of the point.
-        let groups = usize::from(precision).saturating_sub(usize::try_from(scale).unwrap_or(0)).div_ceil(4) + usize::try_from(scale).unwrap_or(0).div_ceil(4) + 1;
+        let groups =
+            usize::from(precision).saturating_sub(usize::try_from(scale).unwrap_or(0)).div_ceil(4) + usize::try_from(scale).unwrap_or(0).div_ceil(4) + 1;
         let bytes = values.saturating_mul((Block::HEADER + 2 * groups).next_multiple_of(4));
         if bytes == 0 || bytes > MAX_ALLOC {
             return Block { at: std::ptr::null_mut(), left: 0 };

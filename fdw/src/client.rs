@@ -9,6 +9,7 @@ mod arrow_catalog;
 mod build;
 mod conform;
 pub mod http;
+mod nested;
 mod plain;
 mod pool;
 mod session;

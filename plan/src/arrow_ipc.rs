@@ -1,11 +1,11 @@
 //! Record batches as bytes: the pieces of an Arrow IPC stream.
 
 use crate::error::{Error, Result};
+use arrow::array::Array;
 use arrow::array::{ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::array::Array;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{CompressionContext, DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteOptions, StreamWriter, write_message};
 use arrow::ipc::{Buffer as Place, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder};
@@ -220,8 +220,8 @@ pub fn from_bytes(bytes: Vec<u8>) -> Result<RecordBatch> {
 mod tests {
     use super::*;
     use arrow::array::{
-        ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Int16Array, Int32Array, IntervalMonthDayNanoArray, ListArray, NullArray, StringArray,
-        StringViewArray,
+        ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Int16Array, Int32Array, IntervalMonthDayNanoArray, ListArray, NullArray,
+        StringArray, StringViewArray,
     };
     use arrow::datatypes::{Int32Type, IntervalMonthDayNano};
     use std::sync::Arc;
@@ -257,7 +257,9 @@ mod tests {
             Arc::new((0..100).map(|i| some(i).then(|| text(i).into_bytes())).collect::<BinaryArray>()),
             Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size((0..100).map(|i| some(i).then_some([i as u8; 16])), 16).expect("of one size")),
             Arc::new((0..100).map(|i| some(i).then(|| IntervalMonthDayNano::new(i, -i, 7))).collect::<IntervalMonthDayNanoArray>()),
-            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>((0..100).map(|i| some(i).then(move || (0..i % 4).map(move |j| (j != 2).then_some(i * j)))))),
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
+                (0..100).map(|i| some(i).then(move || (0..i % 4).map(move |j| (j != 2).then_some(i * j)))),
+            )),
             Arc::new((0..100).map(|i| some(i).then(|| format!("{}, longer than twelve bytes", text(i)))).collect::<StringViewArray>()),
             Arc::new(NullArray::new(100)),
         ];

@@ -509,7 +509,11 @@ mod tests {
                         }
                     }
                 }
-                assert_eq!(got, [FromEngine::CopyDone, FromEngine::Batch { ipc: ipc.clone() }, FromEngine::CopyGo { retry: true }], "{n} bytes, {piece} at a time");
+                assert_eq!(
+                    got,
+                    [FromEngine::CopyDone, FromEngine::Batch { ipc: ipc.clone() }, FromEngine::CopyGo { retry: true }],
+                    "{n} bytes, {piece} at a time"
+                );
             }
         }
         let mut reader = FrameReader::default();

@@ -100,8 +100,8 @@ test_clickhouse() {
     clickhouse_sql "CREATE DATABASE shop"
     clickhouse_sql "CREATE DATABASE tpch"
     clickhouse_tables | clickhouse_sql -
-    clickhouse_sql "CREATE TABLE shop.odd (id Int32, \`a \\\`quoted\"\\\\ name\` Nullable(String), arr Array(Int32), u UInt64, m Map(String, Int32), uu UUID, fs FixedString(4), e Enum16('sad' = -5, 'ok' = 7), i Int128, ns DateTime64(9), b Bool, u8 UInt8, f32 Float32) ENGINE = MergeTree ORDER BY id"
-    clickhouse_sql "INSERT INTO shop.odd VALUES (1, 'v', [1], 18446744073709551615, {'a':1}, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', unhex('00ff5c27'), 'ok', -170141183460469231731687303715884105728, 0, true, 255, 0.1)"
+    clickhouse_sql "CREATE TABLE shop.odd (id Int32, \`a \\\`quoted\"\\\\ name\` Nullable(String), arr Array(Int32), u UInt64, m Array(UUID), uu UUID, fs FixedString(4), e Enum16('sad' = -5, 'ok' = 7), i Int128, ns DateTime64(9), b Bool, u8 UInt8, f32 Float32) ENGINE = MergeTree ORDER BY id"
+    clickhouse_sql "INSERT INTO shop.odd VALUES (1, 'v', [1], 18446744073709551615, ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', unhex('00ff5c27'), 'ok', -170141183460469231731687303715884105728, 0, true, 255, 0.1)"
     query "CREATE SCHEMA local_ch; CREATE SCHEMA ch; CREATE SCHEMA ch_tpch;
         CREATE SERVER ch FOREIGN DATA WRAPPER weir_clickhouse OPTIONS (host '127.0.0.1', port '$ch_port', database 'shop');
         CREATE USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (user 'weir', password 'secret word')"
@@ -112,11 +112,18 @@ test_clickhouse() {
         (1, '{1,2}', '{0.5,-Infinity}', '{a,NULL,\"x y\"}', '{t,f}'), (2, '{}', '{}', '{}', '{}'), (3, '{NULL,3}', '{NaN}', '{\"é \\\"q\\\" ,\"}', '{NULL}'), (4, '{1,2}', '{1}', '{\"\"}', '{t,f}')"
     clickhouse_sql "CREATE TABLE shop.lists (id Int32, i Array(Nullable(Int32)), f Array(Float64), t Array(LowCardinality(Nullable(String))), b Array(Nullable(Bool))) ENGINE = MergeTree ORDER BY id"
     clickhouse_sql "INSERT INTO shop.lists VALUES (1, [1,2], [0.5,-inf], ['a',NULL,'x y'], [true,false]), (2, [], [], [], []), (3, [NULL,3], [nan], ['é \"q\" ,'], [NULL]), (4, [1,2], [1], [''], [true,false])"
+    clickhouse_sql "CREATE TABLE shop.nested (id Int32, m Map(LowCardinality(String), Nullable(UInt64)), ll Array(Array(Nullable(Int32))), mm Map(Int64, Map(String, Array(Bool))), dd Array(Decimal(9, 2)), f Array(Array(Float64))) ENGINE = MergeTree ORDER BY id"
+    clickhouse_sql "INSERT INTO shop.nested VALUES (1, {'k': 18446744073709551615, 'é\"': NULL}, [[1, 2], [], [NULL]], {-5: {'x': [true, false]}}, [1.50, -0.25], [[0.1, 1e300]]), (2, {}, [], {}, [], [[nan]]), (3, {'k': 1, 'k': 2}, [[]], {7: {}}, [0], [])"
     local notices
     notices=$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER ch INTO ch')
     expect "clickhouse: columns that cannot be mapped are skipped with a notice" 'column "m" of "odd" is skipped' "$notices"
     expect "clickhouse: nanoseconds are timestamps" '^timestamp with time zone$' "$(query "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'ch.odd'::regclass AND attname = 'ns'")"
     expect "clickhouse: odd names and types" '^1\|v\|\{1\}\|18446744073709551615\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|ok\|-170141183460469231731687303715884105728\|1970-01-01 00:00:00\+00\|t\|255\|0.1$' "$(query "SET timezone = 'UTC'; SELECT * FROM ch.odd")"
+    expect "clickhouse: maps and arrays of arrays are jsonb" '^\{"k": 18446744073709551615, "é\\"": null\}\|\[\[1, 2\], \[\], \[null\]\]\|\{"-5": \{"x": \[true, false\]\}\}\|\[1.50, -0.25\]\|\[\[0.1, 10+\]\]$' "$(query "SELECT m, ll, mm, dd, f FROM ch.nested WHERE id = 1")"
+    expect "clickhouse: empty ones" '^\{\}\|\[\]\|\{\}\|\[\]$' "$(query "SELECT m, ll, mm, dd FROM ch.nested WHERE id = 2")"
+    expect "clickhouse: and Postgres looks into them" '^1$' "$(query "SELECT id FROM ch.nested WHERE mm -> '-5' -> 'x' @> 'true' AND id < 3")"
+    expect "clickhouse: a key that comes twice" 'it has a key twice' "$(failing "SELECT m FROM ch.nested WHERE id = 3")"
+    expect "clickhouse: a number that JSON does not have" 'ERROR:  22000: server "ch": a value of column "f" does not fit' "$(failing "SELECT f FROM ch.nested WHERE id = 2")"
     expect "clickhouse: a column by an odd name" '^1$' "$(query "SELECT id FROM ch.odd WHERE \"a \`quoted\"\"\\ name\" = 'v' AND e = 'ok'")"
     expect "clickhouse: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER ch INTO ch')"
     expect "clickhouse: rows of a table" '^12$' "$(query "SELECT option_value FROM pg_options_to_table((SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'ch.items'::regclass)) WHERE option_name = 'rows'")"

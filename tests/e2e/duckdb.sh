@@ -35,13 +35,18 @@ test_duckdb() {
     expect "duckdb: SET and USE are out of reach" 'a statement that reaches beyond the tables' "$(<"$out/use")"
     duck_script duck "$( (tables real text timestamp timestamptz; cat tests/e2e/remote/data.sql) | sed -E 's/^(CREATE TABLE|INSERT INTO) /\1 shop.shop./')"
     duck_script duck "CREATE TYPE shop.shop.mood AS ENUM ('sad', 'ok'); CREATE TABLE shop.shop.odd (id int PRIMARY KEY, \"a 'quoted\"\" name\" varchar, m shop.shop.mood, l int[], j json, u uuid,
-        b blob, h hugeint, ub ubigint, tm time, d date, ts timestamp, tz timestamptz, inf date, s struct(a int));
+        b blob, h hugeint, ub ubigint, tm time, d date, ts timestamp, tz timestamptz, inf date, s interval);
         INSERT INTO shop.shop.odd VALUES (1, 'v', 'ok', [1], '{\"a\": [1, null]}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '\\x00\\xFF''', 99999999999999999999999999999999999999,
         18446744073709551615, '23:59:59.5', '0044-03-15 (BC)', 'infinity', '-infinity', '-infinity', NULL)"
+    duck_script duck "CREATE TABLE shop.shop.nested (id int, m map(varchar, decimal(5,2)), ll int[][], st struct(a int, \"b c\" varchar[]), fx int[2], im map(int, boolean), d double[][]);
+        INSERT INTO shop.shop.nested VALUES (1, MAP {'k': 1.50, 'é\"': NULL}, [[1, 2], [], NULL], {'a': 7, 'b c': ['x', NULL]}, [1, 2], MAP {1: true, -2: false}, [[0.1]]), (2, NULL, NULL, NULL, NULL, MAP {}, [['nan']])"
     duck_script duck "CREATE TABLE shop.shop.lists (id int, i int[], f double[], t varchar[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]);
         INSERT INTO shop.shop.lists VALUES $(lists_rows | sed "s/'{}'/[]/g; s/'{/[/g; s/}'/]/g; s/\"/'/g")"
     expect "duckdb: columns that cannot be mapped are skipped with a notice" 'column "s" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER duck INTO duck')"
     expect "duckdb: odd names and types" '^1\|v\|ok\|\{1\}\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff27\|9{38}\|18446744073709551615\|23:59:59.5\|0044-03-15 BC\|infinity\|-infinity\|-infinity$' "$(query 'SELECT * FROM duck.odd')"
+    expect "duckdb: maps, lists of lists and structures are jsonb" '^\{"k": 1.50, "é\\"": null\}\|\[\[1, 2\], \[\], null\]\|\{"a": 7, "b c": \["x", null\]\}\|\[1, 2\]\|\{"1": true, "-2": false\}$' "$(query "SELECT m, ll, st, fx, im FROM duck.nested WHERE id = 1")"
+    expect "duckdb: and Postgres looks into them" '^3 7 x$' "$(query "SELECT concat_ws(' ', jsonb_array_length(ll), st -> 'a', st -> 'b c' ->> 0) FROM duck.nested WHERE m ->> 'k' = '1.50'")"
+    expect "duckdb: a number that JSON does not have" 'ERROR:  22000: server "duck": a value of column "d" does not fit' "$(failing "SELECT d FROM duck.nested WHERE id = 2")"
     expect "duckdb: infinity is compared" '^1$' "$(query "SELECT id FROM duck.odd WHERE inf = '-infinity' AND ts = 'infinity' AND tz < '2000-01-01'")"
     expect "duckdb: a schema that is not there" 'ERROR:  HV00P: server "duck" has no schema "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER duck INTO duck')"
     query "ALTER FOREIGN TABLE duck.items ALTER COLUMN c TYPE char(10)"

@@ -33,6 +33,13 @@ pushed() { # label, server and schema, schema of the same tables here
     one_scan "$label" "$schema" "SELECT id FROM items ORDER BY n4 DESC, id LIMIT 3 OFFSET 1" 'ORDER BY .*(LIMIT 3.*OFFSET 1|OFFSET 1.*LIMIT 3)'
     one_scan "$label" "$schema" "SELECT flag, count(*), sum(n4) FILTER (WHERE id > 1) FROM items GROUP BY flag HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 2" 'GROUP BY .*LIMIT 2'
     one_scan "$label" "$schema" "SELECT flag, avg(num) FROM items GROUP BY flag" 'GROUP BY'
+    case $1 in
+        postgres | duckdb)
+            one_scan "$label" "$schema" "SELECT flag, n2, count(*), sum(n4) FROM items GROUP BY GROUPING SETS ((flag, n2), (n2), ())" 'GROUP BY GROUPING SETS'
+            one_scan "$label" "$schema" "SELECT flag, grouping(flag), count(*) FROM items GROUP BY ROLLUP (flag) HAVING count(*) > 1 ORDER BY grouping(flag), count(*) LIMIT 3" 'GROUPING SETS .* LIMIT 3'
+            ;;
+        *) expect "$label: why grouping sets stay" 'Not Pushed: aggregate: GROUPING SETS' "$(plan "$schema" "SELECT flag, count(*) FROM items GROUP BY ROLLUP (flag)")" ;;
+    esac
     at=$(plan "$schema" "SELECT m.note, b.id FROM plain m JOIN big b ON b.id = m.id" "SET enable_hashjoin = off; SET enable_nestloop = off")
     expect "$label: a merge join in the remote order" 'Remote SQL: SELECT .* ORDER BY ' "$at"
     expect "$label: which finds the same" '^6$' "$(scans "$schema" "SET enable_hashjoin = off; SET enable_nestloop = off" "SELECT count(*) FROM plain m JOIN big b ON b.id = m.id")"

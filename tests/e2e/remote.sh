@@ -283,13 +283,13 @@ test_postgres() {
 counterpart_socket() {
     query "CREATE SERVER pg_socket FOREIGN DATA WRAPPER weir_postgres OPTIONS (host '$(pg_sock counterpart)', port '$counterpart_port', dbname 'shop', sslmode 'verify-full');
         CREATE USER MAPPING FOR CURRENT_USER SERVER pg_socket OPTIONS (user 'postgres'); CREATE USER MAPPING FOR somebody SERVER pg_socket OPTIONS (user 'postgres');
-        CREATE FOREIGN TABLE over_socket (id int, name varchar(20)) SERVER pg_socket OPTIONS (schema_name 'shop', table_name 'parents'); GRANT SELECT ON over_socket TO somebody"
-    expect "postgres: over a Unix socket" '^5$' "$(failing "SELECT count(*) FROM over_socket")"
+        CREATE FOREIGN TABLE pg_over_socket (id int, name varchar(20)) SERVER pg_socket OPTIONS (schema_name 'shop', table_name 'parents'); GRANT SELECT ON pg_over_socket TO somebody"
+    expect "postgres: over a Unix socket" '^5$' "$(failing "SELECT count(*) FROM pg_over_socket")"
     cancelled "postgres, over a Unix socket" "SELECT * FROM weir.query('pg_socket', 'SELECT pg_sleep(60)')" counterpart_query "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_weir' AND state = 'active'"
-    expect "postgres: a socket lets nobody in who is no superuser, without a password" 'ERROR:  28000: server "pg_socket": a password is required' "$(failing "SET ROLE somebody; SELECT count(*) FROM over_socket")"
+    expect "postgres: a socket lets nobody in who is no superuser, without a password" 'ERROR:  28000: server "pg_socket": a password is required' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg_over_socket")"
     query "ALTER USER MAPPING FOR somebody SERVER pg_socket OPTIONS (ADD password 'any')"
-    expect "postgres: nor with one that it does not ask for" 'ERROR:  28000: server "pg_socket": the remote server did not ask for the password' "$(failing "SET ROLE somebody; SELECT count(*) FROM over_socket")"
-    expect "postgres: a socket that is not there" 'ERROR:  08001: server "pg_socket": could not connect' "$(failing "BEGIN; ALTER SERVER pg_socket OPTIONS (SET port '1'); SELECT count(*) FROM over_socket")"
+    expect "postgres: nor with one that it does not ask for" 'ERROR:  28000: server "pg_socket": the remote server did not ask for the password' "$(failing "SET ROLE somebody; SELECT count(*) FROM pg_over_socket")"
+    expect "postgres: a socket that is not there" 'ERROR:  08001: server "pg_socket": could not connect' "$(failing "BEGIN; ALTER SERVER pg_socket OPTIONS (SET port '1'); SELECT count(*) FROM pg_over_socket")"
 }
 
 # Over the Unix socket of MariaDB, which knows the user of the operating system that runs Postgres.
@@ -299,14 +299,14 @@ mariadb_socket() {
     mariadb_sql "CREATE USER $user@localhost IDENTIFIED VIA unix_socket; GRANT SELECT ON shop.* TO $user@localhost; CREATE USER IF NOT EXISTS weir@localhost IDENTIFIED BY 'secret word'; GRANT ALL ON *.* TO weir@localhost"
     query "CREATE ROLE someone LOGIN; CREATE SERVER shop_socket FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'localhost', socket '$maria_dir/s', database 'shop'); GRANT USAGE ON FOREIGN SERVER shop_socket TO someone;
         CREATE USER MAPPING FOR CURRENT_USER SERVER shop_socket OPTIONS (user '$user'); CREATE USER MAPPING FOR someone SERVER shop_socket OPTIONS (user '$user');
-        CREATE FOREIGN TABLE over_socket (id int, name varchar(20)) SERVER shop_socket OPTIONS (table_name 'parents'); GRANT SELECT ON over_socket TO someone"
-    expect "mariadb: over a Unix socket, as the user of the operating system" '^5$' "$(failing "SELECT count(*) FROM over_socket")"
-    expect "mariadb: a socket lets nobody in who is no superuser, without a password" 'ERROR:  28000: server "shop_socket": a password is required' "$(failing "SET ROLE someone; SELECT count(*) FROM over_socket")"
+        CREATE FOREIGN TABLE my_over_socket (id int, name varchar(20)) SERVER shop_socket OPTIONS (table_name 'parents'); GRANT SELECT ON my_over_socket TO someone"
+    expect "mariadb: over a Unix socket, as the user of the operating system" '^5$' "$(failing "SELECT count(*) FROM my_over_socket")"
+    expect "mariadb: a socket lets nobody in who is no superuser, without a password" 'ERROR:  28000: server "shop_socket": a password is required' "$(failing "SET ROLE someone; SELECT count(*) FROM my_over_socket")"
     query "ALTER USER MAPPING FOR someone SERVER shop_socket OPTIONS (ADD password 'any')"
-    expect "mariadb: nor with one that it does not ask for" 'ERROR:  28000: server "shop_socket": the remote server did not ask for the password' "$(failing "SET ROLE someone; SELECT count(*) FROM over_socket")"
+    expect "mariadb: nor with one that it does not ask for" 'ERROR:  28000: server "shop_socket": the remote server did not ask for the password' "$(failing "SET ROLE someone; SELECT count(*) FROM my_over_socket")"
     query "ALTER USER MAPPING FOR someone SERVER shop_socket OPTIONS (SET user 'weir', SET password 'secret word')"
-    expect "mariadb: with one that it asks for" '^5$' "$(failing "SET ROLE someone; SELECT count(*) FROM over_socket")"
-    expect "mariadb: only superusers name a socket" 'ERROR:  42501' "$(failing "GRANT USAGE ON FOREIGN DATA WRAPPER weir_mysql TO someone; SET ROLE someone; CREATE SERVER mine FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'localhost', socket '$maria_dir/s')")"
+    expect "mariadb: with one that it asks for" '^5$' "$(failing "SET ROLE someone; SELECT count(*) FROM my_over_socket")"
+    expect "mariadb: only superusers name a socket" 'ERROR:  42501' "$(failing "GRANT USAGE ON FOREIGN DATA WRAPPER weir_mysql TO someone; SET ROLE someone; CREATE SERVER somewhere FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'localhost', socket '$maria_dir/s')")"
 }
 
 # SQL that is sent as it is.

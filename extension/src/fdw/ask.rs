@@ -79,7 +79,8 @@ impl Wish<'_> {
         // SAFETY: expressions of the planner.
         unsafe {
             let distinct = self.stage >= Stage::Distinct && !(*(*self.root).parse).distinctClause.is_null();
-            let is_part = |c: &Column| c.key != 0 || matches!((*c.expr).type_, NodeTag::T_Var | NodeTag::T_Aggref | NodeTag::T_WindowFunc);
+            let is_part =
+                |c: &Column| c.key != 0 || matches!((*c.expr).type_, NodeTag::T_Var | NodeTag::T_Aggref | NodeTag::T_GroupingFunc | NodeTag::T_WindowFunc);
             if distinct || whole.iter().all(is_part) {
                 return None;
             }
@@ -211,6 +212,7 @@ impl Wish<'_> {
             if self.stage >= Stage::Grouped {
                 (*query).hasAggs = (*parse).hasAggs;
                 (*query).groupClause = copy((*parse).groupClause);
+                (*query).groupingSets = expanded((*parse).groupingSets);
                 let having: *mut List = copy((*parse).havingQual.cast());
                 (*query).havingQual = if having.is_null() { std::ptr::null_mut() } else { lifted.lift(pg_sys::make_ands_explicit(having).cast(), &own)? };
             }
@@ -262,6 +264,30 @@ impl Wish<'_> {
                 (*query).sortClause = pg_sys::lappend((*query).sortClause, clause.cast());
             }
         }
+    }
+}
+
+/// Grouping sets as a query has them before the planner expands them to lists of its keys.
+unsafe fn expanded(sets: *mut List) -> *mut List {
+    // SAFETY: zeroed nodes of their size with their tag; what the planner made of the sets.
+    unsafe {
+        let of = |kind: pg_sys::GroupingSetKind::Type, content: *mut List| {
+            let set = pg_sys::palloc0(size_of::<pg_sys::GroupingSet>()).cast::<pg_sys::GroupingSet>();
+            (*set).type_ = NodeTag::T_GroupingSet;
+            (*set).kind = kind;
+            (*set).content = content;
+            set.cast::<std::ffi::c_void>()
+        };
+        if sets.is_null() {
+            return std::ptr::null_mut();
+        }
+        let mut all = std::ptr::null_mut();
+        for i in 0..length(sets) {
+            let keys = pg_sys::list_nth(sets, i).cast::<List>();
+            let kind = if keys.is_null() { pg_sys::GroupingSetKind::GROUPING_SET_EMPTY } else { pg_sys::GroupingSetKind::GROUPING_SET_SIMPLE };
+            all = pg_sys::lappend(all, of(kind, copy(keys)));
+        }
+        pg_sys::lappend(std::ptr::null_mut(), of(pg_sys::GroupingSetKind::GROUPING_SET_SETS, all))
     }
 }
 

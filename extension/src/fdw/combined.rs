@@ -181,9 +181,6 @@ unsafe fn upper(
         if (*parse).hasTargetSRFs {
             return Err("a set-returning function".into());
         }
-        if !(*parse).groupingSets.is_null() {
-            return Err("GROUPING SETS".into());
-        }
         let from = shape::of(root, input)?;
         let target = (*root).upper_targets.get(kind as usize).copied().filter(|t| !t.is_null()).unwrap_or((*output).reltarget);
         let private = Wish { root, relids: (*root).all_baserels, from, target, stage, order: &[] }.ask()?;

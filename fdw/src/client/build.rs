@@ -242,6 +242,10 @@ impl Column {
         }
     }
 
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Column::Text(_, TextKind::Json))
+    }
+
     pub(super) fn is_date(&self) -> bool {
         matches!(self, Column::Date(_))
     }

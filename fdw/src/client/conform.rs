@@ -6,6 +6,7 @@
 //! - A time zone is neither assumed nor dropped: a `timestamp` does not become a `timestamp with time zone`, nor the other way round.
 
 use super::build::{Cell, Column, Unfit, schema, shown, unfit};
+use super::nested::{is_nested, json};
 use super::{BATCH_ROWS, Wanted, failed, json_column};
 use arrow::array::*;
 use arrow::compute::{CastOptions, cast_with_options, max, min};
@@ -340,6 +341,11 @@ fn append(column: &mut Column, array: &ArrayRef, row: usize) -> std::result::Res
             let v = cast_with_options(&array.slice(row, 1), &DataType::Timestamp(TimeUnit::Microsecond, None), &CastOptions::default()).map_err(|_| KIND)?;
             let v = v.as_primitive_opt::<TimestampMicrosecondType>().filter(|v| v.is_valid(0)).map(|v| v.value(0)).ok_or(RANGE)?;
             column.append(Cell::Timestamp(v))
+        }
+        nested if column.is_json() && is_nested(nested) => {
+            let mut text = String::new();
+            json(array.as_ref(), row, &mut text)?;
+            column.append(Cell::Bytes(text.as_bytes()))
         }
         DataType::Time32(TimeUnit::Second) => column.append(Cell::Time(i64::from(array.as_primitive::<Time32SecondType>().value(row)) * 1_000_000)),
         DataType::Time32(TimeUnit::Millisecond) => column.append(Cell::Time(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1000)),

@@ -244,6 +244,11 @@ pub trait Dialect: Sync {
         false
     }
 
+    /// Whether GROUPING SETS and GROUPING mean there what they mean here.
+    fn has_grouping_sets(&self) -> bool {
+        self.has_constructs()
+    }
+
     /// What stands between AS and a common table expression, if there are any; all that read one in a statement see the same rows.
     fn common_table(&self) -> Option<CommonTable> {
         None

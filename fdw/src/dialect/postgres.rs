@@ -196,6 +196,10 @@ impl Dialect for Postgres {
         true
     }
 
+    fn has_grouping_sets(&self) -> bool {
+        true
+    }
+
     fn function(&self, func: u32, args: &[Term], ty: PgType, collation: Collation) -> Option<Result<Term>> {
         if matches!(meaning::scalar(func), Some(Meaning::Compare(..))) {
             return None;

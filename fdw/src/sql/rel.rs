@@ -170,7 +170,9 @@ impl Builder<'_> {
         if aggregate.grouping_sets.is_some() || !aggregate.groupings.is_empty() {
             // Before the input is known to be of some dialect, it is of none.
             let input = self.rel(&aggregate.input)?;
-            self.constructs("GROUPING SETS")?;
+            if !self.dialect()?.has_grouping_sets() {
+                return Err("GROUPING SETS".into());
+            }
             return self.grouped(input, aggregate);
         }
         let input = self.rel(&aggregate.input)?;

@@ -82,3 +82,9 @@ WITH x AS (SELECT id FROM items ORDER BY id LIMIT 3) SELECT m.note, x.id FROM pl
 WITH RECURSIVE r AS (SELECT 1 AS id UNION ALL SELECT r.id + 1 FROM r JOIN parents p ON p.id = r.id WHERE r.id < 4) SELECT r.id, m.note FROM r JOIN plain m ON m.id = r.id
 SELECT m.id FROM plain m WHERE m.id = (SELECT min(id) FROM parents WHERE tag IS NULL)
 SELECT m.id, x.id FROM plain m JOIN (SELECT id, parent FROM children UNION ALL SELECT id, n4 FROM items) x ON x.parent = m.id
+SELECT flag, n2, count(*), sum(n4), grouping(flag, n2) FROM items GROUP BY GROUPING SETS ((flag, n2), (flag), (), ())
+SELECT flag, n2, count(*), grouping(n2) FROM items GROUP BY CUBE (flag, n2) HAVING count(*) > 1
+SELECT flag, count(*), max(id) FROM items GROUP BY ROLLUP (flag) ORDER BY 3, 2, 1 LIMIT 3
+SELECT v, flag, count(*), sum(num) FROM items GROUP BY GROUPING SETS (ROLLUP (v), flag), GROUPING SETS ((), (flag))
+SELECT n2 + 1, c, count(DISTINCT n4) FROM items GROUP BY DISTINCT GROUPING SETS ((n2 + 1), (c), (n2 + 1), ()) HAVING grouping(c) = 0 OR count(*) > 2
+SELECT m.note, s.flag, s.n FROM plain m JOIN (SELECT flag, n2, count(*) AS n FROM items GROUP BY ROLLUP (flag, n2)) s ON s.n = m.id

@@ -53,7 +53,10 @@ fn pg_type(ty: &str) -> Option<String> {
     if name == "Array" {
         let (element, _) = unwrapped(args);
         let plain = matches!(element, "Bool" | "Int8" | "UInt8" | "Int16" | "UInt16" | "Int32" | "UInt32" | "Int64" | "Float32" | "Float64" | "String");
-        return if plain { pg_type(element).map(|t| format!("{t}[]")) } else { None };
+        return if plain { pg_type(element).map(|t| format!("{t}[]")) } else { is_json(ty).then(|| "jsonb".into()) };
+    }
+    if name == "Map" {
+        return is_json(ty).then(|| "jsonb".into());
     }
     let number = |s: &str| s.trim().parse::<u32>().ok();
     Some(match name {
@@ -81,6 +84,25 @@ fn pg_type(ty: &str) -> Option<String> {
     })
 }
 
+/// Whether it is an array or a map of which every value has a form in JSON, but for NaN and the like.
+fn is_json(ty: &str) -> bool {
+    const PLAIN: &[&str] = &["Bool", "Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64", "String"];
+    let Some((name, args)) = ty.strip_suffix(')').and_then(|t| t.split_once('(')) else { return false };
+    let part = |ty: &str| {
+        let (inner, _) = unwrapped(ty);
+        PLAIN.contains(&inner) || inner.starts_with("Decimal(") || is_json(inner)
+    };
+    match name {
+        "Array" => part(args),
+        // No key has a comma in it.
+        "Map" => args.split_once(", ").is_some_and(|(key, value)| {
+            let (key, nullable) = unwrapped(key);
+            !nullable && !key.starts_with("Float") && PLAIN.contains(&key) && part(value)
+        }),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,8 +120,17 @@ mod tests {
         assert_eq!(map("DateTime64(9)").0, to("timestamp with time zone"));
         assert_eq!(map("Array(Int32)"), (to("integer[]"), false));
         assert_eq!(map("Array(LowCardinality(Nullable(String)))").0, to("text[]"));
-        for none in ["Array(Array(Int32))", "Array(Enum8('a' = 1))", "Array(Decimal(9, 2))", "Array(DateTime)"] {
+        for none in ["Array(Enum8('a' = 1))", "Array(DateTime)", "Map(String, UUID)", "Map(Float64, String)", "Array(Tuple(a Int32))", "Map(String)"] {
             assert_eq!(map(none).0, None, "{none}");
+        }
+        let nested = [
+            "Array(Array(Nullable(Int32)))",
+            "Array(Decimal(9, 2))",
+            "Map(String, UInt64)",
+            "Map(LowCardinality(String), Map(Int32, Array(Nullable(String))))",
+        ];
+        for json in nested {
+            assert_eq!(map(json).0, to("jsonb"), "{json}");
         }
         assert_eq!(map("Enum8('a' = 1, 'b)' = 2)").0, to("text"));
         assert_eq!(map("UInt256").0, None);

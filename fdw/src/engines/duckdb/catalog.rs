@@ -69,7 +69,10 @@ fn pg_type(of: &str) -> Option<String> {
             "TIMESTAMP",
             "UUID",
         ];
-        return if known.contains(&element) { pg_type(element).map(|t| format!("{t}[]")) } else { None };
+        return if known.contains(&element) { pg_type(element).map(|t| format!("{t}[]")) } else { is_json(of).then(|| "jsonb".into()) };
+    }
+    if is_json(of) {
+        return Some("jsonb".into());
     }
     Some(
         match of {
@@ -96,6 +99,65 @@ fn pg_type(of: &str) -> Option<String> {
     )
 }
 
+/// Whether it is a list, a map or a structure of which every value has a form in JSON, but for NaN and the like.
+fn is_json(of: &str) -> bool {
+    const PLAIN: &[&str] = &[
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "VARCHAR",
+        "DATE",
+        "TIMESTAMP",
+    ];
+    const KEYS: &[&str] = &["VARCHAR", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"];
+    let part = |of: &str| PLAIN.contains(&of) || decimal(of).is_some() || is_json(of);
+    if let Some((element, length)) = of.strip_suffix(']').and_then(|t| t.rsplit_once('[')) {
+        return length.bytes().all(|b| b.is_ascii_digit()) && part(element);
+    }
+    let inside = |name: &str| of.strip_prefix(name).and_then(|t| t.strip_suffix(')')).map(parts);
+    if let Some(parts) = inside("MAP(") {
+        return matches!(parts.as_slice(), [key, value] if KEYS.contains(key) && part(value));
+    }
+    // A name, then its type.
+    let of_field = |field: &str| {
+        let end = match field.strip_prefix('"') {
+            None => field.find(' '),
+            Some(rest) => rest.replace("\"\"", "  ").find('"').map(|at| at + 2),
+        };
+        end.and_then(|at| field.get(at..)).is_some_and(|ty| part(ty.trim_start()))
+    };
+    inside("STRUCT(").is_some_and(|fields| !fields.is_empty() && fields.into_iter().all(of_field))
+}
+
+/// What stands between commas that are neither quoted nor in parentheses.
+fn parts(list: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth, mut quote) = (Vec::new(), 0, 0usize, None);
+    for (i, c) in list.char_indices() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                parts.extend(list.get(from..i).map(str::trim));
+                from = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.extend(list.get(from..).map(str::trim));
+    parts
+}
+
 /// `DECIMAL(p,s)`
 fn decimal(of: &str) -> Option<String> {
     let (p, s) = of.strip_prefix("DECIMAL(")?.strip_suffix(')')?.split_once(',')?;
@@ -113,8 +175,23 @@ mod tests {
         assert_eq!(pg_type("ENUM('a', 'b)')").as_deref(), Some("text"));
         assert_eq!(pg_type("INTEGER[]").as_deref(), Some("integer[]"));
         assert_eq!(pg_type("VARCHAR[]").as_deref(), Some("text[]"));
-        for none in ["INTEGER[][]", "INTEGER[3]", "STRUCT(a INTEGER)", "INTERVAL", "ENUM('a')[]", "DECIMAL(18,3)[]", "BIT", "UHUGEINT"] {
+        for none in [
+            "INTERVAL",
+            "ENUM('a')[]",
+            "BIT",
+            "UHUGEINT",
+            "STRUCT(a INTERVAL)",
+            "MAP(DOUBLE, INTEGER)",
+            "BLOB[]",
+            "HUGEINT[][]",
+            "UNION(a INTEGER)",
+            "STRUCT()",
+        ] {
             assert_eq!(pg_type(none), None, "{none}");
+        }
+        let nested = ["INTEGER[][]", "INTEGER[3]", "DECIMAL(18,3)[]", "MAP(VARCHAR, INTEGER)", "MAP(INTEGER, DECIMAL(18,3)[])[]", "STRUCT(a INTEGER)"];
+        for json in nested.into_iter().chain(["STRUCT(\"a, \"\"(b\" INTEGER, c STRUCT(d VARCHAR[], e DECIMAL(4,1)))[]"]) {
+            assert_eq!(pg_type(json).as_deref(), Some("jsonb"), "{json}");
         }
     }
 }
