@@ -27,7 +27,9 @@ CREATE TABLE weir.mirror_table (
     copy_started_at timestamptz,
     copied_at       timestamptz,
     -- attributes of the table when it had these columns, dropped ones included; columns with greater numbers are new
-    attributes      int2
+    attributes      int2,
+    -- the form of what is kept; NULL is 1
+    form            int2
 );
 
 -- The immutable files of a mirror, each with the rows of it that are deleted.
@@ -99,11 +101,14 @@ CREATE FUNCTION weir.last_route(OUT routed bool, OUT engine text, OUT reason tex
                  (r ->> 'fallback')::bool, nullif(r ->> 'message', '') FROM weir._last_route() AS r $$;
 COMMENT ON FUNCTION weir.last_route() IS 'whether the last query of this session was routed, where to, or why not; fallback: routed, but Postgres ran it after all, for the reason in message';
 
+CREATE FUNCTION weir._obstacle() RETURNS text
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'weir_obstacle';
+
 -- Mirrors that the current user may see: those of tables that he may read.
 CREATE VIEW weir.mirrors WITH (security_barrier) AS
 SELECT m.relid::regclass AS relation,
        CASE WHEN m.state = 'copying' AND m.copy_started_at IS NULL THEN 'waiting' ELSE m.state END AS state,
-       m.reason,
+       coalesce(m.reason, o.reason) AS reason,
        m.last_error,
        coalesce(e.live_rows, m.live_rows) AS rows,
        coalesce(e.size_bytes, m.size_bytes) AS bytes,
@@ -121,6 +126,7 @@ SELECT m.relid::regclass AS relation,
        m.created_at,
        m.copied_at
   FROM weir.mirror_table m
+  LEFT JOIN (SELECT weir._obstacle() AS reason) o ON true
   LEFT JOIN (SELECT (j ->> 'lsn')::pg_lsn AS lsn, (j ->> 'time_us')::numeric AS time_us FROM weir._position() j WHERE j IS NOT NULL) p ON true
   LEFT JOIN (SELECT x.* FROM weir._status() j, jsonb_to_recordset(j -> 'mirrors')
                AS x(relid oid, generation int8, live_rows int8, size_bytes int8, delta_rows int8, segments int8, copying bool)
@@ -140,11 +146,12 @@ SELECT m.relid::regclass AS relation,
             THEN round(e.rows_copied / greatest(extract(epoch FROM clock_timestamp() - m.copy_started_at), 0.001)) END::int8 AS rows_per_second,
        m.copy_started_at AS started_at,
        m.copied_at AS finished_at,
-       coalesce(m.reason, m.last_error, CASE WHEN m.state <> 'active' THEN b.reason END) AS reason
+       nullif(concat_ws('; ', m.reason, nullif(m.last_error, m.reason), o.reason, CASE WHEN m.state <> 'active' THEN b.reason END), '') AS reason
   FROM weir.mirror_table m
   LEFT JOIN (SELECT x.* FROM weir._status() j, jsonb_to_recordset(j -> 'mirrors')
                AS x(relid oid, generation int8, rows_copied int8, live_rows int8)
               WHERE j IS NOT NULL) e ON e.relid = m.relid AND e.generation = m.generation
+  LEFT JOIN (SELECT weir._obstacle() AS reason) o ON true
   -- A slot, and the snapshot of a copy, wait for the transactions that are open; shown to those who may see the workers.
   LEFT JOIN (SELECT 'waits for the end of transactions of other sessions: process ' || string_agg(DISTINCT blocking::text, ', ') AS reason
                FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) AS blocking

@@ -247,10 +247,11 @@ stage_s3() {
 
 stage_crash() {
     local log=$out/crash.log ok bad
-    { tests/crash/lost.sh || true; tests/crash/run.sh || true; } 2>&1 | tee "$log" || true
+    { tests/crash/lost.sh || true; tests/crash/states.sh || true; tests/crash/run.sh || true; } 2>&1 | tee "$log" || true
     ok=$(grep -c '^ok ' "$log" || true)
     bad=$(grep -c '^not ok ' "$log" || true)
     grep -q '^lost test done$' "$log" || bad=$((bad + 1))
+    grep -q '^states test done$' "$log" || bad=$((bad + 1))
     grep -q '^crash test done$' "$log" || bad=$((bad + 1))
     count crash "$ok" "$bad"
 }

@@ -4,6 +4,7 @@
 //! - Every wait ends at once for cancel, terminate and statement_timeout; dropping a client closes the socket and so cancels its query.
 //! - A client goes back to the idle place only between requests; at most one is kept.
 
+use crate::worker;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -35,7 +36,15 @@ pub fn socket_path() -> String {
 }
 
 fn unreachable(e: &std::io::Error) -> Error {
-    Error::new(Kind::Unreachable, "the engine is not running").with_detail(e.to_string())
+    Error::new(Kind::Unreachable, "the engine is not running").with_detail(worker::why_no_engine().unwrap_or_else(|| e.to_string()))
+}
+
+/// An error in one line, with what is known of its cause.
+pub fn described(e: &Error) -> String {
+    match e.kind {
+        Kind::Unreachable => [Some(e.message.clone()), worker::why_no_engine()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+        _ => [Some(&e.message), e.detail.as_ref(), e.hint.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(": "),
+    }
 }
 
 impl Client {
@@ -59,7 +68,7 @@ impl Client {
         loop {
             match Client::take() {
                 Err(e) if e.kind == Kind::Unreachable => {
-                    crate::worker::ensure_started();
+                    worker::ensure_started();
                     if started.elapsed() >= COMES_UP_WITHIN {
                         return Err(e.with_hint("The engine is a process of the background worker; see the server's log if it does not come up."));
                     }

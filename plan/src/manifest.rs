@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// A position in the write-ahead log.
 pub type Lsn = u64;
 
+/// The form of what a mirror keeps: files, delete vectors, and what the values in them mean. Raise it with every change that makes an older build's
+/// segments or definitions mean something else; mirrors of another form are copied again.
+pub const FORM: i16 = 1;
+
 /// One column of a mirrored table that the mirror holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnDef {

@@ -17,6 +17,9 @@ use crate::manifest::{ColumnDef, Lsn, ManifestChange, MirrorDef, PgSnapshot};
 use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+/// The file in the engine's directory that says why it could not start.
+pub const FAILURE_FILE: &str = "engine.failed";
+
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
 
@@ -344,6 +347,10 @@ pub enum FromEngineControl {
         relid: u32,
         generation: i64,
         reason: String,
+    },
+    /// Whether segments can be written: why not, or that they can again. Sent when it changes.
+    Storage {
+        error: Option<String>,
     },
     Log {
         level: LogLevel,

@@ -167,17 +167,28 @@ async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mu
             Err(e) => resources.wishes.warn(format!("could not look for unused segments: {e}")),
         }
     }
+    // Why segments cannot be written.
+    let mut failing: Option<String> = None;
     loop {
         let _ = tokio::time::timeout(FLUSH_INTERVAL, resources.mirrors.flush_wanted()).await;
         let proposal = match resources.mirrors.flush(false).await {
             Ok(Some(proposal)) => proposal,
             Ok(None) => continue,
             Err(e) => {
-                resources.wishes.warn(format!("could not write segments: {e}"));
+                let error = Some(e.to_string());
+                if failing != error {
+                    resources.wishes.warn(format!("could not write segments, which is tried again: {e}"));
+                    resources.wishes.send(FromEngineControl::Storage { error: error.clone() });
+                    failing = error;
+                }
+                report(resources.mirrors.give_up_beyond(resources.settings().memory_limit_bytes, &e).await, &resources);
                 tokio::time::sleep(FLUSH_INTERVAL).await;
                 continue;
             }
         };
+        if failing.take().is_some() {
+            resources.wishes.send(FromEngineControl::Storage { error: None });
+        }
         token += 1;
         let (done, committed) = oneshot::channel();
         pending.lock().insert(token, done);

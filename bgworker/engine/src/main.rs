@@ -34,7 +34,7 @@ use mimalloc::MiMalloc;
 use std::io::Write;
 use std::path::PathBuf;
 use weir_plan::greeting::{self, Peer};
-use weir_plan::protocol::{ToEngineControl, decode_body};
+use weir_plan::protocol::{FAILURE_FILE, ToEngineControl, decode_body};
 
 /// Planning and vectorised execution allocate all the time, from all threads.
 #[global_allocator]
@@ -67,14 +67,19 @@ fn main() {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    if let Err(message) = run() {
+    let result = parse_args().and_then(|args| {
+        run(&args).inspect_err(|message| {
+            // Sessions show it to those who wonder why there is no engine.
+            let _ = std::fs::write(args.dir.join(FAILURE_FILE), message);
+        })
+    });
+    if let Err(message) = result {
         tracing::error!("{message}");
         std::process::exit(1);
     }
 }
 
-fn run() -> Result<(), String> {
-    let args = parse_args()?;
+fn run(args: &Args) -> Result<(), String> {
     let mut stream = control::adopt(args.control_fd)?;
     stream.write_all(&greeting::frame()).map_err(|e| format!("control socket: {e}"))?;
     let first = control::read_blocking(&mut stream).map_err(describe)?;

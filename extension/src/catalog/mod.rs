@@ -8,6 +8,7 @@
 
 pub mod define;
 pub mod store;
+pub mod upgrade;
 
 use crate::tuple::is_external_on_disk;
 use pgrx::prelude::*;
@@ -41,6 +42,7 @@ mod attnum {
     pub const REASON: usize = 4;
     pub const COLUMNS: usize = 5;
     pub const POISONED: usize = 7;
+    pub const LAST_ERROR: usize = 12;
 }
 
 thread_local! {
@@ -190,14 +192,21 @@ unsafe fn decode(tuple: pg_sys::HeapTuple, tupdesc: pg_sys::TupleDesc) -> Option
         let json = CStr::from_ptr(pg_sys::OidOutputFunctionCall(pg_sys::F_JSONB_OUT.into(), columns));
         (i64::from_datum(generation, generation_null)?, json.to_bytes(), Vec::<i16>::from_datum(poisoned, poisoned_null).unwrap_or_default())
     };
-    let columns: Vec<ColumnDef> = serde_json::from_slice(json).ok()?;
+    let columns: Option<Vec<ColumnDef>> = serde_json::from_slice(json).ok();
     let state = text(attnum::STATE)?;
-    let active = state == "active";
+    let active = state == "active" && columns.is_some();
     let reason = match text(attnum::REASON) {
+        _ if columns.is_none() => upgrade::UNREADABLE.into(),
         Some(reason) => reason,
         None if active => String::new(),
         None if state == "copying" => "it is being copied".into(),
         None => format!("its state is {state}"),
     };
+    // One that says why there is no progress.
+    let reason = match text(attnum::LAST_ERROR).filter(|e| !active && *e != reason) {
+        Some(error) => format!("{reason}; {error}"),
+        None => reason,
+    };
+    let columns = columns.unwrap_or_default();
     Some(MirrorInfo { active, generation, columns, poisoned, reason, failed: state == "error" })
 }

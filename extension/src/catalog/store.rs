@@ -5,11 +5,12 @@
 //! - The worker never waits for the lock of a row that somebody's open transaction holds: it skips it and comes back.
 
 use super::define::Shape;
+use super::upgrade;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::SpiTupleTable;
 use pgrx::{JsonB, pg_sys};
-use weir_plan::manifest::{ColumnDef, Key, Lsn, ManifestChange, MirrorDef, MirrorState, SegmentMeta};
+use weir_plan::manifest::{ColumnDef, FORM, Key, Lsn, ManifestChange, MirrorDef, MirrorState, SegmentMeta};
 use weir_plan::{Error, Result};
 
 /// A row of `weir.mirror_table`.
@@ -20,6 +21,8 @@ pub struct Row {
     pub state: String,
     /// As in [`super::define::Shape`], when the mirror's columns were last compared with the table's.
     pub attributes: Option<i16>,
+    /// Why nothing of it can be used: another build has left it.
+    pub foreign: Option<&'static str>,
 }
 
 /// What became of a manifest.
@@ -42,7 +45,7 @@ fn lsn_out(lsn: Lsn) -> i64 {
 }
 
 const LOAD: &str = "SELECT m.relid, m.generation, m.state, m.columns, m.key, (m.applied_lsn - '0/0'::pg_lsn)::int8, m.poisoned,
-        format('%I.%I', n.nspname, c.relname), m.attributes
+        format('%I.%I', n.nspname, c.relname), m.attributes, m.form
    FROM weir.mirror_table m JOIN pg_class c ON c.oid = m.relid JOIN pg_namespace n ON n.oid = c.relnamespace
   ORDER BY m.generation";
 
@@ -63,19 +66,25 @@ fn rows(table: SpiTupleTable<'_>) -> Result<Vec<Row>> {
         let missing = || Error::internal("weir.mirror_table has an unexpected NULL");
         let state: String = r.get(3).map_err(spi_error)?.ok_or_else(missing)?;
         let JsonB(columns) = r.get(4).map_err(spi_error)?.ok_or_else(missing)?;
-        let columns: Vec<ColumnDef> = serde_json::from_value(columns).map_err(|e| Error::internal(format!("weir.mirror_table has unreadable columns: {e}")))?;
+        let columns: Option<Vec<ColumnDef>> = serde_json::from_value(columns).ok();
+        let form: i16 = r.get(10).map_err(spi_error)?.unwrap_or(1);
+        let foreign = match &columns {
+            None => Some(upgrade::UNREADABLE),
+            Some(_) if form != FORM => Some(upgrade::OTHER_FORM),
+            Some(_) => None,
+        };
         let def = MirrorDef {
             relid: r.get::<pg_sys::Oid>(1).map_err(spi_error)?.ok_or_else(missing)?.to_u32(),
             generation: r.get(2).map_err(spi_error)?.ok_or_else(missing)?,
             name: r.get(8).map_err(spi_error)?.ok_or_else(missing)?,
-            columns,
+            columns: columns.unwrap_or_default(),
             key: r.get::<Vec<i16>>(5).map_err(spi_error)?.map_or(Key::FullRow, Key::Columns),
             state: if state == "active" { MirrorState::Active } else { MirrorState::Copying },
             applied_lsn: r.get::<i64>(6).map_err(spi_error)?.unwrap_or(0).cast_unsigned(),
             segments: Vec::new(),
             poisoned: r.get(7).map_err(spi_error)?.unwrap_or_default(),
         };
-        rows.push(Row { def, state, attributes: r.get(9).map_err(spi_error)? });
+        rows.push(Row { def, state, attributes: r.get(9).map_err(spi_error)?, foreign });
     }
     Ok(rows)
 }
@@ -289,7 +298,7 @@ pub fn start_copy(relid: u32, generation: i64, shape: &Shape, key: &Key, expecte
     run(
         "UPDATE weir.mirror_table
             SET state = 'copying', columns = $3, key = $4, expected_rows = $5, poisoned = '{}', applied_lsn = '0/0', live_rows = NULL,
-                size_bytes = NULL, copy_started_at = NULL, copied_at = NULL, attributes = $6
+                size_bytes = NULL, copy_started_at = NULL, copied_at = NULL, attributes = $6, form = $7, last_error = NULL
           WHERE relid = $1 AND generation = $2",
         &[
             pg_sys::Oid::from(relid).into(),
@@ -298,6 +307,7 @@ pub fn start_copy(relid: u32, generation: i64, shape: &Shape, key: &Key, expecte
             key_array(key).into(),
             expected_rows.into(),
             shape.attributes.into(),
+            FORM.into(),
         ],
     )?;
     invalidate(relid);
@@ -354,11 +364,19 @@ pub fn mark_error_any(relid: u32, reason: &str) -> Result<()> {
 
 /// Notes an error that is being retried.
 pub fn note_error(relid: u32, generation: i64, error: &str) -> Result<()> {
-    run(
+    let noted = run(
         "UPDATE weir.mirror_table SET last_error = $3 WHERE relid = $1 AND generation = $2 AND last_error IS DISTINCT FROM $3",
         &[pg_sys::Oid::from(relid).into(), generation.into(), error.into()],
-    )
-    .map(|_| ())
+    )?;
+    if noted > 0 {
+        invalidate(relid);
+    }
+    Ok(())
+}
+
+/// The same for all mirrors that are followed.
+pub fn note_error_of_active(error: &str) -> Result<()> {
+    run("UPDATE weir.mirror_table SET last_error = $1 WHERE state = 'active' AND last_error IS DISTINCT FROM $1", &[error.into()]).map(|_| ())
 }
 
 /// Forgets noted errors that begin so.
@@ -369,9 +387,9 @@ pub fn forget_errors(beginning: &str) -> Result<()> {
 /// Adds a mirror. `false`: there is one already.
 pub fn insert(relid: pg_sys::Oid, shape: &Shape, key: &Key, expected_rows: i64) -> Result<bool> {
     let added = run(
-        "INSERT INTO weir.mirror_table (relid, generation, state, columns, key, expected_rows, attributes)
-         VALUES ($1, nextval('weir.mirror_generation'), 'copying', $2, $3, $4, $5) ON CONFLICT (relid) DO NOTHING",
-        &[relid.into(), JsonB(columns_json(&shape.columns)?).into(), key_array(key).into(), expected_rows.into(), shape.attributes.into()],
+        "INSERT INTO weir.mirror_table (relid, generation, state, columns, key, expected_rows, attributes, form)
+         VALUES ($1, nextval('weir.mirror_generation'), 'copying', $2, $3, $4, $5, $6) ON CONFLICT (relid) DO NOTHING",
+        &[relid.into(), JsonB(columns_json(&shape.columns)?).into(), key_array(key).into(), expected_rows.into(), shape.attributes.into(), FORM.into()],
     )?;
     invalidate(relid.to_u32());
     Ok(added > 0)

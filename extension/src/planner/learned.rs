@@ -1,4 +1,4 @@
-//! What a session has learned about queries that `weir.route = auto` leaves to Postgres.
+//! What is learned about queries that `weir.route = auto` leaves to Postgres.
 //!
 //! The planner's cost can be far too low, as where it takes conditions for independent that are not, and then a query of seconds looks like
 //! one of milliseconds. So a query that could be routed is timed, and from its third run on it goes to the engine if Postgres has taken
@@ -7,86 +7,62 @@
 //! Invariants:
 //! - A plan carries which query it is in an item of `PlannedStmt.invalItems` that no cache of Postgres knows: that is copied with the plan,
 //!   and nothing is invalidated by it.
-//! - What is learned decides about speed only, and ends with the session.
+//! - What is learned decides about speed only. It is there for all sessions, and ends with the server (see [`table`]).
+
+mod table;
 
 use super::cached;
 use crate::worker::raw;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Instant;
+use weir_plan::ir::{Expr, Plan, Rel, Scalar};
+use weir_plan::walk;
 
 /// Numbers of no system cache, for who runs the plan.
 const IN_POSTGRES: i32 = -23_001;
 const IN_ENGINE: i32 = -23_002;
 
-/// A first run may be slow since nothing is in memory yet.
-const RUNS: u32 = 2;
-
-/// How much longer than the engine's estimate Postgres must have taken.
-const MARGIN: f64 = 1.5;
-
-/// More queries than that are forgotten, all at once.
-const QUERIES: usize = 1000;
-
-/// The shortest of several runs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Timed {
-    runs: u32,
-    milliseconds: f64,
-}
-
-impl Timed {
-    fn add(&mut self, milliseconds: f64) {
-        self.milliseconds = if self.runs == 0 { milliseconds } else { self.milliseconds.min(milliseconds) };
-        self.runs += 1;
-    }
-
-    fn known(&self) -> Option<f64> {
-        (self.runs >= RUNS).then_some(self.milliseconds)
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Query {
-    postgres: Timed,
-    engine: Timed,
-    /// What the engine is expected to take.
-    estimate: f64,
-}
-
-impl Query {
-    fn belongs_to_engine(&self) -> bool {
-        match (self.postgres.known(), self.engine.known()) {
-            (Some(postgres), None) => postgres > MARGIN * self.estimate,
-            (Some(postgres), Some(engine)) => engine < postgres,
-            (None, _) => false,
-        }
-    }
-}
-
 thread_local! {
-    static QUERIES_SEEN: RefCell<HashMap<u32, Query>> = RefCell::default();
     /// The query that Postgres runs now, since when, directly in the transaction: what became of it if the transaction is aborted.
     static RUNNING: Cell<Option<(u32, Instant)>> = const { Cell::new(None) };
 }
 
-/// Tells one plan of the engine from another.
-pub fn fingerprint(plan: &[u8]) -> u32 {
+/// Tells queries from each other, but for their constants. Where these matter, the planner sees that, too: two of the same form that are not of
+/// one order of `cost` are two queries.
+///
+/// # Errors
+/// The plan cannot be encoded.
+pub fn fingerprint(plan: &Plan, cost: f64) -> weir_plan::Result<u32> {
+    let mut form = plan.clone();
+    forget_constants(&mut form.root);
     let mut hasher = DefaultHasher::new();
-    hasher.write(plan);
-    (hasher.finish() >> 32) as u32
+    hasher.write(&form.encode()?);
+    #[allow(clippy::cast_possible_truncation, reason = "a logarithm is small")]
+    hasher.write_i32(cost.max(1.0).log2().round() as i32);
+    Ok((hasher.finish() >> 32) as u32)
+}
+
+fn forget_constants(rel: &mut Rel) {
+    walk::each_expr_mut(rel, &mut forget_constants_in);
+    walk::each_input_mut(rel, &mut forget_constants);
+}
+
+fn forget_constants_in(expr: &mut Expr) {
+    if let Expr::Const { value, .. } = expr {
+        *value = Scalar::Null;
+    }
+    walk::each_part_mut(expr, &mut forget_constants_in);
+    if let Some(rel) = walk::subquery_mut(expr) {
+        forget_constants(rel);
+    }
 }
 
 /// Whether a query that looks cheaper in Postgres is to be routed. `estimate`: milliseconds that the engine is expected to take.
 pub fn belongs_to_engine(fingerprint: u32, estimate: f64) -> bool {
-    QUERIES_SEEN.with_borrow_mut(|seen| {
-        if seen.len() >= QUERIES && !seen.contains_key(&fingerprint) {
-            seen.clear();
-        }
-        let query = seen.entry(fingerprint).or_default();
+    table::with_query(fingerprint, |query| {
         query.estimate = estimate;
         query.belongs_to_engine()
     })
@@ -124,8 +100,7 @@ unsafe fn watched(plan: *mut pg_sys::PlannedStmt) -> Option<(u32, bool)> {
 }
 
 fn took(fingerprint: u32, in_engine: bool, milliseconds: f64) {
-    let changed = QUERIES_SEEN.with_borrow_mut(|seen| {
-        let query = seen.entry(fingerprint).or_default();
+    let changed = table::with_query(fingerprint, |query| {
         let before = query.belongs_to_engine();
         if in_engine {
             query.engine.add(milliseconds)
@@ -150,6 +125,7 @@ pub fn install() {
         pg_sys::ExecutorStart_hook = Some(executor_start);
         PREVIOUS_END = pg_sys::ExecutorEnd_hook;
         pg_sys::ExecutorEnd_hook = Some(executor_end);
+        table::install();
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
     }
 }

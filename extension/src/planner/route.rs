@@ -3,7 +3,7 @@
 use super::relations::{self, Relations};
 use super::{LastRoute, cached, heavy, insert, learned, lookups, set_last_route, windows, wrap};
 use crate::catalog;
-use crate::client::{Client, unexpected};
+use crate::client::{Client, described, unexpected};
 use crate::fdw;
 use crate::partition;
 use crate::scan::RemotePart;
@@ -198,7 +198,7 @@ unsafe fn take_over(
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     let looks_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost;
     if looks_cheap {
-        let fingerprint = learned::fingerprint(&translated.plan.encode().map_err(|e| e.to_string())?);
+        let fingerprint = learned::fingerprint(&translated.plan, cost).map_err(|e| e.to_string())?;
         let in_engine = learned::belongs_to_engine(fingerprint, engine_cost * NANOSECONDS_PER_COST / 1e6);
         // SAFETY: a finished plan in the current memory context.
         unsafe { learned::watch(standard, fingerprint, in_engine) };
@@ -242,7 +242,7 @@ fn push(plan: &mut Plan, mirrors: bool) -> Result<Pushed, String> {
 fn prepare(plan: &[u8]) -> Result<(), String> {
     let mut client = Client::take().map_err(|e| {
         crate::worker::ensure_started();
-        e.to_string()
+        if e.kind == weir_plan::Kind::Unreachable { described(&e) } else { e.to_string() }
     })?;
     match client.ask(&ToEngine::Prepare { plan: plan.to_vec(), explain: false }) {
         Ok(FromEngine::Prepared { .. }) => {

@@ -6,6 +6,7 @@
 use super::{Arguments, VOID, as_owner, or_raise};
 use crate::catalog::define::{self, Shape};
 use crate::catalog::store::{self, Row};
+use crate::catalog::upgrade;
 use crate::worker::wake;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -140,6 +141,7 @@ enum Change {
 /// Gives the mirror the columns that were added to its table, or marks it if the table no longer has its shape. `added`: how many columns
 /// the statement adds at most, if it does nothing else.
 fn compare(relid: pg_sys::Oid, added: usize) -> Result<()> {
+    upgrade::ensure_current()?;
     let Some(row) = store::load_latest()?.into_iter().find(|r| r.def.relid == relid.to_u32()) else { return Ok(()) };
     // SAFETY: the statement holds a lock on the table.
     let (change, attributes) = unsafe {
@@ -189,6 +191,7 @@ unsafe fn with_new_columns(rel: pg_sys::Relation, shape: &Shape, row: &Row, adde
 }
 
 fn mark(relid: pg_sys::Oid, reason: &str) -> Result<()> {
+    upgrade::ensure_current()?;
     store::mark_resync(relid.to_u32(), None, reason)?;
     wake::at_commit();
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::{Arguments, VOID, as_owner, fail, or_raise};
 use crate::catalog::define::{self, Shape};
-use crate::catalog::{self, store};
+use crate::catalog::{self, store, upgrade};
 use crate::client::{Client, pause, unexpected};
 use crate::partition;
 use crate::worker::{self, wake};
@@ -31,6 +31,7 @@ pub fn mirror(args: &Arguments) -> Option<pg_sys::Datum> {
     for relid in tables_of(relid) {
         let (shape, key, expected_rows) = check_table(relid);
         let added = as_owner(|| {
+            or_raise(upgrade::ensure_current());
             check_slot();
             or_raise(store::insert(relid, &shape, &key, expected_rows))
         });
@@ -175,6 +176,10 @@ fn check_server() {
         }
         if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL.cast_signed() {
             fail(PREREQUISITE, "mirroring a table requires wal_level = logical", Some("Set wal_level = logical in postgresql.conf and restart the server."));
+        }
+        if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8.cast_signed() {
+            let encoding = CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy();
+            fail("0A000", format!("tables of a database with encoding {encoding} cannot be mirrored"), Some("The engine reads databases with encoding UTF8."));
         }
     }
 }

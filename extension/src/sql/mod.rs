@@ -80,6 +80,7 @@ sql_function!(weir_start_worker, pg_finfo_weir_start_worker, mirror::start_worke
 sql_function!(weir_verify, pg_finfo_weir_verify, verify::verify);
 sql_function!(weir_status, pg_finfo_weir_status, status::status);
 sql_function!(weir_position, pg_finfo_weir_position, status::position);
+sql_function!(weir_obstacle, pg_finfo_weir_obstacle, status::obstacle);
 sql_function!(weir_last_route, pg_finfo_weir_last_route, status::last_route);
 sql_function!(weir_ddl_command_end, pg_finfo_weir_ddl_command_end, ddl::command_end);
 sql_function!(weir_table_rewrite, pg_finfo_weir_table_rewrite, ddl::table_rewrite);

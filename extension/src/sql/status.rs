@@ -1,8 +1,8 @@
 //! What the views show of the engine and of the worker.
 
 use super::{Arguments, jsonb};
-use crate::client::Client;
-use crate::worker::paths;
+use crate::client::{Client, described};
+use crate::worker::position;
 use pgrx::pg_sys;
 use serde_json::json;
 use weir_plan::protocol::{EngineStatus, FromEngine, ToEngine};
@@ -56,12 +56,37 @@ fn ask() -> Option<EngineStatus> {
 
 /// `weir._position()`: how far the worker has decoded, and when it began that round.
 pub fn position(_: &Arguments) -> Option<pg_sys::Datum> {
+    let position = position::read(this_database()).filter(|p| p.lsn > 0)?;
+    jsonb(json!({ "lsn": lsn(position.lsn), "time_us": position.time_us }))
+}
+
+fn this_database() -> pg_sys::Oid {
     // SAFETY: set when the session connected.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    let record = std::fs::read(paths::position_file(database)).ok()?;
-    let word = |at: usize| record.get(at..at + 8).and_then(|b| b.try_into().ok());
-    let (position, time_us) = (u64::from_ne_bytes(word(0)?), i64::from_ne_bytes(word(8)?));
-    jsonb(json!({ "lsn": lsn(position), "time_us": time_us }))
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// Commits that are held this long are worth a word.
+const HELD_LONG_US: i64 = 1_000_000;
+
+/// `weir._obstacle()`: what keeps all mirrors from being read or followed, NULL if nothing does.
+pub fn obstacle(_: &Arguments) -> Option<pg_sys::Datum> {
+    // SAFETY: plain read.
+    if unsafe { pg_sys::RecoveryInProgress() } {
+        return None;
+    }
+    let text = match Client::take() {
+        Err(e) => described(&e),
+        Ok(client) => {
+            client.give_back();
+            let since = position::read(this_database()).map_or(0, |p| p.held_since_us);
+            let held_us = position::now_us() - since;
+            if since == 0 || held_us < HELD_LONG_US {
+                return None;
+            }
+            format!("a commit has waited for a synchronous standby for {} s, and all after it with it", held_us / 1_000_000)
+        }
+    };
+    pgrx::IntoDatum::into_datum(text)
 }
 
 /// `weir._last_route()`

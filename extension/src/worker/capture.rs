@@ -12,7 +12,7 @@ mod callbacks;
 mod rows;
 
 use super::link::Link;
-use super::timetravel;
+use super::{position, timetravel};
 use crate::catalog::{self, define};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -215,22 +215,26 @@ impl Capture {
     /// As `drain`, it serves interrupts; returns early if the engine is gone, as then nothing of this arrives.
     fn wait_until_visible(&mut self) {
         while !self.is_visible() {
+            position::held(true);
             // SAFETY: as in `send`.
             match unsafe { self.link.as_mut() } {
                 Some(link) if link.lost().is_none() => link.wait(VISIBLE_AGAIN),
                 _ => return,
             };
         }
+        position::held(false);
     }
 
     /// Ends the group if other sessions see its transactions. `false`: not yet, and nothing more is to be decoded until then.
     pub fn end_visible_group(&mut self) -> Result<bool> {
         for pause in VISIBLE_SOON {
             if self.is_visible() {
+                position::held(false);
                 return self.end_group().map(|()| true);
             }
             std::thread::sleep(pause);
         }
+        position::held(true);
         Ok(false)
     }
 

@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn step_aside(
         next();
     }))
     .finally(move || {
-        let _ = std::fs::remove_file(&hold);
+        let _ = std::fs::rename(&hold, paths::released_file(database));
         launcher::wake();
     })
     .execute();

@@ -102,7 +102,7 @@ fn engine_settings() -> EngineSettings {
 }
 
 /// `weir-engine` lies beside the extension's library.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     // SAFETY: set by the postmaster before anything else; a C string.
     let directory = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) };
     PathBuf::from(std::ffi::OsStr::new(directory.to_str().unwrap_or_default())).join("weir-engine")

@@ -104,6 +104,10 @@ fn start_if_missing(database: pg_sys::Oid, attempt: &mut Attempt) {
     if wake::is_worker(paths::read_pid(&paths::worker_pid_file(database)), database) || paths::is_held(database) {
         return;
     }
+    if std::fs::remove_file(paths::released_file(database)).is_ok() {
+        // It has not failed.
+        *attempt = Attempt::default();
+    }
     if let Some(at) = attempt.at {
         if at.elapsed() < attempt.backoff.max(Duration::from_millis(500)) {
             return;

@@ -34,6 +34,11 @@ pub fn hold_file(database: pg_sys::Oid) -> PathBuf {
     database_dir(database).join("hold")
 }
 
+/// Says that the worker was stopped for somebody who needed the database for himself, and that he needs it no longer.
+pub fn released_file(database: pg_sys::Oid) -> PathBuf {
+    database_dir(database).join("released")
+}
+
 /// Whether some process needs the database for itself.
 pub fn is_held(database: pg_sys::Oid) -> bool {
     // SAFETY: signal 0 only asks whether the process exists.
@@ -48,6 +53,11 @@ pub fn position_file(database: pg_sys::Oid) -> PathBuf {
 /// What went wrong when the worker last died of an error.
 pub fn failure_file(database: pg_sys::Oid) -> PathBuf {
     database_dir(database).join("worker.failed")
+}
+
+/// Why the engine could not start, as it or the worker says. Gone when one is up.
+pub fn engine_failure_file(database: pg_sys::Oid) -> PathBuf {
+    database_dir(database).join(weir_plan::protocol::FAILURE_FILE)
 }
 
 /// Makes the directory of a database if it is not there.

@@ -14,17 +14,15 @@ use super::decode::{self, Decoder, Progress};
 use super::engine::{Engine, Supervisor};
 use super::process::{self, transaction};
 use super::sync;
-use super::{copy, paths};
+use super::{copy, paths, position};
 use crate::catalog::store::{self, Outcome};
 use crate::settings;
 use follow::{OBSTACLE_INTERVAL, RETRY_INTERVAL, relation_changed};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use weir_plan::manifest::{Lsn, ManifestChange, MirrorState};
 use weir_plan::protocol::{FromEngineControl, LogLevel, ToEngineControl};
 use weir_plan::{Result, greeting};
@@ -32,6 +30,9 @@ use weir_plan::{Result, greeting};
 /// How often the worker decodes while queries ask for fresh data, and for how long after the last one that holds.
 const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 const BUSY_FOR: Duration = Duration::from_secs(3);
+
+/// How the error begins that says why changes stay in memory.
+const UNWRITTEN: &str = "segments cannot be written, which is tried again";
 
 /// Time for decoding before messages are looked at again.
 const DECODE_BUDGET: Duration = Duration::from_millis(50);
@@ -112,6 +113,11 @@ fn read_failure(database: pg_sys::Oid) -> Option<Failure> {
     Some(Failure { relid: parts.next()?.parse().ok()?, count: parts.next()?.parse().ok()?, message: parts.next()?.to_owned() })
 }
 
+/// The error that the worker ended with, unless one has lived for a while since.
+pub fn last_failure(database: pg_sys::Oid) -> Option<String> {
+    read_failure(database).map(|f| f.message)
+}
+
 struct Manifest {
     token: u64,
     changes: Vec<ManifestChange>,
@@ -137,7 +143,8 @@ struct Worker {
     decoded_at: Instant,
     catalog_due: Instant,
     obstacles_due: Instant,
-    position_file: Option<File>,
+    /// The mirrors' table: another one if the extension was created anew.
+    catalog: u32,
     /// Whether there may be a slot to drop when nothing is mirrored.
     slot_may_exist: bool,
     /// The note of an earlier failure is forgotten once this worker has lived for a while.
@@ -146,6 +153,7 @@ struct Worker {
 
 impl Worker {
     fn new(database: pg_sys::Oid) -> Self {
+        position::create(database);
         let now = Instant::now();
         Self {
             database,
@@ -163,7 +171,7 @@ impl Worker {
             decoded_at: now,
             catalog_due: now,
             obstacles_due: now + OBSTACLE_INTERVAL,
-            position_file: File::create(paths::position_file(database)).ok(),
+            catalog: 0,
             slot_may_exist: true,
             remembers_failure: true,
         }
@@ -226,7 +234,11 @@ impl Worker {
         if self.engine.is_none() && self.supervisor.pause().is_zero() {
             match self.supervisor.start(self.database) {
                 Ok(engine) => self.engine = Some(engine),
-                Err(e) => pgrx::warning!("pg_weir: could not start the engine: {e}"),
+                Err(e) => {
+                    pgrx::warning!("pg_weir: could not start the engine: {e}");
+                    let text = format!("program \"{}\": {e}", super::engine::program().display());
+                    let _ = paths::write_file(&paths::engine_failure_file(self.database), text.as_bytes());
+                }
             }
             self.catalog_due = Instant::now();
         }
@@ -281,7 +293,21 @@ impl Worker {
             match message {
                 FromEngineControl::Ready { .. } => {
                     self.ready = true;
-                    transaction(|| if sync::is_installed() { store::forget_errors(greeting::MISMATCH) } else { Ok(()) })?;
+                    let _ = std::fs::remove_file(paths::engine_failure_file(self.database));
+                    transaction(|| -> Result<()> {
+                        if sync::is_installed() {
+                            store::forget_errors(greeting::MISMATCH)?;
+                            store::forget_errors(UNWRITTEN)?;
+                        }
+                        Ok(())
+                    })?;
+                }
+                FromEngineControl::Storage { error } => {
+                    transaction(|| match error {
+                        _ if !sync::is_installed() => Ok(()),
+                        None => store::forget_errors(UNWRITTEN),
+                        Some(e) => store::note_error_of_active(&format!("{UNWRITTEN}: {e}")),
+                    })?;
                 }
                 FromEngineControl::CatchUp { lsn } => {
                     self.target = Some(self.target.map_or(lsn, |t| t.max(lsn)));
@@ -376,7 +402,7 @@ impl Worker {
             return Ok(false);
         }
         let Some(engine) = &mut self.engine else { return Ok(false) };
-        let time_us = now_us();
+        let time_us = position::now_us();
         let flushed = decode::flushed();
         let Some(decoder) = &mut self.decoder else {
             // Nothing is mirrored: whatever is asked for is there.
@@ -406,12 +432,7 @@ impl Worker {
         self.target = None;
         self.decoded_at = Instant::now();
         engine.link.send(&ToEngineControl::CaughtUp { lsn: position, time_us });
-        if let Some(file) = &self.position_file {
-            let mut record = [0u8; 16];
-            record[..8].copy_from_slice(&position.to_ne_bytes());
-            record[8..].copy_from_slice(&time_us.to_ne_bytes());
-            let _ = file.write_all_at(&record, 0);
-        }
+        position::caught_up(position, time_us);
         Ok(false)
     }
 
@@ -475,8 +496,4 @@ impl Worker {
         }
         let _ = std::fs::remove_dir_all(paths::database_dir(self.database));
     }
-}
-
-fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
 }

@@ -3,9 +3,9 @@
 //! Each function here is one transaction of the worker. They decide on values only; the main loop acts on the answer.
 
 use super::slot::{self, SlotState};
-use crate::catalog;
 use crate::catalog::define::{self, NoKey, Shape};
 use crate::catalog::store::{self, Row};
+use crate::catalog::{self, upgrade};
 use pgrx::pg_sys;
 use std::collections::HashSet;
 use weir_plan::Result;
@@ -33,10 +33,18 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
     if !is_installed() {
         return Ok(Wanted::default());
     }
+    upgrade::ensure_current()?;
     let mut wanted = Wanted { installed: true, catalog: catalog::mirror_table().to_u32(), ..Wanted::default() };
     store::delete_orphans()?;
     for row in store::load()? {
         let relid = row.def.relid;
+        if let Some(reason) = row.foreign.filter(|_| row.state == "active" || row.state == "copying") {
+            wanted.unfinished = true;
+            if store::lock(relid)? {
+                store::mark_resync(relid, Some(row.def.generation), reason)?;
+            }
+            continue;
+        }
         let check = match row.state.as_str() {
             "resync" => true,
             "error" => suspects.is_none_or(|s| s.contains(&relid)),

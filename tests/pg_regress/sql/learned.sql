@@ -48,6 +48,23 @@ SELECT * FROM quick;
 SELECT * FROM quick;
 SELECT routed, regexp_replace(reason, '\d+', 'N', 'g') AS reason FROM weir.last_route();
 
+-- What one session has learned, others know; of a query with other constants, too.
+PREPARE constants AS SELECT count(*), sum(x.n1 + 3) AS n1, sum(x.n2) AS n2, sum(x.n3) AS n3, sum(x.n4) AS n4, sum(y.n1) AS y1, sum(y.n2) AS y2, sum(y.n3) AS y3
+    FROM learned x JOIN learned y ON x.a = y.a AND x.b = y.b AND x.c = y.c;
+SELECT tune('EXECUTE constants');
+EXECUTE constants;
+EXECUTE constants;
+SELECT routed FROM weir.last_route();
+SELECT current_setting('weir.min_cost') AS min_cost \gset
+\c -
+SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;
+SET enable_nestloop = off;
+SET weir.min_cost = :min_cost;
+SELECT count(*), sum(x.n1 + 4) AS n1, sum(x.n2) AS n2, sum(x.n3) AS n3, sum(x.n4) AS n4, sum(y.n1) AS y1, sum(y.n2) AS y2, sum(y.n3) AS y3
+    FROM learned x JOIN learned y ON x.a = y.a AND x.b = y.b AND x.c = y.c;
+SELECT routed FROM weir.last_route();
+
 SELECT weir.unmirror('learned');
 DROP VIEW slow, quick;
 DROP TABLE learned;

@@ -121,8 +121,7 @@ impl Mirrors {
                 (Phase::Copied { start, .. }, _) => slot_lsn = slot_lsn.min(*start),
                 (Phase::Following, None) => {}
                 (Phase::Following, Some(dirty)) => {
-                    let delta: usize = table.parts.iter().map(|p| if let Rows::Mem(m) = &p.rows { m.bytes } else { 0 }).sum();
-                    let due = force || !mirror.announced || delta > self.limits.delta_bytes || dirty.since.elapsed() >= self.limits.age;
+                    let due = force || !mirror.announced || table.delta_bytes() > self.limits.delta_bytes || dirty.since.elapsed() >= self.limits.age;
                     if due && decoded >= mirror.skip_below {
                         captured.push(self.capture_table(mirror, table, decoded)?);
                         mirror.flushing = mirror.dirty.take();

@@ -450,6 +450,23 @@ impl Mirrors {
         fail_in(applier, &mut self.shared.write(), relid, reason)
     }
 
+    /// Gives up the mirrors with the most changes in memory until the others have no more than this: they cannot be written for `why`.
+    pub async fn give_up_beyond(&self, limit_bytes: u64, why: &Error) -> Vec<Event> {
+        let mut applier = self.applier.lock().await;
+        let mut shared = self.shared.write();
+        let mut deltas: Vec<_> = shared.tables.iter().map(|(relid, table)| (table.delta_bytes() as u64, *relid)).filter(|(bytes, _)| *bytes > 0).collect();
+        deltas.sort_unstable();
+        let mut bytes: u64 = deltas.iter().map(|(bytes, _)| bytes).sum();
+        let mut events = Vec::new();
+        while bytes > limit_bytes
+            && let Some((largest, relid)) = deltas.pop()
+        {
+            events.extend(fail_in(&mut applier, &mut shared, relid, &format!("more changes than weir.memory_limit could not be written: {why}")));
+            bytes -= largest;
+        }
+        events
+    }
+
     /// Waits until a flush is worth while at once.
     pub async fn flush_wanted(&self) {
         self.flush_wanted.notified().await;

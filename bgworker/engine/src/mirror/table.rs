@@ -213,6 +213,11 @@ impl Table {
         self.parts.iter().map(|p| u64::from(p.live_rows())).sum()
     }
 
+    /// What is in memory only.
+    pub fn delta_bytes(&self) -> usize {
+        self.parts.iter().map(|p| if let Rows::Mem(m) = &p.rows { m.bytes } else { 0 }).sum()
+    }
+
     pub fn poison(&mut self, columns: &[i16]) {
         for column in columns {
             if !self.poisoned.contains(column) {

@@ -74,6 +74,12 @@ impl Worker {
         if !wanted.installed {
             return Ok(self.started.elapsed() < Duration::from_secs(3));
         }
+        if std::mem::replace(&mut self.catalog, wanted.catalog) != wanted.catalog && self.decoder.is_some() {
+            // Generations are counted from the beginning again: nothing of what is followed is known by them.
+            pgrx::log!("pg_weir: the extension was created anew");
+            self.restart_engine();
+            return Ok(true);
+        }
         let Some(engine) = &self.engine else { return Ok(true) };
         if let Some(e) = engine.link.stranger() {
             let text = format!("{e}. {} {}", e.detail.as_deref().unwrap_or_default(), e.hint.as_deref().unwrap_or_default());
