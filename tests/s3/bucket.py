@@ -1,5 +1,6 @@
 """The bucket of the S3 test, on a moto server: make ENDPOINT (prints key and secret of a user who may use it) | list ENDPOINT KEY SECRET |
-put or delete ENDPOINT KEY SECRET NAME... (objects that are no segments).
+put or delete ENDPOINT KEY SECRET NAME... (objects that are no segments) | begin ENDPOINT KEY SECRET NAME... (uploads that are never finished) |
+uploads ENDPOINT KEY SECRET.
 
 moto checks signatures and permissions once INITIAL_NO_AUTH_ACTION_COUNT requests have been made: `make` makes that many.
 """
@@ -40,6 +41,14 @@ if sys.argv[1] == "make":
 elif sys.argv[1] == "put":
     for name in sys.argv[5:]:
         client("s3", *sys.argv[2:5]).put_object(Bucket=BUCKET, Key=name, Body=b"left")
+elif sys.argv[1] == "begin":
+    for name in sys.argv[5:]:
+        s3 = client("s3", *sys.argv[2:5])
+        upload = s3.create_multipart_upload(Bucket=BUCKET, Key=name)["UploadId"]
+        s3.upload_part(Bucket=BUCKET, Key=name, UploadId=upload, PartNumber=1, Body=b"left")
+elif sys.argv[1] == "uploads":
+    for item in client("s3", *sys.argv[2:5]).list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
+        print(item["Key"])
 elif sys.argv[1] == "delete":
     for name in sys.argv[5:]:
         client("s3", *sys.argv[2:5]).delete_object(Bucket=BUCKET, Key=name)

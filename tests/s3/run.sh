@@ -115,12 +115,17 @@ database=${home%/*}
 theirs="$database/0123456789abcdef/1/1/1000.parquet $database/1/1/1000.parquet mirrors/1${database##*/}/${home##*/}/1/1/1000.parquet mirrors/1000.parquet"
 # shellcheck disable=SC2086
 put "$home/1/1/1000.parquet" "$home/${named##*"$home/"}.left" "$home/1/2/2000.parquet" $theirs
+"$venv/bin/python" tests/s3/bucket.py begin "$endpoint" "$key" "$secret" "$home/1/1/3000.parquet" "$home/1/1/3000.left" "$database/0123456789abcdef/1/1/3000.parquet"
+uploads() { "$venv/bin/python" tests/s3/bucket.py uploads "$endpoint" "$key" "$secret" | LC_ALL=C sort | paste -sd ' '; }
 worker=$(query "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_weir worker' LIMIT 1")
 kill -9 "$(pgrep -P "$worker" -f weir-engine)"
 collected() { ! names | grep -qE "^$home/1/[12]/"; }
 wait_until 60 "what a crash left to go" collected || true
 # shellcheck disable=SC2086
 check "what a crash left is deleted, and nothing else" "$(names)" "$(printf '%s\n' $named "$home/${named##*"$home/"}.left" $theirs | LC_ALL=C sort)"
+aborted() { ! uploads | grep -qF "$home/1/1/3000.parquet"; }
+wait_until 60 "the end of an unfinished upload" aborted || true
+check "an upload that a crash left is aborted, and no other" "$(uploads)" "$(printf '%s\n' "$home/1/1/3000.left" "$database/0123456789abcdef/1/1/3000.parquet" | LC_ALL=C sort | paste -sd ' ')"
 wait_until 60 "the engine" routed
 agree "after the engine was killed"
 # shellcheck disable=SC2086

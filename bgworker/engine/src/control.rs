@@ -166,6 +166,11 @@ async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mu
             Ok(n) => tracing::info!("deleting {n} segments that no mirror uses"),
             Err(e) => resources.wishes.warn(format!("could not look for unused segments: {e}")),
         }
+        match resources.mirrors.abort_uploads().await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!("aborted {n} uploads that were never finished"),
+            Err(e) => resources.wishes.warn(format!("could not abort unfinished uploads: {e}")),
+        }
     }
     // Why segments cannot be written.
     let mut failing: Option<String> = None;

@@ -291,8 +291,10 @@ async fn wait_fresh(resources: &Resources, freshness: Freshness, timeout_ms: u64
     let lsn = match freshness {
         Freshness::Any => return Ok(now.lsn),
         Freshness::MaxLag { millis, lsn } => {
-            let oldest = unix_time_us() - i64::try_from(millis).unwrap_or(i64::MAX / 2000) * 1000;
-            if now.time_us >= oldest || now.lsn >= lsn {
+            let present = unix_time_us();
+            let oldest = present - i64::try_from(millis).unwrap_or(i64::MAX / 2000) * 1000;
+            // A time that is yet to come says nothing: the clock was set back.
+            if (oldest..=present).contains(&now.time_us) || now.lsn >= lsn {
                 return Ok(now.lsn);
             }
             lsn

@@ -32,6 +32,7 @@ pub mod storage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod write;
 
 pub use scan::Bindings;
@@ -416,7 +417,8 @@ impl Mirrors {
         };
         self.end_copies(&mut applier, decoded);
         self.progress.send_if_modified(|p| {
-            let next = Progress { lsn: p.lsn.max(lsn), time_us: p.time_us.max(time_us) };
+            // The latest time, not the greatest: somebody may have set the clock back.
+            let next = Progress { lsn: p.lsn.max(lsn), time_us };
             std::mem::replace(p, next) != next
         });
         events

@@ -19,7 +19,6 @@ impl Mirrors {
     pub async fn collect_orphans(&self) -> Result<usize> {
         // Nothing may be written or become garbage meanwhile.
         let _flushing = self.flushing.lock().await;
-        let newest = self.io.next_segment_id();
         let failed = |e: object_store::Error| Error::internal(format!("segment storage: {e}"));
         let home = self.io.location(&self.io.home);
         let files: Vec<_> = self.io.store.list(Some(&home)).try_collect().await.map_err(failed)?;
@@ -35,10 +34,8 @@ impl Mirrors {
         };
         let mut removed = 0;
         for file in files {
-            let name = file.location.filename().and_then(|n| n.strip_suffix(".parquet"));
             // Files of copies that run are newer than this engine.
-            let old = name.and_then(|n| n.parse::<i64>().ok()).is_some_and(|id| id < self.io.first_id.min(newest));
-            if old && !known.contains(&file.location) {
+            if self.io.is_of_earlier_engine(&file.location) && !known.contains(&file.location) {
                 let _ = self.io.garbage.send(file.location);
                 removed += 1;
             }

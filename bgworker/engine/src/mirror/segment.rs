@@ -9,6 +9,7 @@ use super::index::KeyFilter;
 use super::layout::{Layout, file_type};
 use super::stats::SegmentStats;
 use super::storage::Storage;
+use super::uploads::Bucket;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType, Schema, SchemaRef};
 use futures::TryStreamExt;
@@ -33,6 +34,8 @@ pub struct Io {
     prefix: Path,
     /// What we write is below this, and only that is deleted. Empty, or ends with a slash.
     pub home: String,
+    /// If the store is a bucket.
+    pub bucket: Option<Bucket>,
     pub cache: ColumnCache,
     /// Mirrors of which a segment is gone or damaged: relation, generation, reason.
     pub lost: parking_lot::Mutex<Vec<(u32, i64, String)>>,
@@ -47,11 +50,12 @@ pub struct Io {
 impl Io {
     pub fn new(storage: Storage, cache_limit_bytes: u64) -> (Arc<Io>, mpsc::UnboundedReceiver<Path>) {
         let (garbage, collected) = mpsc::unbounded_channel();
-        let Storage { store, prefix, home } = storage;
+        let Storage { store, prefix, home, bucket } = storage;
         let mut io = Io {
             store,
             prefix,
             home,
+            bucket,
             cache: ColumnCache::new(cache_limit_bytes),
             lost: parking_lot::Mutex::default(),
             garbage,

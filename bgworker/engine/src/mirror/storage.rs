@@ -1,9 +1,10 @@
 //! Where segments are stored: a directory or a bucket.
 
+use super::uploads::{Bucket, Connector};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -25,6 +26,8 @@ pub struct Storage {
     pub prefix: Path,
     /// Nobody but we writes here, below `prefix`, and we delete nothing elsewhere: empty, or ends with a slash.
     pub home: String,
+    /// If the store is a bucket.
+    pub bucket: Option<Bucket>,
 }
 
 /// Names this server among those that may have the same bucket: a copy of it lies in another directory or on another machine. Where that cannot
@@ -53,14 +56,18 @@ pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<Storage>
     let database = dir.file_name().and_then(|n| n.to_str()).unwrap_or("weir");
     if let Some(rest) = location.strip_prefix("s3://") {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        let connector = Connector::default();
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_http_connector(connector.clone());
         for (name, value) in &settings.storage_options {
             let key = name.parse().map_err(|_| Error::new(Kind::BadOption, format!("unknown storage option \"{name}\"")))?;
             builder = builder.with_config(key, value);
         }
         // The message of the builder may quote options; only the location is repeated.
+        let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_else(|| "us-east-1".to_owned());
         let store = builder.build().map_err(|_| Error::new(Kind::BadOption, format!("storage location \"{location}\" cannot be used")))?;
-        return Ok(Storage { store: Arc::new(store), prefix: Path::from(prefix).join(database), home: home(dir) });
+        let store = Arc::new(store);
+        let bucket = Bucket::new(Arc::clone(&store), &connector, region);
+        return Ok(Storage { store, prefix: Path::from(prefix).join(database), home: home(dir), bucket });
     }
     if location.contains("://") {
         return Err(Error::new(Kind::BadOption, format!("storage location \"{location}\" is neither a directory nor s3://")));
@@ -78,7 +85,7 @@ pub fn open(dir: &std::path::Path, settings: &EngineSettings) -> Result<Storage>
     }
     remove_unfinished(&root);
     let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| bad(&e))?;
-    Ok(Storage { store: Arc::new(DurableDirectory { store: Arc::new(store), root }), prefix: Path::default(), home: String::new() })
+    Ok(Storage { store: Arc::new(DurableDirectory { store: Arc::new(store), root }), prefix: Path::default(), home: String::new(), bucket: None })
 }
 
 /// Two servers with one storage directory would delete each other's segments.
