@@ -28,7 +28,7 @@ CREATE TABLE weir.mirror_table (
     copied_at       timestamptz,
     -- attributes of the table when it had these columns, dropped ones included; columns with greater numbers are new
     attributes      int2,
-    -- the form of what is kept; NULL is 1
+    -- the form of what is kept
     form            int2
 );
 

@@ -99,6 +99,17 @@ expect_routed "created anew" "1000|1004"
 query "DROP EXTENSION pg_weir CASCADE; CREATE EXTENSION pg_weir; SELECT weir.mirror('t')" >/dev/null
 expect_routed "created anew in one transaction" "1000|1004"
 
+# A copy that takes its time (each row is a megabyte) is in nobody's way.
+query "CREATE TABLE fat (id int PRIMARY KEY, filler text); INSERT INTO fat SELECT i, repeat('x', 1000000) FROM generate_series(1, 3000) i; SELECT weir.mirror('fat')" >/dev/null
+for _ in $(seq 300); do
+    [ "$(query "SELECT count(*) FROM pg_locks WHERE relation = 'fat'::regclass AND granted")" = 1 ] && break
+    sleep 0.1
+done
+expect "a command waits for a table that is being copied: not for long" '^locked$' \
+    "$(query "SET lock_timeout = '4s'; BEGIN; LOCK TABLE fat IN ACCESS EXCLUSIVE MODE; SELECT 'locked'; COMMIT" 2>&1)"
+expect "the copy says why it begins again" 'gave way' "$(query "SELECT reason FROM weir.progress WHERE relation = 'fat'::regclass")"
+query "DROP TABLE fat"
+
 # The database itself.
 pg_query $cluster postgres "ALTER DATABASE $db RENAME TO renamed"
 db=renamed

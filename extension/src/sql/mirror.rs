@@ -5,6 +5,7 @@ use crate::catalog::define::{self, Shape};
 use crate::catalog::{self, store, upgrade};
 use crate::client::{Client, pause, unexpected};
 use crate::partition;
+use crate::translate::encoding;
 use crate::worker::{self, wake};
 use pgrx::datum::Interval;
 use pgrx::pg_sys;
@@ -177,9 +178,13 @@ fn check_server() {
         if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL.cast_signed() {
             fail(PREREQUISITE, "mirroring a table requires wal_level = logical", Some("Set wal_level = logical in postgresql.conf and restart the server."));
         }
-        if pg_sys::GetDatabaseEncoding() != pg_sys::pg_enc::PG_UTF8.cast_signed() {
+        if encoding::check().is_err() {
             let encoding = CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy();
-            fail("0A000", format!("tables of a database with encoding {encoding} cannot be mirrored"), Some("The engine reads databases with encoding UTF8."));
+            fail(
+                "0A000",
+                format!("tables of a database with encoding {encoding} cannot be mirrored"),
+                Some("The engine reads databases with encoding UTF8 or SQL_ASCII."),
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Invariants:
 //! - The table is locked (ACCESS SHARE, as by any reader) before the snapshot is taken, so no TRUNCATE or rewrite lies between.
 //! - A snapshot is only used if the engine will see every transaction that it does not see; else another one is taken.
+//! - It gives way to who waits for a lock of the table that it is in the way of: behind him, everybody else waits.
 //! - It reads the heap itself, below row-level security: the mirror holds all rows, who may see them is decided for each query.
 
 use super::process::{self, Spec};
@@ -12,7 +13,7 @@ use crate::client::{Client, unexpected};
 use crate::tuple::RowBuilder;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use weir_plan::manifest::{MirrorDef, PgSnapshot};
 use weir_plan::protocol::{FromEngine, ToEngine};
 use weir_plan::{Error, Result, arrow_ipc};
@@ -23,6 +24,9 @@ const MAX_BATCH_BYTES: usize = 2 << 20;
 
 /// Rows between two releases of what conversions have allocated.
 const ROWS_PER_RESET: usize = 512;
+
+/// How often a copy looks whether somebody waits for it.
+const YIELD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the result file says when all went well.
 pub const OK: &str = "ok";
@@ -228,6 +232,7 @@ fn scan(client: &mut Client, rel: pg_sys::Relation, def: &MirrorDef) -> Result<(
         let flags = SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE;
         let scan = pg_sys::heap_beginscan(rel, pg_sys::GetActiveSnapshot(), 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
         let previous = pg_sys::MemoryContextSwitchTo(context);
+        let mut looked = Instant::now();
         loop {
             let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
             if tuple.is_null() {
@@ -241,6 +246,12 @@ fn scan(client: &mut Client, rel: pg_sys::Relation, def: &MirrorDef) -> Result<(
             }
             if rows.rows() >= MAX_BATCH_ROWS || rows.size_bytes() >= MAX_BATCH_BYTES {
                 send(client, &mut rows, &schema)?;
+                // A few rows may be large.
+                pg_sys::MemoryContextReset(context);
+                if looked.elapsed() > YIELD_INTERVAL {
+                    give_way(def.relid)?;
+                    looked = Instant::now();
+                }
             }
         }
         pg_sys::MemoryContextSwitchTo(previous);
@@ -251,6 +262,19 @@ fn scan(client: &mut Client, rel: pg_sys::Relation, def: &MirrorDef) -> Result<(
         send(client, &mut rows, &schema)?;
     }
     Ok(())
+}
+
+/// An error if a command waits for the end of this copy.
+fn give_way(relid: u32) -> Result<()> {
+    let waiting = Spi::connect(|spi| {
+        let blocked = "SELECT FROM pg_locks WHERE relation = $1 AND NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))";
+        spi.select(blocked, Some(1), &[pg_sys::Oid::from(relid).into()]).map(|found| !found.is_empty())
+    });
+    match waiting {
+        Ok(true) => Err(Error::internal("the copy gave way to a command that waited for a lock of the table, and begins again")),
+        Ok(false) => Ok(()),
+        Err(e) => Err(Error::internal(format!("catalog access failed: {e}"))),
+    }
 }
 
 fn send(client: &mut Client, rows: &mut RowBuilder, schema: &arrow::datatypes::SchemaRef) -> Result<()> {

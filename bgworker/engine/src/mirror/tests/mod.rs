@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use trace::Trace;
 
 fn memory(store: Arc<object_store::memory::InMemory>) -> Storage {
-    Storage { store, prefix: Path::default(), home: String::new() }
+    Storage { store, prefix: Path::default(), home: String::new(), bucket: None }
 }
 
 fn run(seeds: std::ops::Range<u64>, steps: usize) {
@@ -74,7 +74,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         let slot = proposal.slot_lsn;
         mirrors.manifest_committed(proposal, true).await;
         assert_eq!(slot, 200);
-        let again = Mirrors::new(Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new() }, 1 << 20);
+        let again = Mirrors::new(Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new(), bucket: None }, 1 << 20);
         again.load(def, slot).await;
         for batch in tables[0].messages(&insert(2), &mut rng) {
             again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");

@@ -86,7 +86,7 @@ fn engine(store: &Arc<InMemory>, rng: &mut StdRng) -> Arc<Mirrors> {
         fan_in: rng.random_range(2..5),
         rewrite_rows: rng.random_range(10..1000),
     };
-    let storage = Storage { store: Arc::clone(store) as _, prefix: Path::from("weir/db"), home: "home/".into() };
+    let storage = Storage { store: Arc::clone(store) as _, prefix: Path::from("weir/db"), home: "home/".into(), bucket: None };
     Mirrors::with_limits(storage, rng.random_range(0..100_000), limits)
 }
 
