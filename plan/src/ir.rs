@@ -365,6 +365,7 @@ pub struct SetCall {
     /// `pg_proc` OID.
     pub func: u32,
     pub args: Vec<Expr>,
+    pub collation: Collation,
     pub value: (ColId, PgType),
 }
 

@@ -129,6 +129,9 @@ impl PgType {
         Some(((t >> 16) & 0xffff, scale))
     }
 
+    /// char(n) values of different lengths n, each of which is as long as it is written: no blanks were added to any.
+    pub const UNPADDED: PgType = PgType::with_typmod(oid::BPCHAR, 4);
+
     /// The declared length of char(n) and varchar(n), in characters.
     pub fn char_length(&self) -> Option<usize> {
         match self.base {

@@ -10,6 +10,7 @@
 mod constants;
 mod control;
 mod duck;
+mod fence;
 mod filters;
 mod groups;
 mod join_keys;
@@ -19,6 +20,7 @@ mod mirror;
 mod outer_joins;
 mod output;
 mod physical;
+mod planner;
 mod pool;
 mod prepared;
 mod projections;

@@ -8,6 +8,7 @@ use crate::join_keys::CollectJoinKeys;
 use crate::limits::LimitsAboveSorts;
 use crate::mirror::Mirrors;
 use crate::outer_joins::ReduceOuterJoins;
+use crate::planner::Planner;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
 use crate::projections::FencedProjections;
@@ -236,7 +237,13 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     let mut logical: Vec<_> = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
     let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
     logical.insert(after, Arc::new(ReduceOuterJoins));
-    SessionStateBuilder::new().with_config(config).with_runtime_env(env).with_optimizer_rules(logical).with_physical_optimizer_rules(rules).build()
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(env)
+        .with_optimizer_rules(logical)
+        .with_query_planner(Arc::new(Planner))
+        .with_physical_optimizer_rules(rules)
+        .build()
 }
 
 #[cfg(test)]

@@ -39,20 +39,23 @@ struct Stage {
     calls: Vec<(*mut Node, usize)>,
     /// Marks of the keys, by index.
     marks: Vec<usize>,
+    /// Constant keys of grouping sets, by index.
+    constants: Vec<usize>,
     groups: Vec<Named<Expr>>,
     agg_calls: Vec<Named<AggCall>>,
     groupings: Vec<Named<Vec<usize>>>,
     has_sets: bool,
 }
 
-/// Puts the aggregation of the current level above `input` and rewrites `exprs` to use its columns.
-pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, exprs: &mut [*mut Node]) -> Result<Rel> {
+/// Puts the aggregation of the current level above `input` and rewrites `exprs` (of `entries`) to use its columns.
+pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mut TargetEntry], exprs: &mut [*mut Node]) -> Result<Rel> {
     let q = &*query;
     let mut stage = Stage {
         keys: Vec::new(),
         refs: Vec::new(),
         calls: Vec::new(),
         marks: Vec::new(),
+        constants: Vec::new(),
         groups: Vec::new(),
         agg_calls: Vec::new(),
         groupings: Vec::new(),
@@ -61,13 +64,22 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, exprs: &mut 
     for clause in list::<SortGroupClause>(q.groupClause) {
         let node = group_entry(query, (*clause).tleSortGroupRef)?;
         order::check_grouping(clause, node, "GROUP BY")?;
+        let i = add_key(cx, &mut stage, node, (*clause).tleSortGroupRef)?;
         if stage.has_sets && !tree::depends_on_row(node) {
-            return Err("a constant in GROUPING SETS".into());
+            if !matches!(stage.groups[i].expr, Expr::Const { .. }) {
+                return Err("in GROUPING SETS, a value that is constant only within one execution".into());
+            }
+            stage.constants.push(i);
         }
-        add_key(cx, &mut stage, node, (*clause).tleSortGroupRef)?;
     }
-    for e in exprs.iter_mut() {
-        *e = rewrite(cx, &mut stage, *e)?;
+    for (te, e) in entries.iter().zip(exprs.iter_mut()) {
+        // Where it is grouped by, a constant is the key, and NULL in other sets; anywhere else it stays what it is.
+        // Source: `set_upper_references` and `search_indexed_tlist_for_non_var` in `setrefs.c`.
+        let key = stage.constants.iter().find(|i| (**te).ressortgroupref != 0 && stage.refs[**i] == (**te).ressortgroupref);
+        *e = match key {
+            Some(i) => mark_var(stage.marks[*i], *e, 0),
+            None => rewrite(cx, &mut stage, *e)?,
+        };
     }
     let having = if q.havingQual.is_null() { q.havingQual } else { rewrite(cx, &mut stage, q.havingQual)? };
 
@@ -125,6 +137,7 @@ unsafe fn replace(cx: &mut Cx, stage: &mut Stage, node: *mut Node, levels_up: u3
     if levels_up == 0
         && tag(node) != NodeTag::T_List
         && let Some(i) = stage.keys.iter().position(|k| tag(*k) == tag(node) && pg_sys::equal((*k).cast(), node.cast()))
+        && !stage.constants.contains(&i)
     {
         return mark_var(stage.marks[i], node, 0);
     }
@@ -332,9 +345,10 @@ pub unsafe fn filter_clause(cx: &mut Cx, filter: *mut pg_sys::Expr) -> Result<Op
     Ok(Some(Expr::And(vec![condition, known])))
 }
 
-/// A char(n) that a function passes on keeps its length, which Postgres forgets in the type but not in the value.
+/// A char(n) that a function passes on keeps its length, alone or as an element, which Postgres forgets in the type but not in the value.
 pub fn result_type(ty: PgType, args: &[Expr]) -> PgType {
-    if ty.base != oid::BPCHAR || ty.typmod >= 0 {
+    let has_length = ty.base == oid::BPCHAR || ty.element().is_some_and(|element| element.base == oid::BPCHAR);
+    if !has_length || ty.typmod >= 0 {
         return ty;
     }
     let mut typmods = args.iter().map(Expr::ty).filter(|a| a.base == oid::BPCHAR).map(|a| a.typmod);

@@ -3,11 +3,11 @@
 use super::from::{alias, order_is_visible, set_column};
 use super::query::{self, Needed, Output};
 use super::tree::{list, string};
-use super::{Cx, Result, input_order, setop, usage};
+use super::{Cx, Result, input_order, setop, unused, usage};
 use pg_sys::{CommonTableExpr, Query, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_plan::ir::{ColId, CteId, Rel};
+use weir_plan::ir::{ColId, CteId, Expr, Rel};
 use weir_plan::types::PgType;
 
 /// The state of one entry of a `cteList`.
@@ -50,7 +50,7 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
         let ordered = order_is_visible(cx);
         let query = (*definition).ctequery.cast::<Query>();
         let asked = if (*definition).cterecursive { used.clone() } else { input_order::asked(cx, query, used) };
-        let output = at_level(cx, owner, |cx| define(cx, definition, &Needed::Only(asked), ordered, (owner, index)))?;
+        let output = at_level(cx, owner, |cx| define(cx, definition, Wanted { needed: asked, used: used.clone() }, ordered, (owner, index)))?;
         if !(*definition).cterecursive {
             input_order::note(cx, query, &output.columns);
         }
@@ -65,8 +65,8 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
         _ => {
             let mut used = BTreeSet::new();
             usage::of_cte(query, 0, &name, &mut used);
-            let needed = if used.is_empty() { Needed::All } else { Needed::Only(used) };
-            let output = at_level(cx, owner, |cx| define(cx, definition, &needed, false, (owner, index)))?;
+            let needed = if used.is_empty() { all_columns((*definition).ctequery.cast()) } else { used.clone() };
+            let output = at_level(cx, owner, |cx| define(cx, definition, Wanted { needed, used }, false, (owner, index)))?;
             let id = cx.new_cte();
             cx.levels[owner].with.push((id, output.rel));
             cx.levels[owner].ctes[index] = Slot::Shared { id, columns: output.columns.clone() };
@@ -76,15 +76,40 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
     Ok(read(cx, rti, rte, used, id, &defined))
 }
 
+/// The columns of a definition that are asked for, and those that are used.
+struct Wanted {
+    needed: BTreeSet<i16>,
+    used: BTreeSet<i16>,
+}
+
 /// The definition, translated; it is the `index`-th of level `owner`.
-unsafe fn define(cx: &mut Cx, definition: *mut CommonTableExpr, needed: &Needed, ordered: bool, (owner, index): (usize, usize)) -> Result<Output> {
+unsafe fn define(cx: &mut Cx, definition: *mut CommonTableExpr, wanted: Wanted, ordered: bool, (owner, index): (usize, usize)) -> Result<Output> {
     let query = (*definition).ctequery.cast::<Query>();
+    let Wanted { mut needed, used } = wanted;
     if !(*definition).cterecursive {
-        return query::subquery(cx, query, needed, ordered);
+        let is_forced = (*definition).ctematerialized == pg_sys::CTEMaterialize::CTEMaterializeAlways;
+        let may_be = (*definition).ctematerialized != pg_sys::CTEMaterialize::CTEMaterializeNever;
+        let is_materialised = is_forced || (may_be && (*definition).cterefcount > 1);
+        if !is_materialised {
+            return query::subquery(cx, query, &Needed::Only(needed), ordered);
+        }
+        let unused = unused::columns_that_can_fail(query, &used);
+        needed.extend(&unused);
+        let output = query::subquery(cx, query, &Needed::Only(needed), ordered)?;
+        let exprs: Vec<Expr> = unused.iter().filter_map(|resno| output.columns.get(resno)).map(|&(id, ty)| Expr::Column { id, ty }).collect();
+        // Conditions do not enter it. (Where it is used several times only because nobody said otherwise, they do, unless that shows.)
+        let shows = !exprs.is_empty() || (is_forced && !unused::columns_that_can_fail(query, &BTreeSet::new()).is_empty());
+        let rel = if shows { unused::fenced(output.rel, exprs, false) } else { output.rel };
+        return Ok(Output { rel, ..output });
     }
     let entries = query::entries(query, &Needed::All);
     let (rel, columns) = query::in_level(cx, query, &entries, |cx| setop::recursive(cx, query, owner, index))?;
     Ok(Output { rel, columns, order: Vec::new() })
+}
+
+/// The numbers of all columns of a query.
+unsafe fn all_columns(query: *mut Query) -> BTreeSet<i16> {
+    list::<pg_sys::TargetEntry>((*query).targetList).into_iter().filter(|te| !(**te).resjunk).map(|te| (*te).resno).collect()
 }
 
 /// Reads a relation that is defined elsewhere.

@@ -8,9 +8,9 @@ use pgrx::pg_sys;
 use weir_plan::ir::{Collation, Expand, Expr, Named, Rel, Scalar};
 use weir_plan::types::{PgType, oid};
 
-struct Kind {
+pub struct Kind {
     func: u32,
-    document: u32,
+    pub document: u32,
     /// The function that takes an element out of an array, as text and as the document's type.
     text_at: u32,
     value_at: u32,
@@ -26,10 +26,25 @@ const KINDS: [Kind; 4] = [
     Kind { func: 3959, document: oid::JSON, text_at: 3950, value_at: 3950, value: PgType::TEXT },
 ];
 
+impl Kind {
+    /// What such a function is.
+    pub fn of(func: pg_sys::Oid) -> Option<&'static Kind> {
+        KINDS.iter().find(|k| k.func == func.to_u32())
+    }
+
+    /// The function that takes field `n`, from 1, out of a pair, and its place there.
+    pub fn field(&self, n: i16) -> Option<(u32, i32)> {
+        match n {
+            1 => Some((self.text_at, 0)),
+            2 => Some((self.value_at, 1)),
+            _ => None,
+        }
+    }
+}
+
 /// The rows of such a function; `None` if it is another.
 pub unsafe fn pairs(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, f: *mut FuncExpr) -> Result<Option<Rel>> {
-    let func = (*f).funcid.to_u32();
-    let Some(kind) = KINDS.iter().find(|k| k.func == func) else { return Ok(None) };
+    let Some(kind) = Kind::of((*f).funcid) else { return Ok(None) };
     let before = cx.lateral_level;
     cx.lateral_level = Some(cx.levels.len() - 1);
     let call = srf::set_call_as(cx, f, PgType::new(kind.document));

@@ -43,8 +43,10 @@ pub unsafe fn translate(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
         NodeTag::T_BooleanTest => boolean_test(cx, node.cast()),
         NodeTag::T_CaseExpr => case(cx, node.cast()),
         NodeTag::T_CoalesceExpr => {
-            let args = expr_list(cx, (*node.cast::<pg_sys::CoalesceExpr>()).args)?;
-            Ok(Expr::Coalesce { ty: common_type(node, &args)?, args })
+            let mut args = expr_list(cx, (*node.cast::<pg_sys::CoalesceExpr>()).args)?;
+            let ty = common_type(cx, node, &args)?;
+            args.iter_mut().for_each(|arg| as_common(arg, ty));
+            Ok(Expr::Coalesce { ty, args })
         }
         NodeTag::T_MinMaxExpr => min_max(cx, node.cast()),
         NodeTag::T_RelabelType => {
@@ -215,24 +217,40 @@ unsafe fn case(cx: &mut Cx, c: *mut pg_sys::CaseExpr) -> Result<Expr> {
         cx.case_args.truncate(depth);
         whens.push((condition?, translate(cx, (*when).result.cast())?));
     }
-    let otherwise = if c_ref.defresult.is_null() { None } else { Some(Box::new(translate(cx, c_ref.defresult.cast())?)) };
+    let mut otherwise = if c_ref.defresult.is_null() { None } else { Some(Box::new(translate(cx, c_ref.defresult.cast())?)) };
     let values: Vec<Expr> = whens.iter().map(|(_, v)| v).chain(otherwise.as_deref()).cloned().collect();
-    Ok(Expr::Case { ty: common_type(c.cast(), &values)?, whens, otherwise })
+    let ty = common_type(cx, c.cast(), &values)?;
+    whens.iter_mut().map(|(_, v)| v).chain(otherwise.as_deref_mut()).for_each(|value| as_common(value, ty));
+    Ok(Expr::Case { ty, whens, otherwise })
 }
 
 /// The type of an expression that passes one of `values` on. NULL constants have no length to forget.
-unsafe fn common_type(node: *mut Node, values: &[Expr]) -> Result<PgType> {
+unsafe fn common_type(cx: &mut Cx, node: *mut Node, values: &[Expr]) -> Result<PgType> {
     let ty = types::type_of(node)?;
     let values: Vec<Expr> = values.iter().filter(|v| !matches!(v, Expr::Const { value: Scalar::Null, .. })).cloned().collect();
-    Ok(super::agg::result_type(ty, &values))
+    let common = super::agg::result_type(ty, &values);
+    let mixes = common.base == oid::BPCHAR && common.typmod < 0 && !values.is_empty();
+    cx.mixes_lengths |= mixes;
+    Ok(if mixes && cx.unpadded { PgType { typmod: PgType::UNPADDED.typmod, ..common } } else { common })
+}
+
+/// Takes a value of char(n) for one of [`PgType::UNPADDED`], if that is the type. The engine refuses it if it has blanks to its length.
+fn as_common(value: &mut Expr, ty: PgType) {
+    if ty.base == oid::BPCHAR && ty.typmod == PgType::UNPADDED.typmod && value.ty().typmod != ty.typmod {
+        let arg = std::mem::replace(value, Expr::Const { value: Scalar::Null, ty });
+        if !matches!(arg, Expr::Const { value: Scalar::Null, .. }) {
+            *value = Expr::Relabel { arg: Box::new(arg), ty };
+        }
+    }
 }
 
 unsafe fn min_max(cx: &mut Cx, m: *mut pg_sys::MinMaxExpr) -> Result<Expr> {
     let x = &*m;
     let greatest = x.op == MinMaxOp::IS_GREATEST;
-    let args = expr_list(cx, x.args)?;
-    let ty = common_type(m.cast(), &args)?;
-    if ty.base == oid::ENUM {
+    let mut args = expr_list(cx, x.args)?;
+    let ty = common_type(cx, m.cast(), &args)?;
+    args.iter_mut().for_each(|arg| as_common(arg, ty));
+    if matches!(ty.base, oid::ENUM | oid::INET | oid::CIDR) || ty.element().is_some() {
         return Err(format!("{} on type {}", if greatest { "GREATEST" } else { "LEAST" }, types::type_name(pg_sys::Oid::from(ty.oid))));
     }
     order::check_order(&ty, x.inputcollid, if greatest { "GREATEST" } else { "LEAST" })?;

@@ -3,7 +3,7 @@
 use super::lift::Lifted;
 use super::query::Level;
 use super::tree;
-use super::{Cx, Result, encoding, expr, from, labels, order, param, types};
+use super::{Cx, Result, encoding, expr, from, order, param, types};
 use pg_sys::{Node, RangeTblEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashMap};
@@ -185,6 +185,8 @@ pub unsafe fn changed_relation(
         recursive: false,
         is_final: false,
         keep_order: false,
+        unpadded: false,
+        mixes_lengths: false,
     };
     let mut rel = relation(&mut cx, 1, rte, &used, server)?;
     let mut predicates = Vec::new();
@@ -205,7 +207,7 @@ pub unsafe fn changed_relation(
             let expr = expr::translate(&mut cx, key.expr)?;
             order::check_order(&expr.ty(), pg_sys::exprCollation(key.expr), "ORDER BY")?;
             let descending = order::is_descending(key.sort_op, pg_sys::exprType(key.expr))?;
-            sort.push(SortKey { expr: labels::rank(expr)?, descending, nulls_first: key.nulls_first });
+            sort.push(SortKey { expr: order::order_key(expr)?, descending, nulls_first: key.nulls_first });
         }
         rel = Rel::Sort { input: Box::new(rel), keys: sort };
     }

@@ -5,7 +5,7 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, encoding, expr, foreign, function_rte, input_order, param, partitioned, query, types};
+use super::{Cx, Result, columns, cte, encoding, expr, foreign, function_rte, input_order, param, partitioned, query, sink, types};
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
@@ -35,7 +35,7 @@ pub unsafe fn filter(cx: &mut Cx, rel: Rel, quals: *mut Node) -> Result<Rel> {
     if is_true(&predicate) {
         return Ok(rel);
     }
-    Ok(Rel::Filter { input: Box::new(rel), predicate })
+    Ok(sink::filter(rel, predicate))
 }
 
 fn is_true(predicate: &Expr) -> bool {

@@ -37,18 +37,20 @@ mod range;
 mod record;
 mod row;
 mod setop;
+mod sink;
 mod srf;
 mod sublink;
 mod ties;
 mod top;
 mod tree;
 mod types;
+mod unused;
 mod usage;
 mod window;
 
 use crate::translate::query::Level;
 use pgrx::pg_sys;
-use weir_plan::ir::{ColId, CteId, Plan, Session};
+use weir_plan::ir::{ColId, CteId, Plan, Rel, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
@@ -166,9 +168,59 @@ struct Cx<'a> {
     is_final: bool,
     /// The next query that is translated is to say the order in which it reads its rows.
     keep_order: bool,
+    /// A choice among values of char(n) of several lengths is of those without blanks, and so has a length ([`PgType::UNPADDED`]).
+    unpadded: bool,
+    /// There is such a choice.
+    mixes_lengths: bool,
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
+    unsafe fn new(
+        bound_params: pg_sys::ParamListInfo,
+        mirrors: &'a dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
+        foreign: &'a dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
+        reads: &'a dyn Fn(pg_sys::Oid) -> bool,
+        session: Session,
+    ) -> Self {
+        Self {
+            mirrors,
+            foreign,
+            reads,
+            session,
+            root: param::folding_root(bound_params),
+            params: Vec::new(),
+            param_types: Vec::new(),
+            params_may_fail: false,
+            next_col: 0,
+            next_cte: 0,
+            levels: Vec::new(),
+            case_args: Vec::new(),
+            lateral_level: None,
+            values_read: 0.0,
+            scans: 0.0,
+            recursive: false,
+            is_final: false,
+            keep_order: false,
+            unpadded: false,
+            mixes_lengths: false,
+        }
+    }
+
+    unsafe fn translated(self, (root, top): (Rel, Top)) -> Result<Translated> {
+        let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
+        let plan = Plan { root, output, params: self.param_types, session: self.session };
+        encoding::check_plan(&plan)?;
+        Ok(Translated {
+            plan,
+            params: self.params,
+            params_may_fail: self.params_may_fail,
+            top,
+            values_read: self.values_read,
+            scans: self.scans,
+            recursive: self.recursive,
+        })
+    }
+
     fn new_col(&mut self) -> ColId {
         self.next_col += 1;
         ColId(self.next_col)
@@ -198,34 +250,25 @@ pub unsafe fn translate(
     reads: &dyn Fn(pg_sys::Oid) -> bool,
     session: Session,
 ) -> Result<Translated> {
+    // The first attempt changes it.
+    let again = tree::copy(query);
+    let mut cx = Cx::new(bound_params, mirrors, foreign, reads, session.clone());
+    match whole(&mut cx, query) {
+        // Whoever asks for the length of a choice of several gets it if no value has blanks, which the engine finds out.
+        Err(why) if cx.mixes_lengths => {
+            let mut cx = Cx { unpadded: true, ..Cx::new(bound_params, mirrors, foreign, reads, session) };
+            whole(&mut cx, again).and_then(|found| cx.translated(found)).map_err(|_| why)
+        }
+        found => found.and_then(|found| cx.translated(found)),
+    }
+}
+
+/// The plan of a whole query, and what is done above it.
+unsafe fn whole(cx: &mut Cx, query: *mut pg_sys::Query) -> Result<(Rel, Top)> {
     if (*query).commandType != pg_sys::CmdType::CMD_SELECT || !(*query).utilityStmt.is_null() {
         return Err("not a SELECT".into());
     }
     encoding::check()?;
     normalise::normalise(query);
-    let mut cx = Cx {
-        mirrors,
-        foreign,
-        reads,
-        session,
-        root: param::folding_root(bound_params),
-        params: Vec::new(),
-        param_types: Vec::new(),
-        params_may_fail: false,
-        next_col: 0,
-        next_cte: 0,
-        levels: Vec::new(),
-        case_args: Vec::new(),
-        lateral_level: None,
-        values_read: 0.0,
-        scans: 0.0,
-        recursive: false,
-        is_final: false,
-        keep_order: false,
-    };
-    let (root, top) = top::top_query(&mut cx, query)?;
-    let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
-    let plan = Plan { root, output, params: cx.param_types, session: cx.session };
-    encoding::check_plan(&plan)?;
-    Ok(Translated { plan, params: cx.params, params_may_fail: cx.params_may_fail, top, values_read: cx.values_read, scans: cx.scans, recursive: cx.recursive })
+    top::top_query(cx, query)
 }

@@ -5,6 +5,7 @@ use super::tree::{self, list};
 use super::{Result, collation, labels, types};
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
+use weir_plan::functions;
 use weir_plan::ir::{Collation, Expr, SortKey};
 use weir_plan::types::{PgType, oid};
 
@@ -17,10 +18,24 @@ pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<
             Collation::None => Err(format!("{what} under conflicting collations")),
             Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
-        oid::JSON | oid::JSONB | oid::INET | oid::CIDR => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
-        _ if ty.element().is_some() => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
-        _ => Ok(()),
+        oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        _ => match ty.element() {
+            None => Ok(()),
+            Some(element) if functions::has_plain_elements(ty) => check_order(&element, coll, what),
+            Some(_) => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        },
     }
+}
+
+/// What the engine orders an expression by: itself, the place of an enum's label, or the key of an address or array.
+pub unsafe fn order_key(e: Expr) -> Result<Expr> {
+    let [network, array] = functions::ORDER_KEYS;
+    let func = match e.ty().base {
+        oid::INET | oid::CIDR => network,
+        _ if functions::has_plain_elements(&e.ty()) => array,
+        _ => return labels::rank(e),
+    };
+    Ok(Expr::Call { func, args: vec![e], ty: PgType::new(oid::BYTEA), collation: Collation::None })
 }
 
 /// Whether values can be compared for equality by the engine.
@@ -61,7 +76,7 @@ pub unsafe fn is_descending(sort_op: pg_sys::Oid, type_oid: pg_sys::Oid) -> Resu
 pub unsafe fn sort_key(clause: *mut SortGroupClause, node: *mut Node, expr: Expr, what: &str) -> Result<SortKey> {
     check_order(&expr.ty(), pg_sys::exprCollation(node), what)?;
     let descending = is_descending((*clause).sortop, pg_sys::exprType(node))?;
-    let expr = labels::rank(expr)?;
+    let expr = order_key(expr)?;
     Ok(SortKey { expr, descending, nulls_first: (*clause).nulls_first })
 }
 
@@ -129,7 +144,7 @@ pub unsafe fn distinct_on_keys(
     for c in list::<SortGroupClause>((*query).distinctClause) {
         if !seen.contains(&(*c).tleSortGroupRef) {
             let i = entry_of(c, entries)?;
-            missing.push(SortKey { expr: labels::rank(column(i)?)?, descending: false, nulls_first: false });
+            missing.push(SortKey { expr: order_key(column(i)?)?, descending: false, nulls_first: false });
         }
     }
     if !missing.is_empty() {

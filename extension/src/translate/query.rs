@@ -2,7 +2,7 @@
 
 use super::tree::{self, list};
 use super::usage::{self, Used};
-use super::{Cx, Result, agg, cte, expr, from, input_order, order, param, setop, srf, ties, window};
+use super::{Cx, Result, agg, cte, expr, from, input_order, order, param, setop, srf, ties, unused, window};
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -139,7 +139,7 @@ pub unsafe fn body(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry])
             rel = srf::below_grouping(cx, query, rel, entries, &mut exprs)?;
         }
         if !q.groupClause.is_null() || !q.groupingSets.is_null() || q.hasAggs || !q.havingQual.is_null() {
-            rel = agg::aggregate(cx, query, rel, &mut exprs)?;
+            rel = agg::aggregate(cx, query, rel, entries, &mut exprs)?;
         }
         if q.hasWindowFuncs {
             rel = window::windows(cx, query, rel, entries, &mut exprs)?;
@@ -200,6 +200,16 @@ unsafe fn finish(
             columns.insert(te.resno, (id, ty));
         }
     }
+    // Postgres sorts also where nobody sees the order.
+    let mut unseen = Vec::new();
+    for c in list::<SortGroupClause>(q.sortClause) {
+        if let Ok(i) = entry_of(c, entries)
+            && projected.get(i).is_some_and(Option::is_none)
+        {
+            unseen.push(exprs[i]);
+        }
+    }
+    let rel = unused::fenced_nodes(cx, rel, &unseen, true)?;
     let mut order = Vec::new();
     if input_order::hands_rows_on(query)
         && cx.levels.last().is_some_and(|level| level.keep_order)

@@ -43,11 +43,11 @@ pub unsafe fn rows(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, function: *mu
     let args = args?;
     let (id, object) = (cx.new_col(), ty);
     let call = if set {
-        SetCall { func: if binary { ELEMENTS_B } else { ELEMENTS }, args, value: (id, ty) }
+        SetCall { func: if binary { ELEMENTS_B } else { ELEMENTS }, args, collation: Collation::None, value: (id, ty) }
     } else {
         // One row, also of NULL.
         let array = Expr::Array { elements: args, ty: types::pg_type(pg_sys::Oid::from(if binary { JSONB_ARRAY } else { JSON_ARRAY }), -1)? };
-        SetCall { func: UNNEST, args: vec![array], value: (id, ty) }
+        SetCall { func: UNNEST, args: vec![array], collation: Collation::None, value: (id, ty) }
     };
     let columns = (tree::oid_list((*function).funccoltypes), tree::int_list((*function).funccoltypmods), tree::list::<pg_sys::Node>((*function).funccolnames));
     let mut exprs = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::query::{self, Needed};
 use super::tree::{self, list, special_var, tag};
-use super::{Cx, Result, cte, expr, from, order, param, types};
+use super::{Cx, Result, cte, expr, from, order, param, types, unused};
 use pg_sys::{Node, NodeTag, Query, RangeTblEntry, RangeTblRef, SetOperation, SetOperationStmt, TargetEntry, Var};
 use pgrx::pg_sys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,17 +29,20 @@ struct Column {
 /// Translates the set operations of the current level and makes their columns known as what the target list refers to.
 pub unsafe fn set_operations(cx: &mut Cx, query: *mut Query, entries: &[*mut TargetEntry]) -> Result<Rel> {
     let stmt = (*query).setOperations;
-    let needed = if all_union_all(stmt) {
+    let wanted = if all_union_all(stmt) {
         let mut resnos: BTreeSet<i16> = entries.iter().map(|te| (**te).resno).collect();
+        // As one of several types, or with an order or limit of its own, it stays a query with all its columns.
+        let is_query = !(*query).sortClause.is_null() || !(*query).limitCount.is_null() || !(*query).limitOffset.is_null() || !of_one_type(query, stmt);
+        let used = is_query.then(|| resnos.clone());
         if resnos.is_empty() {
             // Rows without columns are not a thing that can be appended.
             resnos.insert(1);
         }
-        Needed::Only(resnos)
+        Wanted { needed: Needed::Only(resnos), used }
     } else {
-        Needed::All
+        Wanted::ALL
     };
-    let side = operation(cx, query, stmt, &needed)?;
+    let side = operation(cx, query, stmt, &wanted)?;
     for te in list::<TargetEntry>((*query).targetList) {
         if (*te).resjunk || tag((*te).expr) != NodeTag::T_Var {
             return Err("ORDER BY an expression over a set operation".into());
@@ -52,6 +55,29 @@ pub unsafe fn set_operations(cx: &mut Cx, query: *mut Query, entries: &[*mut Tar
     Ok(side.rel)
 }
 
+/// What is asked of the sides of a set operation.
+struct Wanted {
+    needed: Needed,
+    /// The columns that are used, if Postgres computes the others, too.
+    used: Option<BTreeSet<i16>>,
+}
+
+impl Wanted {
+    const ALL: Wanted = Wanted { needed: Needed::All, used: None };
+}
+
+/// Whether all sides have the types of the set operation. Source: `is_simple_union_all` in `prepjointree.c`.
+unsafe fn of_one_type(query: *mut Query, stmt: *mut Node) -> bool {
+    if stmt.is_null() || tag(stmt) != NodeTag::T_SetOperationStmt {
+        return true;
+    }
+    let wanted = tree::oid_list((*stmt.cast::<SetOperationStmt>()).colTypes);
+    list::<RangeTblEntry>((*query).rtable).into_iter().filter(|rte| !(**rte).subquery.is_null()).all(|rte| {
+        let target = list::<TargetEntry>((*(*rte).subquery).targetList);
+        target.into_iter().filter(|te| !(**te).resjunk).map(|te| pg_sys::exprType((*te).expr.cast())).eq(wanted.iter().copied())
+    })
+}
+
 unsafe fn all_union_all(node: *mut Node) -> bool {
     if tag(node) != NodeTag::T_SetOperationStmt {
         return true;
@@ -60,7 +86,7 @@ unsafe fn all_union_all(node: *mut Node) -> bool {
     s.op == SetOperation::SETOP_UNION && s.all && all_union_all(s.larg) && all_union_all(s.rarg)
 }
 
-unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Needed) -> Result<Side> {
+unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Wanted) -> Result<Side> {
     pg_sys::check_stack_depth();
     if tag(node) == NodeTag::T_RangeTblRef {
         return leaf(cx, query, (*node.cast::<RangeTblRef>()).rtindex, needed);
@@ -88,8 +114,15 @@ unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Ne
         let typmod = typmods.get(i).copied().unwrap_or(-1);
         let collation = collations.get(i).copied().unwrap_or(pg_sys::InvalidOid);
         let mut ty = types::pg_type(type_oid, typmod)?;
-        if ty.base == oid::BPCHAR && ty.typmod < 0 && (l.ty.typmod == r.ty.typmod || l.is_null || r.is_null) {
-            ty.typmod = if l.is_null { r.ty.typmod } else { l.ty.typmod };
+        if ty.base == oid::BPCHAR && ty.typmod < 0 {
+            ty.typmod = match () {
+                () if l.is_null => r.ty.typmod,
+                () if r.is_null || l.ty.typmod == r.ty.typmod => l.ty.typmod,
+                () => {
+                    cx.mixes_lengths = true;
+                    if cx.unpadded { PgType::UNPADDED.typmod } else { -1 }
+                }
+            };
         }
         if !(s.all && kind == SetOpKind::Union) {
             order::check_equality(&ty, collation, name)?;
@@ -104,16 +137,21 @@ unsafe fn operation(cx: &mut Cx, query: *mut Query, node: *mut Node, needed: &Ne
     Ok(Side { rel, columns: out })
 }
 
-/// A side in which the NULLs that a char(n) of the other side gave a length are of that type.
+/// A side in which the NULLs that a char(n) of the other side gave a length are of that type, and so are values of another length.
 fn lengthened(cx: &mut Cx, side: Side, columns: &mut [Pair], own: impl Fn(&mut Pair) -> &mut ColId) -> Rel {
     let known: Vec<Column> = side.columns.iter().flatten().copied().collect();
     let mut renamed = Vec::new();
     for column in columns.iter_mut() {
         let (ty, id) = (column.3, own(column));
         let Some(c) = known.iter().find(|c| c.id == *id) else { continue };
-        if c.is_null && ty.base == oid::BPCHAR && c.ty.typmod != ty.typmod {
+        if ty.base == oid::BPCHAR && c.ty.typmod != ty.typmod {
+            let expr = match () {
+                () if c.is_null => Expr::Const { value: Scalar::Null, ty },
+                () if ty.typmod == PgType::UNPADDED.typmod => Expr::Relabel { arg: Box::new(Expr::Column { id: c.id, ty: c.ty }), ty },
+                () => continue,
+            };
             let new = cx.new_col();
-            renamed.push(Named { id: new, expr: Expr::Const { value: Scalar::Null, ty } });
+            renamed.push(Named { id: new, expr });
             *id = new;
         }
     }
@@ -141,7 +179,7 @@ pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usi
     if s.op != SetOperation::SETOP_UNION || !(*query).sortClause.is_null() || !(*query).limitCount.is_null() || !(*query).limitOffset.is_null() {
         return Err("WITH RECURSIVE of an unusual form".into());
     }
-    let left = operation(cx, query, s.larg, &Needed::All)?;
+    let left = operation(cx, query, s.larg, &Wanted::ALL)?;
     let typmods = tree::int_list(s.colTypmods);
     let collations = tree::oid_list(s.colCollations);
     let mut outputs = BTreeMap::new();
@@ -157,7 +195,7 @@ pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usi
     }
     let id = cx.new_cte();
     cx.levels[owner].ctes[index] = cte::Slot::Recursing { id, columns: outputs.clone() };
-    let right = operation(cx, query, s.rarg, &Needed::All);
+    let right = operation(cx, query, s.rarg, &Wanted::ALL);
     cx.levels[owner].ctes[index] = cte::Slot::Unused;
     let right = right?;
     let mut columns = Vec::new();
@@ -170,14 +208,25 @@ pub unsafe fn recursive(cx: &mut Cx, query: *mut Query, owner: usize, index: usi
     Ok((rel, outputs))
 }
 
-unsafe fn leaf(cx: &mut Cx, query: *mut Query, rti: i32, needed: &Needed) -> Result<Side> {
+unsafe fn leaf(cx: &mut Cx, query: *mut Query, rti: i32, wanted: &Wanted) -> Result<Side> {
     let rtable = list::<RangeTblEntry>((*query).rtable);
     let rte = *rtable.get(rti as usize - 1).ok_or("a range table index out of range")?;
     if !(*rte).securityQuals.is_null() || (*rte).security_barrier {
         return Err("row-level security or a security-barrier view".into());
     }
     let subquery = (*rte).subquery;
-    let output = query::subquery(cx, subquery, needed, false)?;
+    let Wanted { needed, used } = wanted;
+    let mut output = match (needed, used) {
+        (Needed::Only(resnos), Some(used)) => {
+            let unused = unused::columns_that_can_fail(subquery, used);
+            let all = Needed::Only(resnos.union(&unused).copied().collect());
+            let output = query::subquery(cx, subquery, &all, false)?;
+            let exprs = unused.iter().filter_map(|resno| output.columns.get(resno)).map(|&(id, ty)| Expr::Column { id, ty }).collect();
+            query::Output { rel: unused::computed(output.rel, exprs), ..output }
+        }
+        _ => query::subquery(cx, subquery, needed, false)?,
+    };
+    output.columns.retain(|resno, _| needed.has(*resno));
     let mut columns = Vec::new();
     for te in list::<TargetEntry>((*subquery).targetList) {
         if (*te).resjunk {

@@ -5,9 +5,10 @@
 
 use super::agg::new_mark;
 use super::call::{self, Callee};
+use super::each::Kind;
 use super::tree::{self, list, map_children, mark_var, tag};
 use super::{Cx, Result, json, param, types};
-use pg_sys::{FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
+use pg_sys::{FieldSelect, FuncExpr, Node, NodeTag, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
 use weir_plan::ir::{ColId, Expand, Expr, Rel, SetCall};
@@ -32,12 +33,12 @@ unsafe fn rows_as(cx: &mut Cx, f: *mut FuncExpr, ty: Option<PgType>) -> Result<S
     }
     let args = json::arguments(cx, f.funcid.to_u32(), f.args)?;
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
-    call::check(cx, callee, &arg_types)?;
+    let collation = call::check(cx, callee, &arg_types)?;
     let ty = match ty {
         Some(ty) => ty,
         None => types::pg_type(f.funcresulttype, -1)?,
     };
-    Ok(SetCall { func: f.funcid.to_u32(), args, value: (cx.new_col(), ty) })
+    Ok(SetCall { func: f.funcid.to_u32(), args, collation, value: (cx.new_col(), ty) })
 }
 
 /// The set-returning functions of an expression, not those within subqueries.
@@ -48,8 +49,13 @@ unsafe fn collect(node: *mut Node, out: &mut Vec<*mut FuncExpr>) -> Result<()> {
     if tag(node) == NodeTag::T_OpExpr && (*node.cast::<pg_sys::OpExpr>()).opretset {
         return Err("a set-returning operator".into());
     }
-    if tag(node) == NodeTag::T_FuncExpr && (*node.cast::<FuncExpr>()).funcretset {
-        let f = node.cast::<FuncExpr>();
+    // `(jsonb_each(x)).key`
+    let field = if tag(node) == NodeTag::T_FieldSelect { pair_of(node.cast()).map(|(f, _)| f) } else { None };
+    let is_call = tag(node) == NodeTag::T_FuncExpr && (*node.cast::<FuncExpr>()).funcretset;
+    if is_call && Kind::of((*node.cast::<FuncExpr>()).funcid).is_some() {
+        return Err(format!("rows of {} as a whole", types::function_name((*node.cast::<FuncExpr>()).funcid)));
+    }
+    if let Some(f) = field.or_else(|| is_call.then_some(node.cast::<FuncExpr>())) {
         let mut inner = Vec::new();
         collect((*f).args.cast(), &mut inner)?;
         if !inner.is_empty() {
@@ -68,10 +74,36 @@ unsafe fn collect(node: *mut Node, out: &mut Vec<*mut FuncExpr>) -> Result<()> {
     result
 }
 
+/// The function of which a field is taken, if its rows are pairs.
+unsafe fn pair_of(field: *mut FieldSelect) -> Option<(*mut FuncExpr, &'static Kind)> {
+    let f = (*field).arg.cast::<FuncExpr>();
+    if tag(f) != NodeTag::T_FuncExpr || !(*f).funcretset {
+        return None;
+    }
+    Kind::of((*f).funcid).map(|kind| (f, kind))
+}
+
+/// The field of a pair, which is an array in JSON.
+unsafe fn field_of(field: *mut FieldSelect, functions: &[(*mut FuncExpr, usize)]) -> Option<*mut Node> {
+    let (f, kind) = pair_of(field)?;
+    let (_, mark) = functions.iter().find(|(known, _)| pg_sys::equal(f.cast(), (*known).cast()))?;
+    let (func, place) = kind.field((*field).fieldnum)?;
+    let pair = tree::special_var(pg_sys::OUTER_VAR as i64, *mark, kind.document.into(), -1, pg_sys::InvalidOid, 0);
+    let place = pg_sys::makeConst(pg_sys::INT4OID, -1, pg_sys::InvalidOid, 4, pg_sys::Datum::from(place), false, true);
+    let args = pg_sys::lappend(pg_sys::lappend(std::ptr::null_mut(), pair.cast()), place.cast());
+    let form = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
+    Some(pg_sys::makeFuncExpr(func.into(), (*field).resulttype, args, (*field).resultcollid, pg_sys::InvalidOid, form).cast())
+}
+
 /// A copy in which the functions are the marks beside them.
 unsafe fn replaced(node: *mut Node, functions: &[(*mut FuncExpr, usize)]) -> *mut Node {
     if node.is_null() || matches!(tag(node), NodeTag::T_Query | NodeTag::T_SubLink) {
         return node;
+    }
+    if tag(node) == NodeTag::T_FieldSelect
+        && let Some(field) = field_of(node.cast(), functions)
+    {
+        return field;
     }
     if let Some((_, mark)) = functions.iter().find(|(f, _)| pg_sys::equal(node.cast(), (*f).cast())) {
         return mark_var(*mark, node, 0);
@@ -88,7 +120,10 @@ unsafe fn rows_of(cx: &mut Cx, functions: &[*mut FuncExpr], rel: Rel, ordinal: O
         if tag(folded) != NodeTag::T_FuncExpr || !(*folded.cast::<FuncExpr>()).funcretset {
             return Err(format!("set-returning function {}", types::function_name((*f).funcid)));
         }
-        let call = set_call(cx, folded.cast())?;
+        let call = match Kind::of((*f).funcid) {
+            Some(kind) => set_call_as(cx, folded.cast(), PgType::new(kind.document))?,
+            None => set_call(cx, folded.cast())?,
+        };
         let (id, ty) = call.value;
         marks.push((f, new_mark(cx, id, ty)?));
         calls.push(call);

@@ -22,7 +22,7 @@ const SQRT: u32 = 1344;
 pub unsafe fn by_rank(cx: &mut Cx, rel: Rel, offset: Option<Expr>, limit: Option<Expr>, with_ties: bool) -> Result<Rel> {
     let (input, keys) = match rel {
         Rel::Sort { input, keys } => (input, keys),
-        _ if with_ties => return Err("FETCH FIRST WITH TIES of rows that are all equal in order".into()),
+        // Without an order, or by a constant, all rows are equal.
         other => (Box::new(other), Vec::new()),
     };
     let mut functions = Vec::new();
@@ -50,7 +50,10 @@ pub unsafe fn by_rank(cx: &mut Cx, rel: Rel, offset: Option<Expr>, limit: Option
     if let Some(e) = limit {
         let e = bounds.column(cx, e)?;
         let place = int8(cx, INT8MI, counted, skipped, PgType::INT8)?;
-        conditions.push(Expr::Or(vec![Expr::IsNull(Box::new(e.clone())), int8(cx, INT8LE, place, e, PgType::BOOL)?]));
+        // None has no ties, and behind an offset the rank can be less than what is left out.
+        let some = int8(cx, INT8GT, e.clone(), Expr::Const { value: Scalar::Int8(0), ty: PgType::INT8 }, PgType::BOOL)?;
+        let kept = Expr::And(vec![int8(cx, INT8LE, place, e.clone(), PgType::BOOL)?, some]);
+        conditions.push(Expr::Or(vec![Expr::IsNull(Box::new(e)), kept]));
     }
     let ranked = bounds.beside(Rel::Window { input, functions });
     let kept = Rel::Filter { input: Box::new(ranked), predicate: Expr::And(conditions) };

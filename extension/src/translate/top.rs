@@ -236,7 +236,7 @@ unsafe fn shipped_column(columns: &Columns, node: *mut Node) -> Option<Expr> {
 /// Makes the whole expression a column of the engine.
 unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node) -> Result<*mut Node> {
     let params = (cx.params.len(), cx.params_may_fail);
-    match expr::translate(cx, node).and_then(|e| returnable(&e).map(|()| e)) {
+    match expr::translate(cx, node).and_then(|e| returnable(&e, cx.is_final).map(|()| e)) {
         Ok(e) => Ok(add(cx, columns, e, pg_sys::exprType(node), pg_sys::exprTypmod(node), pg_sys::exprCollation(node))),
         Err(why) => {
             cx.params.truncate(params.0);
@@ -248,12 +248,16 @@ unsafe fn ship(cx: &mut Cx, columns: &mut Columns, node: *mut Node) -> Result<*m
 }
 
 /// Whether the engine's value has all that Postgres's has. A char(n) is held without its trailing blanks.
-fn returnable(e: &Expr) -> Result<()> {
+fn returnable(e: &Expr, is_final: bool) -> Result<()> {
     let ty = e.ty();
+    let chooses = matches!(e, Expr::Case { .. } | Expr::Coalesce { .. } | Expr::Greatest { .. } | Expr::Least { .. });
+    if is_final && chooses && ty.base == oid::BPCHAR && ty.typmod == PgType::UNPADDED.typmod {
+        return Err("a choice among character values of different lengths is left to Postgres".into());
+    }
     if ty.base == oid::BPCHAR && ty.typmod < 0 && !matches!(e, Expr::Const { value: Scalar::Null, .. }) {
         return Err("a character value whose length is not known".into());
     }
-    if ty.element().is_some_and(|element| element.base == oid::BPCHAR) {
+    if ty.element().is_some_and(|element| element.base == oid::BPCHAR && element.typmod < 0) {
         return Err("an array of character values".into());
     }
     Ok(())

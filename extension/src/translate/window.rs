@@ -4,7 +4,7 @@ use super::agg::{FLOAT_SUMS, MIN_MAX_ENUM, ORDER_IS_RESULT, filter_clause, may_a
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
-use super::{Cx, Result, columns, expr, input_order, order, param, types};
+use super::{Cx, Result, columns, expr, input_order, order, param, types, unused};
 use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry, WindowClause, WindowFunc};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -58,6 +58,17 @@ pub unsafe fn windows(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*mu
             return Err(why);
         }
     }
+    // The keys of a window stay where no function needs them, and conditions do not pass it.
+    let mut unseen = Vec::new();
+    for w in list::<WindowClause>((*query).windowClause) {
+        if made.overs.iter().any(|over| over.winref == (*w).winref) {
+            continue;
+        }
+        for c in list::<SortGroupClause>((*w).partitionClause).into_iter().chain(list::<SortGroupClause>((*w).orderClause)) {
+            unseen.push(before[entry_of(c, entries)?]);
+        }
+    }
+    let input = unused::fenced_nodes(cx, input, &unseen, false)?;
     Ok(if functions.is_empty() { input } else { Rel::Window { input: Box::new(with(input, made.beforehand)), functions } })
 }
 

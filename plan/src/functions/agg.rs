@@ -113,6 +113,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::aggregate(2517, "bool_and(boolean)"),
     Row::aggregate(2518, "bool_or(boolean)"),
     Row::aggregate(2519, "every(boolean)"),
+    Row::aggregate(3565, "min(inet)").not_windowable(),
+    Row::aggregate(3564, "max(inet)").not_windowable(),
+    Row::aggregate(2051, "min(anyarray)").needs(super::Needs::ByteOrder).not_windowable().when(|args, _| super::misc::plain_elements(args)),
+    Row::aggregate(2050, "max(anyarray)").needs(super::Needs::ByteOrder).not_windowable().when(|args, _| super::misc::plain_elements(args)),
     Row::aggregate(2335, "array_agg(anynonarray)").when(listed),
     Row::aggregate(3538, "string_agg(text,text)"),
     Row::aggregate(3545, "string_agg(bytea,bytea)"),
@@ -128,10 +132,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::aggregate(3984, "mode(anyelement)").needs(super::Needs::ByteOrder).not_windowable(),
 ];
 
-/// The elements of an array have no declared length to pad them by.
+/// A character value is padded to its declared length.
 fn listed(args: &[PgType], _: &Session) -> Result<(), String> {
-    match args.first().map(|t| t.base) {
-        Some(oid::BPCHAR) | None => Err("elements of this type are not held exactly".into()),
-        Some(_) => Ok(()),
+    match args.first() {
+        Some(ty) if ty.base != oid::BPCHAR || ty.char_length().is_some() => Ok(()),
+        _ => Err("elements of this type are not held exactly".into()),
     }
 }

@@ -13,7 +13,7 @@ fn whole_elements(args: &[PgType], _: &Session) -> Result<(), String> {
 }
 
 /// Arrays whose elements are equal exactly if their values are equal as held.
-fn plain_elements(args: &[PgType], _: &Session) -> Result<(), String> {
+pub(super) fn plain_elements(args: &[PgType]) -> Result<(), String> {
     for ty in args {
         let element = ty.element().unwrap_or(*ty);
         let plain = matches!(
@@ -40,7 +40,12 @@ fn plain_elements(args: &[PgType], _: &Session) -> Result<(), String> {
 }
 
 const fn array(oid: u32, name: &'static str) -> Row {
-    Row::scalar(oid, name).needs(super::Needs::Deterministic).when(plain_elements)
+    Row::scalar(oid, name).needs(super::Needs::Deterministic).when(|args, _| plain_elements(args))
+}
+
+/// Arrays whose order is that of their elements as held.
+const fn ordered_array(oid: u32, name: &'static str) -> Row {
+    Row::scalar(oid, name).needs(super::Needs::ByteOrder).when(|args, _| plain_elements(args))
 }
 
 /// Values whose JSON text is made here: a bpchar by its declared length, which elements of an array have not.
@@ -86,6 +91,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(717, "oidle(oid,oid)"),
     Row::scalar(1638, "oidgt(oid,oid)"),
     Row::scalar(1639, "oidge(oid,oid)"),
+    Row::scalar(1287, "oid(bigint)"),
+    Row::scalar(1288, "int8(oid)"),
     // uuid
     Row::scalar(2956, "uuid_eq(uuid,uuid)"),
     Row::scalar(2959, "uuid_ne(uuid,uuid)"),
@@ -206,6 +213,10 @@ pub(super) const ROWS: &[Row] = &[
     // Arrays
     array(744, "array_eq(anyarray,anyarray)"),
     array(390, "array_ne(anyarray,anyarray)"),
+    ordered_array(391, "array_lt(anyarray,anyarray)"),
+    ordered_array(392, "array_gt(anyarray,anyarray)"),
+    ordered_array(393, "array_le(anyarray,anyarray)"),
+    ordered_array(396, "array_ge(anyarray,anyarray)"),
     array(2748, "arraycontains(anyarray,anyarray)"),
     array(2749, "arraycontained(anyarray,anyarray)"),
     array(2747, "arrayoverlap(anyarray,anyarray)"),

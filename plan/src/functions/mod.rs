@@ -27,6 +27,18 @@ pub const JSON_FIELDS: [u32; 4] = [3204, 3205, 3490, 3491];
 /// errors are NULL.
 pub const JSON_PATHS: &[u32] = &[4005, 4006, 4007, 4008, 4009, 4010, 4011];
 
+/// In a plan, a call of no function, as the whole predicate of a filter: its arguments are computed of all rows of the input, whoever needs
+/// them. The first one is a constant, whether conditions from above may leave out rows before. It is not in the table.
+pub const EVALUATED: u32 = 1;
+
+/// `network_cmp` and `btarraycmp`. In a plan, with one argument, the bytea whose order is that of the values. They are not in the table.
+pub const ORDER_KEYS: [u32; 2] = [926, 382];
+
+/// Arrays whose elements are equal, and (but for the collation of text) ordered, as they are held.
+pub fn has_plain_elements(ty: &PgType) -> bool {
+    ty.element().is_some() && misc::plain_elements(&[*ty]).is_ok()
+}
+
 /// What kind of `pg_proc` entry a row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionKind {

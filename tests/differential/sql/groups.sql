@@ -64,5 +64,6 @@ SELECT coalesce(c, 'none') = 'none' AS none, count(*) FROM g GROUP BY 1;
 SELECT CASE flag WHEN 'Y'::char(1) THEN 'yes'::bpchar WHEN 'N' THEN 'no '::bpchar ELSE '???'::bpchar END AS f, count(*) FROM g GROUP BY 1;
 SELECT id, length(coalesce(c, 'é  ')), octet_length(coalesce(c, 'é  ')), coalesce(c, 'é  ') || '|' FROM g;
 SELECT lag(coalesce(flag, '-')) OVER (ORDER BY id), count(*) OVER (PARTITION BY coalesce(flag, '-')) FROM g;
--- expect: postgres (a character value whose length is not known)
+-- Of several lengths, some with blanks.
+-- expect: postgres (with blanks)
 SELECT coalesce(c, 'none') AS c, count(*) FROM g GROUP BY 1;

@@ -215,7 +215,7 @@ SELECT coalesce(s.code, '') || ', ' || coalesce(pl.zip, 'none') FROM shopper s L
 SELECT count(*) FROM product WHERE coalesce(unit, 'none') = 'each' OR CASE WHEN id % 2 = 0 THEN unit ELSE code END IN ('P0000003', 'ton');
 SELECT upper(coalesce(unit, 'x')), substr(CASE WHEN id % 2 = 0 THEN unit ELSE code END, 2, 3), length(coalesce(unit, 'none')), coalesce(unit, 'none') < 'box' FROM product;
 SELECT x::text || '!', count(*) FROM (SELECT coalesce(unit, 'none') AS x FROM product UNION ALL SELECT code FROM shop) y GROUP BY x;
--- expect: postgres (length is not known)
+-- expect: postgres (with blanks)
 SELECT coalesce(unit, 'none'), count(*) FROM product GROUP BY 1;
 -- expect: any
 SELECT count(*) FROM product WHERE coalesce(unit, 'none') LIKE 'e%' OR octet_length(CASE WHEN id > 5 THEN unit ELSE code END) > 9;

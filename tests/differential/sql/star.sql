@@ -73,7 +73,6 @@ SELECT x, count(*) FROM store_sales JOIN unnest(ARRAY[1,2,3,NULL]) x ON x = ss_s
 SELECT string_agg(s_store_name, ',') FROM store;
 SELECT string_agg(DISTINCT s_state, ',') FROM store;
 SELECT string_agg(s_store_name, ',' ORDER BY s_store_sk), array_agg(s_store_sk ORDER BY s_store_sk DESC) FROM store;
--- expect: postgres (not held exactly)
 SELECT array_agg(DISTINCT s_state) FROM store;
 SELECT array_agg(DISTINCT d_year ORDER BY d_year DESC) FROM date_dim;
 SELECT s_state, string_agg(DISTINCT s_store_name, '|' ORDER BY s_store_name) FROM store GROUP BY s_state;

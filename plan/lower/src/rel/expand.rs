@@ -29,7 +29,7 @@ impl Lowerer<'_> {
             node = next;
             let args = self.exprs(&args, &Scope::of(&node))?;
             let (id, ty) = call.value;
-            let list = self.elements(call.func, args, ty)?;
+            let list = self.elements(call.func, args, ty, call.collation)?;
             // The elements of a numeric array are held as text.
             let item = if ty.base == oid::NUMERIC { Some(DataType::Utf8View) } else { arrow_type(&ty) };
             let Some(item) = item else { return Err(refused(format!("rows of type {}", ty.oid))) };
@@ -61,10 +61,10 @@ impl Lowerer<'_> {
     }
 
     /// The array of which the function's rows are the elements.
-    fn elements(&self, func: u32, args: Vec<Value>, ty: PgType) -> Result<Value> {
+    fn elements(&self, func: u32, args: Vec<Value>, ty: PgType, collation: Collation) -> Result<Value> {
         let text_array = PgType::new(1009);
         // The function that makes an array of the same.
-        let call = |func: u32, args: Vec<Value>| self.call(func, args, text_array, Collation::Locale);
+        let call = |func: u32, args: Vec<Value>| self.call(func, args, text_array, collation);
         match func {
             2331 => match <[Value; 1]>::try_from(args) {
                 Ok([array]) => Ok(array),
@@ -82,7 +82,7 @@ impl Lowerer<'_> {
             3219 | 3465 | 3955 | 3969 | 3931 | 3957 | 3208 | 3932 | 3958 | 3959 => crate::func::json_rows(func, args, ty),
             4006 => crate::func::path_rows(&args, ty),
             // Its rows are arrays themselves.
-            2763 | 2764 => self.call(func, args, ty, Collation::Locale),
+            2763 | 2764 => self.call(func, args, ty, collation),
             _ => Err(refused(format!("set-returning function {func}"))),
         }
     }

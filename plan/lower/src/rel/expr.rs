@@ -4,11 +4,14 @@ use super::node::Node;
 use super::{Lowerer, consts, unify};
 use crate::error::refused;
 use crate::func;
+use crate::udf;
 use crate::value::{Call, Value};
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_datafusion_err};
 use datafusion::logical_expr::expr::{Case, InList};
 use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, ExprSchemable, Operator, binary_expr, lit, when};
+use std::sync::Arc;
 use weir_plan::ir::{BoolTest, ColId, Collation, Expr};
 use weir_plan::types::{PgType, arrow_type, oid};
 
@@ -35,6 +38,18 @@ impl<'a> Scope<'a> {
             schema.merge(node.plan.schema());
         }
         expr.get_type(&schema)
+    }
+
+    /// An expression that is asked whether it is NULL. If it never is, the optimiser would not compute it, and errors would be lost.
+    fn computed(&self, value: Value) -> Result<DfExpr> {
+        if !can_fail(&value.expr) {
+            return Ok(value.expr);
+        }
+        let mut schema = DFSchema::empty();
+        for node in &self.nodes {
+            schema.merge(node.plan.schema());
+        }
+        if value.expr.nullable(&schema)? { Ok(value.expr) } else { Ok(passed_on(value.expr, &value.arrow)) }
     }
 
     fn column(&self, id: ColId) -> Result<Value> {
@@ -78,10 +93,10 @@ impl Lowerer<'_> {
             Expr::And(args) => Ok(Value::bool(self.exprs(args, scope)?.into_iter().map(|v| v.expr).reduce(DfExpr::and).unwrap_or(lit(true)))),
             Expr::Or(args) => Ok(Value::bool(self.exprs(args, scope)?.into_iter().map(|v| v.expr).reduce(DfExpr::or).unwrap_or(lit(false)))),
             Expr::Not(arg) => Ok(Value::bool(negated(self.expr(arg, scope)?.expr))),
-            Expr::IsNull(arg) => Ok(Value::bool(self.expr(arg, scope)?.expr.is_null())),
-            Expr::IsNotNull(arg) => Ok(Value::bool(self.expr(arg, scope)?.expr.is_not_null())),
+            Expr::IsNull(arg) => Ok(Value::bool(scope.computed(self.expr(arg, scope)?)?.is_null())),
+            Expr::IsNotNull(arg) => Ok(Value::bool(scope.computed(self.expr(arg, scope)?)?.is_not_null())),
             Expr::BoolTest { test, arg } => {
-                let e = self.expr(arg, scope)?.expr;
+                let e = scope.computed(self.expr(arg, scope)?)?;
                 Ok(Value::bool(match test {
                     BoolTest::IsTrue => is_true(e),
                     BoolTest::IsNotTrue => binary_expr(e, Operator::IsDistinctFrom, lit(true)),
@@ -209,6 +224,17 @@ impl Lowerer<'_> {
     }
 }
 
+/// Whether an expression calls a function of ours. (Others here do not raise errors.)
+pub(super) fn can_fail(expr: &DfExpr) -> bool {
+    expr.exists(|e| Ok(matches!(e, DfExpr::ScalarFunction(_)))).unwrap_or(true)
+}
+
+/// The value, of which the optimiser does not know that it is never NULL.
+pub(super) fn passed_on(expr: DfExpr, arrow: &DataType) -> DfExpr {
+    let kernel: udf::Kernel = Arc::new(|args| args.args.first().cloned().ok_or_else(|| internal_datafusion_err!("nothing to pass on")));
+    udf::call("passed_on", arrow.to_string(), arrow.clone(), vec![expr], kernel)
+}
+
 /// `IS TRUE`, spelled as DataFusion computes it: its own IS TRUE is nullable when physical and not when logical, which its planner
 /// refuses below an aggregate.
 pub(super) fn is_true(expr: DfExpr) -> DfExpr {
@@ -280,6 +306,9 @@ fn relabel(value: Value, ty: PgType) -> Result<Value> {
     }
     if value.ty.base == oid::BPCHAR && ty.base != oid::BPCHAR {
         return Err(refused("char(n) taken as another text type"));
+    }
+    if ty.base == oid::BPCHAR && ty.typmod == PgType::UNPADDED.typmod && value.ty.typmod != ty.typmod {
+        return func::unpadded(value, ty);
     }
     if value.ty.base == oid::CIDR && ty.base == oid::INET {
         return Ok(Value { expr: crate::func::cidr_as_inet(value.expr), ty, ..value });

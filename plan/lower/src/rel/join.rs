@@ -3,7 +3,7 @@
 use super::expr::{Scope, conjuncts, has_subquery};
 use super::node::{Domain, Node, same_values};
 use super::subquery::taken;
-use super::{Lowerer, walk};
+use super::{Lowerer, fence, walk};
 use crate::error::refused;
 use crate::value::Value;
 use datafusion::common::Result;
@@ -13,6 +13,9 @@ use weir_plan::ir::{Expr, Join, JoinKind};
 impl Lowerer<'_> {
     /// Keeps the rows for which the predicate is true. Conjuncts that are subqueries become semi and anti joins.
     pub(super) fn filter(&mut self, mut node: Node, predicate: &Expr) -> Result<Node> {
+        if let Some(args) = fence::evaluated(predicate) {
+            return self.fence(node, args);
+        }
         let (plain, with_subqueries): (Vec<&Expr>, Vec<&Expr>) = conjuncts(predicate).into_iter().partition(|c| !has_subquery(c));
         let mut condition: Option<DfExpr> = None;
         for c in plain {

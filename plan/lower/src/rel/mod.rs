@@ -19,6 +19,7 @@ mod cte;
 mod expand;
 mod expr;
 mod extreme;
+mod fence;
 mod floats;
 pub(crate) mod forms;
 mod frame;
@@ -39,6 +40,7 @@ mod walk;
 mod window;
 
 use cte::Cte;
+pub use fence::Fence;
 use node::{Domain, Node};
 pub use recursion::settle;
 pub use shift::{over_partitions, sees_all_rows_first};

@@ -101,6 +101,9 @@ impl Lowerer<'_> {
     }
 
     fn exists(&mut self, node: Node, rel: &Rel, kind: JoinKind) -> Result<Node> {
+        if no_rows(rel) {
+            return if kind == JoinKind::Anti { Ok(node) } else { node.map_plan(|p| p.filter(lit(false))) };
+        }
         let Some(rel) = rows_only(rel) else {
             // Always one row.
             return if kind == JoinKind::Semi { Ok(node) } else { node.map_plan(|p| p.filter(lit(false))) };
@@ -110,6 +113,9 @@ impl Lowerer<'_> {
     }
 
     fn exists_mark(&mut self, node: Node, rel: &Rel) -> Result<(Node, Value)> {
+        if no_rows(rel) {
+            return Ok((node, Value::bool(lit(false))));
+        }
         let Some(rel) = rows_only(rel) else { return Ok((node, Value::bool(lit(true)))) };
         let m = self.matching(node, rel)?;
         let (node, mark) = self.mark(m.left, &m.right, m.on)?;
@@ -336,6 +342,15 @@ pub(super) fn one_row(rel: &Rel) -> bool {
         Rel::Project { input, .. } | Rel::Sort { input, .. } | Rel::Window { input, .. } => one_row(input),
         Rel::Values { rows, .. } => rows.len() == 1,
         Rel::With { body, .. } => one_row(body),
+        _ => false,
+    }
+}
+
+/// A relation of which LIMIT 0 leaves nothing, so that Postgres does not look at it.
+fn no_rows(rel: &Rel) -> bool {
+    match rel {
+        Rel::Limit { limit: Some(Expr::Const { value: Scalar::Int8(0), .. }), .. } => true,
+        Rel::Project { input, .. } | Rel::Filter { input, .. } => no_rows(input),
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use super::single;
 use crate::agg::{AggArgs, AggLowered};
 use crate::error::refused;
 use crate::func;
-use crate::value::Value;
+use crate::value::{DScale, Value};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, ListArray, StringViewBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::compute::SortOptions;
@@ -21,8 +21,9 @@ pub(super) fn array_agg(args: &AggArgs<'_>) -> Result<AggLowered> {
     // The elements of a numeric array are held as text, which has their display scales.
     let arg = if arg.ty.base == oid::NUMERIC { &func::via_text(arg, PgType::TEXT, args.session)? } else { arg };
     let result = arrow_type(&args.ty).ok_or_else(|| refused(format!("array_agg of values of type {}", arg.ty.oid)))?;
-    // The elements of a bpchar array would lose their padding.
-    if arg.ty.base == oid::BPCHAR || !matches!(&result, DataType::List(f) if f.data_type() == &arg.arrow) {
+    // The elements of a bpchar array are padded to the length that its type has.
+    let lost = arg.ty.base == oid::BPCHAR && args.ty.element().and_then(|e| e.char_length()) != arg.ty.char_length();
+    if lost || !matches!(&result, DataType::List(f) if f.data_type() == &arg.arrow) {
         return Err(refused(format!("array_agg of values of type {}", arg.ty.oid)));
     }
     let finish: Finish = Arc::new(|columns, bounds| {
@@ -104,7 +105,7 @@ fn has_plain_order(ty: &PgType) -> bool {
 
 /// DISTINCT tells values apart as they are held.
 fn has_plain_equality(ty: &PgType) -> bool {
-    has_plain_order(ty) || matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::NAME | oid::ENUM)
+    has_plain_order(ty) || matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::ENUM)
 }
 
 /// `values`: the arguments as they are collected.
@@ -127,7 +128,9 @@ pub(super) fn ordered(args: &AggArgs<'_>, name: &'static str, values: &[Value], 
     }
     let mut decided_by = exact.then_some(sort.len());
     if args.distinct {
-        if let Some(a) = args.args.iter().find(|a| !has_plain_equality(&a.ty)) {
+        // Numbers of one display scale are printed alike if they are equal.
+        let plain = |a: &Value| has_plain_equality(&a.ty) || matches!(a.dscale, Some(DScale::Static(_)));
+        if let Some(a) = args.args.iter().find(|a| !plain(a)) {
             return Err(refused(format!("{name} with DISTINCT over values of type {}", a.ty.oid)));
         }
         // Postgres sorts by the arguments to find duplicates, and that order shows.

@@ -18,6 +18,7 @@ use weir_plan::types::oid;
 mod collect;
 mod interval;
 mod json;
+mod keyed;
 mod label;
 mod listing;
 mod numerics;
@@ -36,6 +37,8 @@ pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
         2106 => interval::avg(args),
         3527 => label::extreme(args, min_udaf()),
         3526 => label::extreme(args, max_udaf()),
+        3565 | 2051 => keyed::extreme(args, min_udaf()),
+        3564 | 2050 => keyed::extreme(args, max_udaf()),
         2517 | 2519 => plain(args, bool_and_udaf()),
         2518 => plain(args, bool_or_udaf()),
         2335 => listing::array_agg(args),

@@ -5,13 +5,14 @@
 //!   zeros. Neither is ever ordered here.
 //! - An array has one dimension with lower bound 1.
 
-use super::text::lower_call::compare;
+use super::text::lower_call::{compare, make};
 use super::text::output::uuid as print_uuid;
 use super::text::rows::kernel;
 use super::text::{encode, strip_blanks};
+use crate::error::raise;
 use crate::udf;
 use crate::value::{Call, Value};
-use arrow::array::{BinaryViewBuilder, StringViewBuilder};
+use arrow::array::{BinaryViewBuilder, Int64Builder, StringViewBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{Operator, lit, when};
@@ -23,10 +24,12 @@ mod array;
 mod bytes;
 pub(in crate::func) mod elements;
 mod json;
+mod keyed;
 mod network;
 mod uuid;
 
 pub(crate) use json::{json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text, path_rows};
+pub(crate) use keyed::from_order_key;
 pub(crate) use network::cidr_as_inet;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
@@ -46,10 +49,27 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
                 .or_else(|| json::lower(call))
                 .or_else(|| array::lower(call))
                 .or_else(|| elements::lower(call))
-                .or_else(|| network::lower(call));
+                .or_else(|| keyed::lower(call))
+                .or_else(|| network::lower(call))
+                .or_else(|| oids(call));
         }
     };
     Some(compare(call, op))
+}
+
+/// Casts of oid, which is held as a bigint.
+fn oids(call: &Call<'_>) -> Option<Result<Value>> {
+    let [arg] = call.args.as_slice() else { return None };
+    match call.func {
+        1288 => Some(Ok(Value::new(arg.expr.clone(), DataType::Int64, call.ty))),
+        1287 => Some(make(
+            call,
+            "to_oid",
+            "",
+            kernel!(Int64Builder::new(), |n: int8| Some(if u32::try_from(n).is_ok() { n } else { return Err(raise("22003", "OID out of range")) })),
+        )),
+        _ => None,
+    }
 }
 
 /// `num_nulls` and `num_nonnulls`

@@ -101,6 +101,26 @@ fn within(call: &Call<'_>, name: &'static str, holds: fn(&Network, &Network) -> 
     with_args(call, name, "", args, kernel!(BooleanBuilder::new(), |a: text, b: text| Some(holds(&Network::read(a)?, &Network::read(b)?))))
 }
 
+/// Bytes that are ordered as the addresses are: the network, its length, the whole address; and the address as it is printed.
+///
+/// Of two networks that agree as far as the shorter goes, its own bits behind that are zeros, so it is not the greater one.
+pub(super) fn key(text: &str) -> Result<Vec<u8>> {
+    let n = Network::read(text)?;
+    let bits = n.bits.min(128);
+    let network = n.address & u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+    let mut key = vec![u8::from(n.is_v6)];
+    key.extend(network.to_be_bytes());
+    key.push(u8::try_from(bits).unwrap_or(u8::MAX));
+    key.extend(n.address.to_be_bytes());
+    key.extend(text.as_bytes());
+    Ok(key)
+}
+
+/// The address of which this is the key.
+pub(super) fn of_key(key: &[u8]) -> Result<&str> {
+    key.get(34..).and_then(|text| std::str::from_utf8(text).ok()).ok_or_else(|| refused("an address whose key is broken"))
+}
+
 /// A cidr as inet, which prints no length that is the full one.
 pub(crate) fn cidr_as_inet(cidr: Expr) -> Expr {
     let kernel = kernel!(StringViewBuilder::new(), |s: text| Some(match Network::read(s)? {
@@ -119,6 +139,10 @@ mod tests {
         let ascending = ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0", "10.0.0.1/8", "10.0.0.1", "10.1.0.0/16", "9.255.255.255", "::/0", "::ffff:1.2.3.4", "fe80::1"];
         let read = |s: &str| Network::read(s).unwrap();
         assert!(read(ascending[1]).compare(&read(ascending[2])).is_lt());
+        for (a, b) in ascending.iter().flat_map(|a| ascending.iter().map(move |b| (a, b))) {
+            assert_eq!(key(a).unwrap().cmp(&key(b).unwrap()), read(a).compare(&read(b)), "{a} {b}");
+            assert_eq!(of_key(&key(a).unwrap()).unwrap(), *a);
+        }
         assert!(read("9.255.255.255").compare(&read("10.0.0.0")).is_lt());
         assert!(read("10.0.0.1/8").compare(&read("10.0.0.0")).is_lt());
         assert!(read("255.255.255.255").compare(&read("::")).is_lt());

@@ -42,6 +42,21 @@ pub fn strip_blanks(expr: Expr) -> Expr {
     udf::call("strip_blanks", "", DataType::Utf8View, vec![expr], kernel!(StringViewBuilder::new(), |s: text| Some(s.trim_end_matches(' '))))
 }
 
+/// A char(n) that is as long as its n; what has blanks to that is refused.
+pub fn unpadded(value: Value, ty: PgType) -> Result<Value> {
+    if value.ty.base != oid::BPCHAR {
+        return Err(refused("text taken as a character value without blanks"));
+    }
+    let length = value.ty.char_length().ok_or_else(|| refused("a character value without a declared length"))?;
+    let kernel = kernel!(StringViewBuilder::new(), |s: text| Some(if char_count(s) < length {
+        return Err(refused("character values with blanks, of different lengths"));
+    } else {
+        s
+    }));
+    let expr = udf::call("bpchar_unpadded", length.to_string(), DataType::Utf8View, vec![value.expr], kernel);
+    Ok(Value { expr, ty, ..value })
+}
+
 /// The bpchar as Postgres stores it: padded to its declared length.
 pub(in crate::func) fn pad_bpchar(value: &Value) -> Result<Expr> {
     let length = value.ty.char_length().ok_or_else(|| refused("a character value without a declared length"))?;

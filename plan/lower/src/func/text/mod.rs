@@ -24,7 +24,7 @@ pub(in crate::func) mod slice;
 mod trim;
 
 pub(in crate::func) use cast::pad_bpchar;
-pub use cast::{relabel, strip_blanks};
+pub use cast::{relabel, strip_blanks, unpadded};
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     None.or_else(|| compare::lower(call))
