@@ -22,4 +22,5 @@ mod sink;
 mod sql;
 pub mod write;
 
+pub use sink::is_fence;
 pub use sql::{Assignment, ForeignTable, Modification, Tables, modification, statement, text, text_with};

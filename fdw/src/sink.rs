@@ -7,6 +7,7 @@
 //! - What a server cannot evaluate stays at the top: between two of its relations it would keep them from being joined there.
 
 use std::collections::HashSet;
+use weir_plan::functions::EVALUATED;
 use weir_plan::ir::{ColId, Expr, JoinKind, Rel};
 use weir_plan::walk::{each_expr_mut, each_input_mut, each_part_mut, output_columns, subquery_mut};
 
@@ -16,7 +17,9 @@ type Can<'a> = &'a dyn Fn(&Rel, &Expr) -> bool;
 /// Moves filters down, everywhere in the relation.
 pub fn sink(rel: &mut Rel, can: Can) {
     each_expr_mut(rel, &mut |e| in_expr(e, can));
-    if let Rel::Filter { .. } = rel {
+    if let Rel::Filter { predicate, .. } = rel
+        && !is_fence(predicate)
+    {
         let Rel::Filter { input, predicate } = std::mem::replace(rel, Rel::OneRow) else { return };
         let mut conjuncts = Vec::new();
         flatten(predicate, &mut conjuncts);
@@ -78,6 +81,11 @@ fn in_expr(e: &mut Expr, can: Can) {
     each_part_mut(e, &mut |p| in_expr(p, can));
 }
 
+/// What is no condition, but has its input computed whole ([`EVALUATED`]): nothing crosses it.
+pub fn is_fence(predicate: &Expr) -> bool {
+    matches!(predicate, Expr::Call { func: EVALUATED, .. })
+}
+
 fn flatten(e: Expr, out: &mut Vec<Expr>) {
     match e {
         Expr::And(args) => args.into_iter().for_each(|a| flatten(a, out)),
@@ -88,7 +96,7 @@ fn flatten(e: Expr, out: &mut Vec<Expr>) {
 /// The relation under those conjuncts that it can apply, below its joins where they can go there; and the others.
 fn filtered(input: Rel, conjuncts: Vec<Expr>, can: Can) -> (Rel, Vec<Expr>) {
     match input {
-        Rel::Filter { input, predicate } => {
+        Rel::Filter { input, predicate } if !is_fence(&predicate) => {
             let mut all = Vec::new();
             flatten(predicate, &mut all);
             all.extend(conjuncts);
@@ -120,6 +128,7 @@ fn filtered(input: Rel, conjuncts: Vec<Expr>, can: Can) -> (Rel, Vec<Expr>) {
             }
             (over(Rel::Join(join), stay), rejected)
         }
+        fence @ Rel::Filter { .. } => (over(fence, conjuncts), Vec::new()),
         mut other => {
             if !crate::push::has_foreign(&mut other) {
                 return (over(other, conjuncts), Vec::new());

@@ -151,7 +151,7 @@ fn only_finishes(rel: &mut Rel) -> bool {
         found
     }
     let mut plain = true;
-    each_expr_mut(rel, &mut |e| plain &= !has_subquery(e));
+    each_expr_mut(rel, &mut |e| plain &= !has_subquery(e) && !weir_fdw::is_fence(e));
     match rel {
         Rel::Remote(remote) => remote.server == SERVER,
         Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Sort { input, .. } | Rel::Limit { input, .. } => plain && only_finishes(input),

@@ -5,6 +5,7 @@ use crate::dialect::{Dialect, Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::{ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::{PgType, oid};
+use weir_plan::walk::each_part_mut;
 
 /// A statement longer than this is not sent.
 const MAX_SQL_BYTES: usize = 4 << 20;
@@ -74,6 +75,7 @@ impl Builder<'_> {
             Expr::And(args) => bool_term(self.joined(select, args, " AND ")?),
             Expr::Or(args) => bool_term(self.joined(select, args, " OR ")?),
             Expr::Not(arg) => bool_term(format!("(NOT {})", self.expr(select, arg)?.sql)),
+            Expr::IsNull(arg) | Expr::IsNotNull(arg) if may_not_be_computed(arg) => return Err("IS NULL of what is never NULL".into()),
             Expr::IsNull(arg) => bool_term(format!("({} IS NULL)", self.expr(select, arg)?.sql)),
             Expr::IsNotNull(arg) => bool_term(format!("({} IS NOT NULL)", self.expr(select, arg)?.sql)),
             Expr::BoolTest { test, arg } => {
@@ -263,6 +265,17 @@ fn strict_over(e: &Expr, input: &Rel) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an engine may find out that it is never NULL without computing it, and so without its errors.
+fn may_not_be_computed(e: &Expr) -> bool {
+    fn calls(e: &mut Expr) -> bool {
+        let mut found = matches!(e, Expr::Call { .. });
+        each_part_mut(e, &mut |part| found = found || calls(part));
+        found
+    }
+    matches!(e, Expr::Case { .. } | Expr::Coalesce { .. } | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::BoolTest { .. } | Expr::IsDistinct { .. })
+        && calls(&mut e.clone())
 }
 
 /// The class of `= ANY` or `<> ALL`.
