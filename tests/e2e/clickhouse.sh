@@ -168,7 +168,7 @@ test_clickhouse() {
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER ch INTO ch_tpch"
     # Types with a length are text there.
     query "$(query "SELECT format('ALTER FOREIGN TABLE ch_tpch.%I ALTER COLUMN %I TYPE %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'tpch'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND a.atttypid IN (1042, 1043)" | paste -sd ';')"
-    tpch clickhouse ch_tpch 18
+    tpch clickhouse ch_tpch 20
     local running="SELECT count() FROM system.processes WHERE user = 'weir'"
     cancelled "clickhouse, query" "SELECT count(*) FROM ch_tpch.lineitem a JOIN ch_tpch.lineitem b ON a.l_suppkey = b.l_suppkey JOIN ch_tpch.lineitem c ON c.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" clickhouse_sql "$running"
     cancelled "clickhouse, weir.query" "SELECT * FROM weir.query('ch', 'SELECT sleepEachRow(1) FROM numbers(60) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 100000000')" clickhouse_sql "$running"

@@ -91,7 +91,7 @@ duck_tpch() {
             WHERE atttypid = 'bpchar'::regtype AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'tpch'::regnamespace AND relkind = 'r') LOOP
             EXECUTE format('ALTER FOREIGN TABLE duck_%s ALTER COLUMN %I TYPE %s', c.t, c.attname, c.type);
         END LOOP; END \$\$"
-    tpch duckdb duck_tpch 18
+    tpch duckdb duck_tpch 20
 }
 
 # Nobody gets out of the database.

@@ -66,8 +66,10 @@ test_trino() {
     trino_start || { report "not ok" "Trino's test server starts"; return; }
     expect "trino: the test server is what the official client expects" '^checked$' "$("$trino_home/bin/python" tests/e2e/trino_check.py "$trino_port" "$trino_dir/authority.pem" "$trino_tls_port" 2>&1)"
     { echo "CREATE SCHEMA shop; CREATE SCHEMA tpch; USE memory.shop;"; tables real varchar timestamp timestamptz; cat tests/e2e/remote/data.sql; } | trino_duckdb -
-    trino_duckdb "CREATE TABLE shop.odd (id int, \"a 'quoted\"\" name\" varchar, arr int[][], u uuid, b blob, j json, tm time, ns timestamp_ns, big decimal(38,10), neg double, t3 timestamptz);
-        INSERT INTO shop.odd VALUES (1, 'v', [[1]], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', from_hex('00ff5c27'), '{\"a\": [1, null]}', '23:59:59.123456', '2024-01-01', -1234567890123456789012345678.0123456789, '-Infinity', '2024-10-27 01:30:00.000001+00')"
+    trino_duckdb "CREATE TABLE shop.odd (id int, \"a 'quoted\"\" name\" varchar, arr interval[], u uuid, b blob, j json, tm time, ns timestamp_ns, big decimal(38,10), neg double, t3 timestamptz);
+        INSERT INTO shop.odd VALUES (1, 'v', [interval 1 day], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', from_hex('00ff5c27'), '{\"a\": [1, null]}', '23:59:59.123456', '2024-01-01', -1234567890123456789012345678.0123456789, '-Infinity', '2024-10-27 01:30:00.000001+00')"
+    trino_duckdb "CREATE TABLE shop.nested (id int, ll int[][], m map(varchar, decimal(5,2)), dd decimal(9,2)[], f double[][]);
+        INSERT INTO shop.nested VALUES (1, [[1, 2], [], NULL], MAP {'k': 1.50, 'é\"': NULL}, [-0.25], [[0.5]]), (2, NULL, NULL, NULL, [['nan']])"
     trino_duckdb "CREATE TABLE shop.lists (id int, i int[], f double[], t varchar[], b boolean[], d date[], ts timestamp[], u uuid[], n2 smallint[]);
         INSERT INTO shop.lists VALUES $(lists_rows | sed "s/'{}'/[]/g; s/'{/[/g; s/}'/]/g; s/\"/'/g")"
     query "CREATE SERVER trino FOREIGN DATA WRAPPER weir_trino OPTIONS (url 'http://127.0.0.1:$trino_port', catalog 'memory', session 'query_priority=2, a.b=x y', client_tags 'one,two');
@@ -79,6 +81,9 @@ test_trino() {
     expect "trino: those that are whole microseconds are read" '^2024-01-01 00:00:00$' "$(query 'SELECT ns FROM trino.odd')"
     expect "trino: finer ones are errors" 'a value of column "ns" does not fit' "$(trino_duckdb "UPDATE shop.odd SET ns = '2024-01-01 00:00:00.123456789'"; failing "SELECT ns FROM trino.odd")"
     expect "trino: odd names and types" '^1\|v\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|\\x00ff5c27\|\{"a": \[1, null\]\}\|23:59:59.123456\|-1234567890123456789012345678.0123456789\|-Infinity\|2024-10-27 01:30:00.000001\+00$' "$(query 'SELECT id, "a '"'"'quoted"" name", u, b, j, tm, big, neg, t3 FROM trino.odd')"
+    expect "trino: maps and arrays of arrays are jsonb" '^\[\[1, 2\], \[\], null\]\|\{"k": 1.50, "é\\"": null\}\|\[-0.25\]\|\[\[0.5\]\]$' "$(query "SELECT ll, m, dd, f FROM trino.nested WHERE id = 1")"
+    expect "trino: NULLs of them" '^t$' "$(query "SELECT (ll, m, dd) IS NULL FROM trino.nested WHERE id = 2")"
+    expect "trino: a number that JSON does not have" 'a value of column "f" does not fit' "$(failing "SELECT f FROM trino.nested WHERE id = 2")"
     expect "trino: rows of a table" '^12$' "$(query "SELECT option_value FROM pg_options_to_table((SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = 'trino.items'::regclass)) WHERE option_name = 'rows'")"
     expect "trino: a schema that is not there" 'has no schema "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER trino INTO trino')"
     expect "trino: session properties in their header" 'query_priority=2' "$(trino_asks 'requests?header=X-Trino-Session')"
@@ -135,7 +140,7 @@ test_trino() {
     query "IMPORT FOREIGN SCHEMA tpch FROM SERVER trino INTO trino_tpch"
     # Types with a length are text there.
     query "$(query "SELECT format('ALTER FOREIGN TABLE trino_tpch.%I ALTER COLUMN %I TYPE %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'tpch'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND a.atttypid IN (1042, 1043)" | paste -sd ';')"
-    tpch trino trino_tpch 18
+    tpch trino trino_tpch 19
     cancelled "trino, query" "SELECT count(*) FROM trino_tpch.lineitem a JOIN trino_tpch.lineitem b ON a.l_suppkey = b.l_suppkey JOIN trino_tpch.lineitem c ON c.l_suppkey = b.l_suppkey WHERE a.l_quantity * b.l_quantity > 3" trino_asks running
     cancelled "trino, weir.query" "SELECT * FROM weir.query('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7')" trino_asks running
     cancelled "trino, weir.execute" "SELECT weir.execute('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7')" trino_asks running

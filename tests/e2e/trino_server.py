@@ -112,16 +112,21 @@ def trino_type(name):
     }
     if name in plain:
         return plain[name]
-    if name.startswith("DECIMAL"):
-        return name.lower()
     if name.endswith("[]"):
         return f"array({trino_type(name[:-2])})"
+    if name.startswith("DECIMAL"):
+        return name.lower()
+    if name.startswith("MAP("):
+        key, value = name[4:-1].split(", ", 1)
+        return f"map({trino_type(key)}, {trino_type(value)})"
     return name.lower()
 
 
 def signature(kind):
     if kind.startswith("array("):
         return {"rawType": "array", "arguments": [{"kind": "TYPE", "value": signature(kind[6:-1])}]}
+    if kind.startswith("map("):
+        return {"rawType": "map", "arguments": [{"kind": "TYPE", "value": signature(part)} for part in kind[4:-1].split(", ", 1)]}
     numbers = re.findall(r"\d+", kind)
     return {"rawType": re.sub(r"\(.*?\)", "", kind), "arguments": [{"kind": "LONG", "value": int(n)} for n in numbers]}
 
@@ -150,6 +155,8 @@ def value_of(value, kind, millis):
         return value.isoformat(timespec="microseconds")
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, dict):
+        return {str(k): value_of(v, kind[4:-1].split(", ", 1)[1], millis) for k, v in value.items()}
     if isinstance(value, list):
         return [value_of(v, kind[6:-1], millis) for v in value]
     return value

@@ -9,7 +9,7 @@
 //! - A timestamp is an instant there; one without time zone is what the instant is in UTC.
 
 use super::mysql::{civil, digits_of};
-use super::{Dialect, Form, Like, Result, Term, float, like_pattern};
+use super::{CommonTable, Dialect, Form, Like, Result, Term, float, like_pattern};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
@@ -169,6 +169,16 @@ impl Dialect for ClickHouse {
 
     fn negated(&self, term: &Term) -> Result<String> {
         Ok(format!("(-{})", widened(term, term.digits.and_then(|(p, _)| width(p)).ok_or("a numeric with too many digits")?)?))
+    }
+
+    /// It is put in wherever it is read.
+    fn common_table(&self) -> Option<CommonTable> {
+        Some(CommonTable::Each)
+    }
+
+    /// So that all read the same parts of a table. An old server does not know it, which is an error.
+    fn after_common_tables(&self) -> &'static str {
+        " SETTINGS enable_shared_storage_snapshot_in_query = 1"
     }
 
     fn nests_joins(&self) -> bool {

@@ -254,6 +254,11 @@ pub trait Dialect: Sync {
         None
     }
 
+    /// What ends a statement with common table expressions.
+    fn after_common_tables(&self) -> &'static str {
+        ""
+    }
+
     /// Whether `(a, b) IN (SELECT ...)` is false, not NULL, where some pair differs and another has a NULL.
     fn compares_rows(&self) -> bool {
         true

@@ -27,10 +27,12 @@ impl Builder<'_> {
             Expr::Column { id, .. } => select.get(*id).cloned().ok_or("a column that is not in sight")?,
             Expr::Outer { id, .. } => {
                 // In a LATERAL or subquery the same level may be called outer.
-                let found = self.outer.iter().rev().find_map(|s| s.iter().find(|(c, _)| c == id)).map(|(_, t)| t.clone());
+                let mut levels = self.outer.iter().enumerate().rev();
+                let found = levels.find_map(|(level, s)| s.iter().find(|(c, _)| c == id).map(|(_, t)| (level, t.clone())));
                 select.correlated = true;
-                self.used_outer = true;
-                found.ok_or("a column of an enclosing query that is not pushed")?
+                let (level, term) = found.ok_or("a column of an enclosing query that is not pushed")?;
+                self.reached = self.reached.min(level);
+                term
             }
             Expr::Const { value, ty } => {
                 // It marks parameters in the statement.
@@ -204,14 +206,15 @@ impl Builder<'_> {
         }
         self.outer.push(select.columns.clone());
         let depth = self.outer.len();
+        let before = std::mem::replace(&mut self.reached, usize::MAX);
         let inner = self.rel(rel);
         self.outer.truncate(depth - 1);
-        let inner = inner?;
-        // What the subquery uses of queries further out, this one uses too; telling them apart is not worth it.
-        if inner.correlated && depth > 1 {
+        // What the subquery uses of queries further out, this one uses too.
+        if self.reached < depth - 1 {
             select.correlated = true;
         }
-        Ok(inner)
+        self.reached = self.reached.min(before);
+        inner
     }
 
     fn any_subquery(&mut self, select: &mut Select, any: bool, comparisons: &[SubqueryComparison], rel: &Rel) -> Result<Term> {

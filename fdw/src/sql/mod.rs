@@ -80,8 +80,8 @@ struct Builder<'a> {
     aliases: u32,
     /// Enclosing queries' columns, outermost first.
     outer: Vec<Scope>,
-    /// A subquery being built uses one of them.
-    used_outer: bool,
+    /// The outermost of them of which the subquery that is being built uses a column.
+    reached: usize,
     /// The table is to be changed.
     changes: bool,
     /// Below an aggregate of the query itself.
@@ -130,7 +130,7 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
     let select = Select { keyed: !keys.is_empty(), ..select };
     let mut sql = builder.render(&select, &list)?;
     if !builder.before.is_empty() {
-        sql = format!("WITH {} {sql}", builder.before.join(", "));
+        sql = format!("WITH {} {sql}{}", builder.before.join(", "), dialect.after_common_tables());
     }
     let site = builder.site.ok_or("no remote table")?;
     Ok(Remote { server: site.server, name: site.name, sql: parts(&sql)?, columns, rows: estimate::rows(rel, tables), keys })
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
             site: None,
             aliases: 0,
             outer: Vec::new(),
-            used_outer: false,
+            reached: usize::MAX,
             changes: false,
             folded: false,
             ctes: HashMap::new(),

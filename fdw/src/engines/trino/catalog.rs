@@ -60,17 +60,24 @@ fn pg_type(ty: &str) -> Option<String> {
         Some((name, rest)) => (name, rest.split_once(')')?),
         None => (ty, ("", "")),
     };
+    let json = || super::nested::Nested::of(ty).map(|_| "jsonb".to_owned());
+    if name == "map" {
+        return json();
+    }
     if name == "array" && ty.ends_with(')') {
         let element = ty.strip_prefix("array(")?.strip_suffix(')')?;
         let plain = element.split_once('(').map_or(element, |(name, _)| name);
         let known = ["boolean", "tinyint", "smallint", "integer", "int", "bigint", "real", "double", "varchar", "date", "timestamp", "uuid"];
         // Without the length: it holds no more values.
+        if !known.contains(&plain) {
+            return json();
+        }
         let name = match pg_type(element)? {
             text if text.starts_with("character varying") => "text".into(),
             zoned if zoned.ends_with("with time zone") && plain == "timestamp" && element.contains("with") => return None,
             other => other,
         };
-        return known.contains(&plain).then(|| format!("{name}[]"));
+        return Some(format!("{name}[]"));
     }
     let number = || args.0.trim().parse::<u32>().ok();
     Some(match (name.trim_end(), args.1.trim()) {
@@ -118,8 +125,11 @@ mod tests {
         assert_eq!(map("array(integer)"), to("integer[]"));
         assert_eq!(map("array(varchar(3))"), to("text[]"));
         assert_eq!(map("array(timestamp(3))"), to("timestamp without time zone[]"));
-        for none in ["array(array(integer))", "array(timestamp(3) with time zone)", "array(decimal(3,1))", "array(char(3))", "map(integer, array(integer))"] {
+        for none in ["array(timestamp(3) with time zone)", "array(char(3))", "map(double, integer)", "array(array(uuid))"] {
             assert_eq!(map(none), None, "{none}");
+        }
+        for json in ["array(array(integer))", "array(decimal(3,1))", "map(integer, array(integer))", "map(varchar(3), decimal(5,2))"] {
+            assert_eq!(map(json), to("jsonb"), "{json}");
         }
         assert_eq!(map("interval day to second"), None);
         assert_eq!(map("time(3) with time zone"), None);

@@ -1,5 +1,6 @@
 //! Values of the protocol's JSON. Source: "Trino client REST API", and the `fromResult` functions of its own clients.
 
+use super::nested::Nested;
 use super::statement::Column;
 use crate::client::{Batches, Cell};
 use crate::dialect::mysql::days;
@@ -31,10 +32,12 @@ pub enum Read {
 }
 
 /// How a column is read: its values, or those in its arrays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     One(Read),
     Array(Read),
+    /// As JSON.
+    Nested(Nested),
 }
 
 /// A type without its parameters.
@@ -70,6 +73,7 @@ fn shape(remote: &str, declared: Option<&PgType>) -> Option<Shape> {
     let remote = remote.to_ascii_lowercase();
     let element = remote.strip_prefix("array(").and_then(|t| t.strip_suffix(')'));
     match (element, declared.and_then(PgType::element)) {
+        _ if declared.is_some_and(|t| matches!(t.base, oid::JSON | oid::JSONB)) && Nested::of(&remote).is_some() => Nested::of(&remote).map(Shape::Nested),
         (Some(element), Some(wanted)) => read(&plain(element), wanted.base).map(Shape::Array),
         _ => read(&plain(&remote), declared.map_or(0, |t| t.base)).map(Shape::One),
     }
@@ -114,7 +118,7 @@ impl Rows<'_> {
             return Err(self.batches.refuse(0, "?", "the remote server sent a row with another number of values"));
         }
         for (i, (shape, value)) in self.reads.iter().zip(row).enumerate() {
-            put(i, *shape, value, self.batches)?;
+            put(i, shape, value, self.batches)?;
         }
         self.full.extend(self.batches.end_row()?);
         Ok(())
@@ -148,21 +152,28 @@ impl<'de> Visitor<'de> for &mut Rows<'_> {
     }
 }
 
-fn put(i: usize, shape: Shape, value: &Value, batches: &mut Batches) -> Result<()> {
+fn put(i: usize, shape: &Shape, value: &Value, batches: &mut Batches) -> Result<()> {
     let mut held = Vec::new();
     let wrong = |batches: &Batches, value: &Value, why| Err(batches.refuse(i, &crate::client::http::shown(&value.to_string()), why));
     match (shape, value) {
         (Shape::Array(read), Value::Array(items)) => {
             let mut held = vec![Vec::new(); items.len()];
-            let cells = items.iter().zip(&mut held).map(|(item, held)| cell(read, item, held)).collect::<Result<Vec<_>, _>>();
+            let cells = items.iter().zip(&mut held).map(|(item, held)| cell(*read, item, held)).collect::<Result<Vec<_>, _>>();
             match cells {
                 Ok(cells) => batches.put(i, Cell::List(&cells)),
                 Err(why) => wrong(batches, value, why),
             }
         }
-        (Shape::Array(_), Value::Null) => batches.put(i, Cell::Null),
+        (Shape::Array(_) | Shape::Nested(_), Value::Null) => batches.put(i, Cell::Null),
+        (Shape::Nested(nested), _) => {
+            let mut text = String::new();
+            match nested.json(value, &mut text) {
+                Ok(()) => batches.put(i, Cell::Bytes(text.as_bytes())),
+                Err(why) => wrong(batches, value, why),
+            }
+        }
         (Shape::Array(_), _) => wrong(batches, value, "it is of another type"),
-        (Shape::One(read), _) => match cell(read, value, &mut held) {
+        (Shape::One(read), _) => match cell(*read, value, &mut held) {
             Ok(cell) => batches.put(i, cell),
             Err(why) => wrong(batches, value, why),
         },

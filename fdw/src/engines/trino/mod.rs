@@ -9,6 +9,8 @@ mod decode;
 #[cfg(feature = "clients")]
 mod error;
 #[cfg(feature = "clients")]
+mod nested;
+#[cfg(feature = "clients")]
 mod prepared;
 #[cfg(feature = "clients")]
 mod spool;
