@@ -75,7 +75,7 @@ stage_lock() {
 # The crates that need no Postgres, and the harness's own.
 stage_unit() {
     local ok=0 bad=0 manifest package log=$out/unit.log
-    for manifest in plan plan/lower fdw bgworker/capture bgworker/engine tests/differential bench; do
+    for manifest in plan plan/collate plan/lower fdw bgworker/capture bgworker/engine tests/differential bench; do
         [ -f "$manifest/Cargo.toml" ] || continue
         package=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest/Cargo.toml" | head -n 1)
         # The clients of the remote engines are a feature, which only the engine asks for.
@@ -200,6 +200,14 @@ stage_differential() {
         --min-routed 70 generate
     database weir_diff_utf8 "ENCODING 'UTF8' LOCALE 'C.UTF-8'" || return 1
     differential collation --db weir_diff_utf8 --seed "$((WEIR_SEED + 2))" --count 500 --min-routed 30 generate
+    # Locales of the C library and of ICU.
+    scripts/setup.sh locale || return 1
+    database weir_diff_libc "ENCODING 'UTF8' LOCALE 'en_US.UTF-8'" || return 1
+    differential libc --db weir_diff_libc run tests/differential/sql/locale/*.sql
+    if [ "$(pg_query test postgres "SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'")" = 1 ]; then
+        database weir_diff_icu "ENCODING 'UTF8' LOCALE 'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" || return 1
+        differential icu --db weir_diff_icu run tests/differential/sql/locale/*.sql
+    fi
     # Without an encoding: what is ASCII is routed, the rest is not.
     database weir_diff_ascii "ENCODING 'SQL_ASCII' LOCALE 'C'" || return 1
     differential ascii --db weir_diff_ascii run tests/differential/sql/ascii/*.sql

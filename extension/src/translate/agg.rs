@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, columns, expr, from, hypothetical, input_order, json, order, param, types};
+use super::{Cx, Result, collation, columns, expr, from, hypothetical, input_order, json, order, param, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -30,6 +30,9 @@ const COUNT: u32 = 2147;
 
 /// `min(anyenum)`, `max(anyenum)`
 pub const MIN_MAX_ENUM: &[u32] = &[3527, 3526];
+
+/// min and max of text and of char(n).
+const MIN_MAX_TEXT: &[u32] = &[2145, 2129, 2245, 2244];
 
 struct Stage {
     /// The expressions of the group keys as the tree has them, parallel to `aggregate.groups`.
@@ -308,8 +311,14 @@ unsafe fn agg_call(cx: &mut Cx, stage: &Stage, agg: *mut Aggref) -> Result<AggCa
     let filter = filter_clause(cx, agg.aggfilter)?;
     let callee = Callee { func: agg.aggfnoid, operator: None, kind: FunctionKind::Aggregate, over: false, collation: agg.inputcollid };
     let arg_types: Vec<PgType> = direct.iter().chain(&args).map(Expr::ty).collect();
-    call::check(cx, callee, &arg_types)?;
     let ty = result_type(types::pg_type(agg.aggtype, -1)?, &args);
+    if MIN_MAX_TEXT.contains(&agg.aggfnoid.to_u32())
+        && let Some(locale) = collation::locale(agg.inputcollid)
+    {
+        direct.push(locale);
+    } else {
+        call::check(cx, callee, &arg_types)?;
+    }
     if MIN_MAX_ENUM.contains(&agg.aggfnoid.to_u32()) {
         direct.push(super::labels::constant(ty)?);
     }

@@ -6,12 +6,15 @@ use super::{Result, tree};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use weir_plan::ir::Collation;
+use weir_plan::ir::{Collation, Expr, Scalar};
+use weir_plan::types::PgType;
 
 #[derive(Clone)]
 struct Known {
     class: Collation,
     name: String,
+    /// For `weir_collate`.
+    locale: Option<String>,
 }
 
 thread_local! {
@@ -35,9 +38,15 @@ pub unsafe fn name(collation: pg_sys::Oid) -> String {
     known(collation).map_or_else(|_| collation.to_u32().to_string(), |k| k.name)
 }
 
+/// The locale that orders text under a collation other than C, for an engine that asks the same library as the server does.
+pub unsafe fn locale(collation: pg_sys::Oid) -> Option<Expr> {
+    let known = known(collation).ok().filter(|k| k.class == Collation::Locale)?;
+    Some(Expr::Const { value: Scalar::Text(known.locale?), ty: PgType::TEXT })
+}
+
 unsafe fn known(collation: pg_sys::Oid) -> Result<Known> {
     if collation == pg_sys::InvalidOid {
-        return Ok(Known { class: Collation::None, name: String::new() });
+        return Ok(Known { class: Collation::None, name: String::new(), locale: None });
     }
     let key = collation.to_u32();
     if let Some(k) = CACHE.with_borrow(|c| c.get(&key).cloned()) {
@@ -58,6 +67,8 @@ unsafe fn read(collation: pg_sys::Oid) -> Option<Known> {
     let form = form::<pg_sys::FormData_pg_collation>(tuple);
     let name = tree::string((*form).collname.data.as_ptr());
     let locale = locale_attr(tuple);
+    let collate = text_attr(cache, tuple, pg_sys::Anum_pg_collation_collcollate as i16);
+    let of_library = in_library((*form).collprovider as u8, collate.as_deref(), locale.as_deref(), has_rules(cache, tuple));
     let class = if !(*form).collisdeterministic {
         Collation::Nondeterministic
     } else {
@@ -70,7 +81,7 @@ unsafe fn read(collation: pg_sys::Oid) -> Option<Known> {
         )
     };
     pg_sys::ReleaseSysCache(tuple);
-    Some(Known { class, name })
+    Some(Known { class, name, locale: of_library })
 }
 
 unsafe fn read_default() -> Option<Known> {
@@ -93,9 +104,38 @@ unsafe fn read_default() -> Option<Known> {
         (attr(pg_sys::Anum_pg_database_datcollate as i16), attr(pg_sys::Anum_pg_database_datctype as i16), (*form).datlocprovider as u8, locale)
     };
     let class = classify(provider, collate.as_deref(), ctype.as_deref(), locale.as_deref());
+    let of_library = in_library(provider, collate.as_deref(), locale.as_deref(), has_rules(cache, tuple));
     pg_sys::ReleaseSysCache(tuple);
     let name = if provider == b'c' { collate } else { locale };
-    Some(Known { class, name: name.unwrap_or_else(|| "default".into()) })
+    Some(Known { class, name: name.unwrap_or_else(|| "default".into()), locale: of_library })
+}
+
+/// The locale as `weir_collate` opens it, if that orders text as the server does.
+fn in_library(provider: u8, collate: Option<&str>, locale: Option<&str>, has_rules: bool) -> Option<String> {
+    match provider {
+        b'c' => collate.map(weir_collate::libc_locale),
+        b'i' if !has_rules => Some(weir_collate::icu_locale(&icu_library()?, locale?)),
+        _ => None,
+    }
+}
+
+/// The library of ICU that this process has loaded.
+fn icu_library() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..))).find(|path| path.contains("/libicui18n.so.")).map(str::to_owned)
+}
+
+/// Rules of its own, which a collation of ICU may have from release 16 on.
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn has_rules(_: i32, _: pg_sys::HeapTuple) -> bool {
+    false
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn has_rules(cache: i32, tuple: pg_sys::HeapTuple) -> bool {
+    let attnum =
+        if cache == pg_sys::SysCacheIdentifier::COLLOID as i32 { pg_sys::Anum_pg_collation_collicurules } else { pg_sys::Anum_pg_database_daticurules };
+    text_attr(cache, tuple, attnum as i16).is_some()
 }
 
 #[cfg(feature = "pg14")]

@@ -8,7 +8,7 @@ use super::tree::{self, list, tag};
 use super::{Cx, Result, collation, constant, from, json, order, param, row, sublink, types};
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
 use pgrx::pg_sys;
-use weir_plan::ir::{BoolTest, Expr, Scalar};
+use weir_plan::ir::{BoolTest, Collation, Expr, Scalar};
 use weir_plan::types::{PgType, oid};
 
 /// Translates one folded expression of the current level.
@@ -129,9 +129,25 @@ unsafe fn operator(cx: &mut Cx, op: *mut pg_sys::OpExpr) -> Result<Expr> {
     if let Some(compared) = super::labels::comparison(o.opfuncid.to_u32(), &args)? {
         return Ok(compared);
     }
+    if let Some(compared) = under_locale(o, &args) {
+        return Ok(compared);
+    }
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     let collation = call::check(cx, Callee::operator(o.opno, o.opfuncid, o.inputcollid), &arg_types)?;
     Ok(Expr::Call { func: o.opfuncid.to_u32(), args, ty: types::type_of(op.cast())?, collation })
+}
+
+/// `<`, `<=`, `>`, `>=` of text and of char(n). Source: `pg_proc.dat`.
+const TEXT_ORDER: &[u32] = &[740, 741, 742, 743, 1049, 1050, 1051, 1052];
+
+/// A comparison of them under a collation that is not that of bytes.
+unsafe fn under_locale(o: &pg_sys::OpExpr, args: &[Expr]) -> Option<Expr> {
+    let func = o.opfuncid.to_u32();
+    if !TEXT_ORDER.contains(&func) {
+        return None;
+    }
+    let args = args.iter().cloned().chain([collation::locale(o.inputcollid)?]).collect();
+    Some(Expr::Call { func, args, ty: PgType::BOOL, collation: Collation::Locale })
 }
 
 unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {

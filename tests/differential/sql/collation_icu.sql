@@ -1,4 +1,4 @@
--- Collations of ICU: deterministic ones allow equality, nondeterministic ones nothing, and no order leaves Postgres.
+-- Collations of ICU: deterministic ones allow equality, comparisons, min and max, nondeterministic ones nothing.
 -- requires: icu
 -- setup
 CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -12,10 +12,8 @@ SELECT id, t FROM w ORDER BY t, id;
 -- ordered
 -- expect: any
 SELECT id, d FROM w ORDER BY d DESC, id LIMIT 4;
--- expect: any
 SELECT min(t), max(t), min(d), max(d) FROM w;
--- expect: any
-SELECT id FROM w WHERE t < 'b';
+SELECT id FROM w WHERE t < 'b' OR d >= 'Z';
 -- expect: any
 SELECT id, rank() OVER (ORDER BY t) FROM w;
 SELECT id FROM w WHERE t = 'a';

@@ -12,6 +12,7 @@ mod text;
 pub mod time;
 
 pub(crate) use misc::{cidr_as_inet, from_order_key, json_name, json_rows, json_text, jsonb, jsonb_key, jsonb_text, path_rows};
+pub(crate) use text::collator;
 pub use text::{relabel, unpadded};
 
 /// Lowers a call. Each domain answers `None` for an OID that is not its own.

@@ -12,9 +12,11 @@ use datafusion::common::Result;
 use datafusion::functions_aggregate::bool_and_or::{bool_and_udaf, bool_or_udaf};
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::AggregateUDF;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use weir_plan::types::oid;
 
+mod collated;
 mod collect;
 mod interval;
 mod json;
@@ -29,6 +31,8 @@ pub use label::enum_rank;
 
 pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
     Some(match args.func {
+        2145 | 2245 if !args.direct.is_empty() => collated::extreme(args, Ordering::Less),
+        2129 | 2244 if !args.direct.is_empty() => collated::extreme(args, Ordering::Greater),
         2138 | 2139 | 2142 | 2143 | 2145 | 2245 => plain(args, min_udaf()),
         2122 | 2123 | 2126 | 2127 | 2129 | 2244 => plain(args, max_udaf()),
         2144 => interval::min(args),

@@ -1,9 +1,13 @@
-//! Comparison of text, bpchar and name: byte by byte, as held. Equality is that of any deterministic collation, order that of C.
+//! Comparison of text, bpchar and name: byte by byte, as held. Equality is that of any deterministic collation, order that of C, unless a
+//! locale is named.
 
+use super::collated;
 use super::lower_call::compare;
+use crate::error::refused;
 use crate::value::{Call, Value};
 use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
+use weir_plan::ir::Collation;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     let op = match call.func {
@@ -15,5 +19,12 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         743 | 1052 | 658 | 243 | 250 | 2163 | 2177 => Operator::GtEq,
         _ => return None,
     };
+    // Under the collation of a locale.
+    if call.args.len() == 3 {
+        return Some(collated::compare(call, op));
+    }
+    if !matches!(op, Operator::Eq | Operator::NotEq) && call.collation == Collation::Locale {
+        return Some(Err(refused("an order of text under a collation other than C")));
+    }
     Some(compare(call, op))
 }

@@ -10,6 +10,7 @@ use datafusion::common::Result;
 
 mod case;
 mod cast;
+mod collated;
 mod compare;
 mod concat;
 pub(in crate::func) mod encode;
@@ -25,6 +26,7 @@ mod trim;
 
 pub(in crate::func) use cast::pad_bpchar;
 pub use cast::{relabel, strip_blanks, unpadded};
+pub(crate) use collated::collator;
 
 pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     None.or_else(|| compare::lower(call))
