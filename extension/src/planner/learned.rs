@@ -1,8 +1,9 @@
-//! What is learned about queries that `weir.route = auto` leaves to Postgres.
+//! What `weir.route = auto` learns about who is faster.
 //!
 //! The planner's cost can be far too low, as where it takes conditions for independent that are not, and then a query of seconds looks like
-//! one of milliseconds. So a query that could be routed is timed, and from its third run on it goes to the engine if Postgres has taken
-//! longer, twice, than the engine is expected to; it comes back if the engine takes longer, twice, than Postgres did.
+//! one of milliseconds; or too high, and what the engine needs is an estimate as well. So every query that could be routed is timed. From its
+//! third run on, one that was left to Postgres goes to the engine if Postgres has taken longer, twice, than the engine is expected to; one that
+//! was routed goes to Postgres if the engine has taken longer, twice, than Postgres may need. Once both have run it, the faster one has it.
 //!
 //! Invariants:
 //! - A plan carries which query it is in an item of `PlannedStmt.invalItems` that no cache of Postgres knows: that is copied with the plan,
@@ -10,6 +11,8 @@
 //! - What is learned decides about speed only. It is there for all sessions, and ends with the server (see [`table`]).
 
 mod table;
+
+pub use table::Estimate;
 
 use super::cached;
 use crate::worker::raw;
@@ -60,8 +63,8 @@ fn forget_constants_in(expr: &mut Expr) {
     }
 }
 
-/// Whether a query that looks cheaper in Postgres is to be routed. `estimate`: milliseconds that the engine is expected to take.
-pub fn belongs_to_engine(fingerprint: u32, estimate: f64) -> bool {
+/// Whether a query is to be routed.
+pub fn belongs_to_engine(fingerprint: u32, estimate: Estimate) -> bool {
     table::with_query(fingerprint, |query| {
         query.estimate = estimate;
         query.belongs_to_engine()
@@ -173,6 +176,7 @@ unsafe extern "C-unwind" fn ended(desc: *mut pg_sys::QueryDesc) {
     // SAFETY: a query that is about to end.
     unsafe {
         let Some((fingerprint, in_engine)) = watched((*desc).plannedstmt) else { return };
+        let in_engine = in_engine && !super::last_route().fallback;
         RUNNING.set(None);
         let time = (*desc).totaltime;
         if time.is_null() {

@@ -1,5 +1,6 @@
 //! Routed or not: the one place that decides.
 
+use super::learned::Estimate;
 use super::relations::{self, Relations};
 use super::{LastRoute, cached, heavy, insert, learned, lookups, set_last_route, windows, wrap};
 use crate::catalog;
@@ -196,21 +197,33 @@ unsafe fn take_over(
         + heavy::nanoseconds(&mut translated.plan.root, groups) / NANOSECONDS_PER_COST
         + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
-    let looks_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < engine_cost;
-    if looks_cheap {
+    let mut watched = None;
+    if foreign.is_empty() && settings::route() == Route::auto {
+        let milliseconds = |cost: f64| cost * NANOSECONDS_PER_COST / 1e6;
         let fingerprint = learned::fingerprint(&translated.plan, cost).map_err(|e| e.to_string())?;
-        let in_engine = learned::belongs_to_engine(fingerprint, engine_cost * NANOSECONDS_PER_COST / 1e6);
-        // SAFETY: a finished plan in the current memory context.
-        unsafe { learned::watch(standard, fingerprint, in_engine) };
+        let in_engine = learned::belongs_to_engine(fingerprint, Estimate { postgres: milliseconds(cost), engine: milliseconds(engine_cost) });
         if !in_engine {
-            return Err(format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}"));
+            // SAFETY: a finished plan in the current memory context.
+            unsafe { learned::watch(standard, fingerprint, false) };
+            return Err(if cost < engine_cost {
+                format!("cost {cost:.0} is below the engine's, estimated at {engine_cost:.0}")
+            } else {
+                format!("the engine took longer than Postgres, whose cost is {cost:.0}, has taken or may take")
+            });
         }
+        watched = Some(fingerprint);
     }
     let pushed = push(&mut translated.plan, !mirrored.is_empty())?;
     let bytes = translated.plan.encode().map_err(|e| e.to_string())?;
     prepare(&bytes)?;
-    // SAFETY: the standard plan is complete; only its top is wrapped.
-    unsafe { wrap::wrap(slot, translated, bytes, &pushed, &session, cursor_options) }
+    // SAFETY: the standard plan is complete, in the current memory context; only its top is wrapped.
+    unsafe {
+        wrap::wrap(slot, translated, bytes, &pushed, &session, cursor_options)?;
+        if let Some(fingerprint) = watched {
+            learned::watch(standard, fingerprint, true);
+        }
+    }
+    Ok(())
 }
 
 /// What of a plan remote servers do.

@@ -1,4 +1,4 @@
--- Under auto, a query that Postgres takes for cheap and that is not goes to the engine from its third run on.
+-- Under auto, a query that Postgres takes for cheap and that is not goes to the engine from its third run on, and back.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE TABLE learned (id int PRIMARY KEY, a int, b int, c int, n1 int, n2 int, n3 int, n4 int);
@@ -64,6 +64,18 @@ SET weir.min_cost = :min_cost;
 SELECT count(*), sum(x.n1 + 4) AS n1, sum(x.n2) AS n2, sum(x.n3) AS n3, sum(x.n4) AS n4, sum(y.n1) AS y1, sum(y.n2) AS y2, sum(y.n3) AS y3
     FROM learned x JOIN learned y ON x.a = y.a AND x.b = y.b AND x.c = y.c;
 SELECT routed FROM weir.last_route();
+
+-- The other way round: what the engine took longer for than Postgres may need is tried in Postgres. By these costs that needs a tenth of a millisecond.
+SET weir.min_cost = 0;
+SET seq_page_cost = 0.001;
+SET cpu_tuple_cost = 0.002;
+SET cpu_operator_cost = 0.0001;
+SELECT count(*), sum(n4) FROM learned;
+SELECT routed FROM weir.last_route();
+SELECT count(*), sum(n4) FROM learned;
+SELECT routed FROM weir.last_route();
+SELECT count(*), sum(n4) FROM learned;
+SELECT routed, regexp_replace(reason, '\d+', 'N', 'g') AS reason FROM weir.last_route();
 
 SELECT weir.unmirror('learned');
 DROP VIEW slow, quick;

@@ -14,8 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A first run may be slow since nothing is in memory yet.
 const RUNS: u32 = 2;
 
-/// How much longer than the engine's estimate Postgres must have taken.
+/// How much longer one must have taken than the other's estimate.
 const MARGIN: f64 = 1.5;
+
+/// A first run that took so much longer than the other takes is the last one.
+const FAR_SLOWER: f64 = 3.0;
 
 /// Queries that are known: so many, each in one of the places that its fingerprint leaves to it.
 const BUCKETS: usize = 512;
@@ -41,22 +44,31 @@ impl Timed {
     }
 }
 
+/// What a query is expected to take, in milliseconds: in Postgres at best, in the engine at worst.
+#[derive(Debug, Clone, Copy)]
+pub struct Estimate {
+    pub postgres: f64,
+    pub engine: f64,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Query {
     pub postgres: Timed,
     pub engine: Timed,
-    /// What the engine is expected to take.
-    pub estimate: f64,
+    pub estimate: Estimate,
 }
 
 impl Query {
-    const UNKNOWN: Query = Query { postgres: Timed::NEVER, engine: Timed::NEVER, estimate: 0.0 };
+    const UNKNOWN: Query = Query { postgres: Timed::NEVER, engine: Timed::NEVER, estimate: Estimate { postgres: 0.0, engine: 0.0 } };
 
+    /// Whoever has been faster; until both have run, whoever looks faster, unless it has taken longer than the other looks to.
     pub fn belongs_to_engine(&self) -> bool {
+        let looks_cheap = self.estimate.postgres < self.estimate.engine;
         match (self.postgres.known(), self.engine.known()) {
-            (Some(postgres), None) => postgres > MARGIN * self.estimate,
             (Some(postgres), Some(engine)) => engine < postgres,
-            (None, _) => false,
+            (Some(postgres), None) => !looks_cheap || postgres > MARGIN * self.estimate.engine,
+            (None, Some(engine)) => !looks_cheap && (engine <= MARGIN * self.estimate.postgres || self.postgres.milliseconds > FAR_SLOWER * engine),
+            (None, None) => !looks_cheap,
         }
     }
 }
