@@ -203,6 +203,7 @@ SELECT country FROM account WHERE country = 'U ' OR country IN ('DE', 'USA', 'F'
 SELECT sum(ms), avg(ms), max(ms), min(score), max(score) FROM event, account WHERE event.id = account.id AND score < 100;
 SELECT ext, count(*) FROM account WHERE ext > 'f0000000-0000-0000-0000-000000000000' GROUP BY ext;
 SELECT nullif(mrr, 0) IS NULL AS no_mrr, count(*), 100.0 * count(*) / sum(count(*)) OVER () AS pct FROM account GROUP BY 1;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT round(avg(mrr), 2), trunc(avg(mrr), 1), ceil(avg(seats)), floor(avg(seats)), sum(mrr)::int, abs(min(mrr) - max(mrr)), mod(sum(seats), 7), power(2, count(*) % 10), sqrt(count(*)::numeric), ln(count(*)::numeric), sign(sum(mrr)) FROM account;
 SELECT created_at::date, count(*) FROM account WHERE created_at >= '2022-03-01 00:00:00+00'::timestamptz GROUP BY created_at::date;
 SELECT EXISTS (SELECT 1 FROM event WHERE kind = 'refund' AND amount > 300) AS any_refund, (SELECT json_agg(DISTINCT kind) FROM event) AS kinds;
@@ -347,7 +348,9 @@ SELECT name FROM employee WHERE hired = ANY (ARRAY(SELECT max(hired) FROM employ
 SELECT start, extract(hour FROM start), start - time '08:00' AS late, count(*) FROM employee GROUP BY 1;
 SELECT * FROM (SELECT *, lag(total) OVER (PARTITION BY account_id ORDER BY issued, id) prev FROM invoice) x WHERE prev IS NOT NULL AND abs(total - prev) / nullif(prev, 0) > 5;
 SELECT account_id, max(cnt) FROM (SELECT account_id, grp, count(*) cnt FROM (SELECT account_id, issued, issued - (dense_rank() OVER (PARTITION BY account_id ORDER BY issued))::int AS grp FROM invoice) a GROUP BY 1, 2) b GROUP BY 1;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT id, total, round(total * 1.19, 2) AS gross, total::numeric(6,1), (total * tax)::int, total % 7, -total, @ total, total ^ 2, |/ total, div(total, 3), ceil(total / 10) * 10, greatest(total, 100)::text FROM invoice WHERE id < 60;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT seats / 7, seats % 7, seats::float8 / 7, seats / 7.0, round(seats / 7.0, 3), seats & 6, seats | 1, seats # 3, seats << 2, ~seats, -seats, power(seats, 2), sqrt(seats), cbrt(seats), exp(seats / 100.0), ln(nullif(seats, 0)), log(nullif(seats, 0)), factorial((seats % 10)::bigint), gcd(seats, 12), lcm(seats, 12), sign(seats - 100), mod(seats, 10) FROM account WHERE id < 60;
 SELECT score, score + 1, score * 2, round(score), floor(score), score::int, score::numeric, score::text FROM account WHERE score BETWEEN 1 AND 20;
 SELECT sin(score), cos(score), degrees(score), radians(score), atan2(score, 2), pi(), random() < 2 FROM account WHERE score BETWEEN 1 AND 3;
