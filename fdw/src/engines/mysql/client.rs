@@ -94,8 +94,18 @@ async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
     match tokio::time::timeout(limit, Conn::new(wrong)).await {
         Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
             .with_hint("Over a socket, roles that are not superusers may only use accounts with a password.")),
-        _ => Ok(()),
+        // Of another failure, such as too many connections, nothing follows.
+        Ok(Err(e)) => match connect_error(endpoint, &e) {
+            Error { kind: Kind::Auth, .. } => Ok(()),
+            other => Err(other),
+        },
+        Err(_) => Err(late(endpoint)),
     }
+}
+
+fn late(endpoint: &Endpoint) -> Error {
+    failed(endpoint, "08001", "could not connect within the time limit")
+        .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
 }
 
 #[async_trait]
@@ -114,8 +124,7 @@ impl Pooled for Connection {
                 Ok(Connection(conn))
             }
             Ok(Err(e)) => Err(connect_error(endpoint, &e)),
-            Err(_) => Err(failed(endpoint, "08001", "could not connect within the time limit")
-                .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")),
+            Err(_) => Err(late(endpoint)),
         }
     }
 

@@ -77,8 +77,20 @@ async fn asks_for_password(endpoint: &Endpoint, tls: &Tls, limit: Duration) -> R
     match tokio::time::timeout(limit, wrong.connect(tls.clone())).await {
         Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
             .with_hint("Roles that are not superusers may only use servers that authenticate by password.")),
-        _ => Ok(()),
+        // Some poolers call a wrong password a violation of the protocol.
+        Ok(Err(e)) if e.code().is_some_and(|code| code.code() == "08P01") => Ok(()),
+        // Of another failure, such as too many connections, nothing follows.
+        Ok(Err(e)) => match connect_error(endpoint, &e) {
+            Error { kind: Kind::Auth, .. } => Ok(()),
+            other => Err(other),
+        },
+        Err(_) => Err(late(endpoint)),
     }
+}
+
+fn late(endpoint: &Endpoint) -> Error {
+    failed(endpoint, "08001", "could not connect within the time limit")
+        .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
 }
 
 #[async_trait]
@@ -89,10 +101,6 @@ impl Pooled for Connection {
         if !endpoint.trusted {
             asks_for_password(endpoint, &tls, limit).await?;
         }
-        let late = || {
-            failed(endpoint, "08001", "could not connect within the time limit")
-                .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
-        };
         let connected = async {
             let (client, connection) = connecting(|| attempt(config(endpoint), tls.clone()), io_error).await?;
             let encoding = connection.parameter("server_encoding").map(str::to_owned);
@@ -106,7 +114,7 @@ impl Pooled for Connection {
             Ok((connection, encoding))
         };
         let (connection, encoding) =
-            tokio::time::timeout(limit, connected).await.map_err(|_| late())?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
+            tokio::time::timeout(limit, connected).await.map_err(|_| late(endpoint))?.map_err(|e: tokio_postgres::Error| connect_error(endpoint, &e))?;
         // COLLATE "C" there is the order of its encoding's bytes.
         match encoding.as_deref() {
             Some("UTF8") => Ok(connection),
