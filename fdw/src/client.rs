@@ -154,6 +154,25 @@ pub fn json_column() -> RemoteColumn {
     RemoteColumn { id: ColId(0), ty: PgType::TEXT, name: "row".into() }
 }
 
+/// What follows from an attempt to connect with a wrong password: only that it was refused shows that the remote asks for one. Of another
+/// failure, such as too many connections, nothing follows, and it stays an error. `hint`: what who is no superuser may use.
+///
+/// # Errors
+/// The remote let it in, or failed otherwise.
+pub fn refused_wrong_password(endpoint: &Endpoint, tried: Result<()>, hint: &str) -> Result<()> {
+    match tried {
+        Ok(()) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }.with_hint(hint)),
+        Err(Error { kind: Kind::Auth, .. }) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// The remote server was not there in time.
+pub fn late(endpoint: &Endpoint) -> Error {
+    failed(endpoint, "08001", "could not connect within the time limit")
+        .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
+}
+
 /// An error of a remote server, with its name in the message.
 pub fn failed(endpoint: &Endpoint, sqlstate: &str, message: &str) -> Error {
     Error { sqlstate: sqlstate.into(), ..Error::new(Kind::Remote, format!("server \"{}\": {message}", endpoint.name)) }

@@ -2,7 +2,9 @@
 
 use super::session::MySqlSession;
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column};
+use crate::client::{
+    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column, late, refused_wrong_password,
+};
 use crate::descriptor::Options;
 use crate::engines::starrocks;
 use arrow::array::RecordBatch;
@@ -91,21 +93,11 @@ async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
             .with_hint("Over a socket, roles that are not superusers must give the option \"password\" in their user mapping."));
     }
     let wrong = OptsBuilder::from_opts(opts(endpoint)).pass(Some(format!("not the password {:?}", std::time::Instant::now())));
-    match tokio::time::timeout(limit, Conn::new(wrong)).await {
-        Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
-            .with_hint("Over a socket, roles that are not superusers may only use accounts with a password.")),
-        // Of another failure, such as too many connections, nothing follows.
-        Ok(Err(e)) => match connect_error(endpoint, &e) {
-            Error { kind: Kind::Auth, .. } => Ok(()),
-            other => Err(other),
-        },
+    let tried = match tokio::time::timeout(limit, Conn::new(wrong)).await {
+        Ok(tried) => tried.map(drop).map_err(|e| connect_error(endpoint, &e)),
         Err(_) => Err(late(endpoint)),
-    }
-}
-
-fn late(endpoint: &Endpoint) -> Error {
-    failed(endpoint, "08001", "could not connect within the time limit")
-        .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
+    };
+    refused_wrong_password(endpoint, tried, "Over a socket, roles that are not superusers may only use accounts with a password.")
 }
 
 #[async_trait]

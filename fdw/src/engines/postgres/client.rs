@@ -3,7 +3,9 @@
 use super::session::PostgresSession;
 use super::tls::{self, Tls};
 use super::{ENGINE, catalog, decode};
-use crate::client::{Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column};
+use crate::client::{
+    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column, late, refused_wrong_password,
+};
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -74,23 +76,14 @@ async fn asks_for_password(endpoint: &Endpoint, tls: &Tls, limit: Duration) -> R
     }
     let mut wrong = config(endpoint);
     wrong.password(format!("not the password {:?}", std::time::Instant::now()));
-    match tokio::time::timeout(limit, wrong.connect(tls.clone())).await {
-        Ok(Ok(_)) => Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "the remote server did not ask for the password") }
-            .with_hint("Roles that are not superusers may only use servers that authenticate by password.")),
+    let tried = match tokio::time::timeout(limit, wrong.connect(tls.clone())).await {
+        Ok(Ok(_)) => Ok(()),
         // Some poolers call a wrong password a violation of the protocol.
-        Ok(Err(e)) if e.code().is_some_and(|code| code.code() == "08P01") => Ok(()),
-        // Of another failure, such as too many connections, nothing follows.
-        Ok(Err(e)) => match connect_error(endpoint, &e) {
-            Error { kind: Kind::Auth, .. } => Ok(()),
-            other => Err(other),
-        },
+        Ok(Err(e)) if e.code().is_some_and(|code| code.code() == "08P01") => return Ok(()),
+        Ok(Err(e)) => Err(connect_error(endpoint, &e)),
         Err(_) => Err(late(endpoint)),
-    }
-}
-
-fn late(endpoint: &Endpoint) -> Error {
-    failed(endpoint, "08001", "could not connect within the time limit")
-        .with_hint("Check the options \"host\" and \"port\" of the server, or raise \"connect_timeout_ms\".")
+    };
+    refused_wrong_password(endpoint, tried, "Roles that are not superusers may only use servers that authenticate by password.")
 }
 
 #[async_trait]
