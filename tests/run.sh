@@ -42,6 +42,8 @@ trap 'exit 130' INT TERM
 
 server() {
     [ -z "$server_is_up" ] || return 0
+    # Before it starts: a server that has once looked in vain for a locale does not see one that is made later.
+    scripts/setup.sh locale || return 1
     echo "== starting a private server of $("$PG_CONFIG" --version)"
     # Nothing here survives a power cut, and nothing has to.
     pg_init test "fsync = off" "synchronous_commit = on" "autovacuum_naptime = 5min" "jit = off"
@@ -201,7 +203,6 @@ stage_differential() {
     database weir_diff_utf8 "ENCODING 'UTF8' LOCALE 'C.UTF-8'" || return 1
     differential collation --db weir_diff_utf8 --seed "$((WEIR_SEED + 2))" --count 500 --min-routed 30 generate
     # Locales of the C library and of ICU.
-    scripts/setup.sh locale || return 1
     database weir_diff_libc "ENCODING 'UTF8' LOCALE 'en_US.UTF-8'" || return 1
     differential libc --db weir_diff_libc run tests/differential/sql/locale/*.sql
     if [ "$(pg_query test postgres "SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu'")" = 1 ]; then
