@@ -7,7 +7,7 @@
 use crate::worker::raw;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 mod cached;
 mod heavy;
@@ -45,18 +45,26 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: Postgres passes a valid analysed query, and the arguments are those we were called with.
     unsafe {
-        let copy = consider(parse);
+        let candidate = consider(parse);
         let next = PREVIOUS.unwrap_or(raw::standard_planner);
         let standard = next(parse, query_string, cursor_options, bound_params);
-        if copy.is_null() { standard } else { decide(copy, standard, cursor_options, bound_params) }
+        if candidate.query.is_null() {
+            return standard;
+        }
+        let cost = (*(*standard).planTree).total_cost;
+        if cost < candidate.least_cost {
+            BRIEF.set(Some(Brief::Cheap(cost)));
+            return standard;
+        }
+        decide(candidate.query, standard, cursor_options, bound_params)
     }
 }
 
-/// A copy of the query if it may be routed, else null.
+/// Without a query if it cannot be routed.
 #[pg_guard]
-unsafe extern "C-unwind" fn consider(parse: *mut pg_sys::Query) -> *mut pg_sys::Query {
+unsafe extern "C-unwind" fn consider(parse: *mut pg_sys::Query) -> route::Candidate {
     // SAFETY: as passed.
-    unsafe { route::consider(parse) }.unwrap_or(std::ptr::null_mut())
+    unsafe { route::consider(parse) }.unwrap_or(route::Candidate::NONE)
 }
 
 #[pg_guard]
@@ -87,25 +95,38 @@ pub struct LastRoute {
 
 thread_local! {
     static LAST: RefCell<LastRoute> = RefCell::default();
+    /// The same for the statements that are most, of which words are made when somebody asks; then `LAST` is about an earlier one.
+    static BRIEF: Cell<Option<Brief>> = const { Cell::new(None) };
+}
+
+/// Why a query runs in Postgres, where neither the query nor the engine was looked at.
+#[derive(Clone, Copy)]
+enum Brief {
+    /// Its cost, which is below `weir.min_cost`.
+    Cheap(f64),
+    /// Its only table, which nobody has mirrored.
+    NotMirrored(pg_sys::Oid),
 }
 
 pub fn last_route() -> LastRoute {
-    LAST.with_borrow(Clone::clone)
+    match BRIEF.get() {
+        Some(Brief::Cheap(cost)) => LastRoute { reason: format!("cost {cost:.0} is below weir.min_cost"), ..LastRoute::default() },
+        Some(Brief::NotMirrored(relid)) => LastRoute { reason: route::not_mirrored(relid), unasked: true, ..LastRoute::default() },
+        None => LAST.with_borrow(Clone::clone),
+    }
 }
 
 pub fn set_last_route(route: LastRoute) {
+    BRIEF.set(None);
     LAST.set(route);
 }
 
 /// Notes that the query now starting runs in Postgres although it was planned for the engine.
 pub fn note_fallback(message: &str) {
-    LAST.with_borrow_mut(|last| {
-        last.fallback = true;
-        message.clone_into(&mut last.message);
-    });
+    set_last_route(LastRoute { fallback: true, message: message.into(), ..last_route() });
 }
 
 /// Notes that a (possibly cached) routed plan starts.
 pub fn note_started() {
-    LAST.set(LastRoute { routed: true, engine: crate::settings::engine_name().into(), ..LastRoute::default() });
+    set_last_route(LastRoute { routed: true, engine: crate::settings::engine_name().into(), ..LastRoute::default() });
 }

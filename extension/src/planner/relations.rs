@@ -1,7 +1,6 @@
 //! The base relations of a query, wherever in it they stand.
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 use std::collections::HashSet;
 use std::ffi::c_void;
 
@@ -22,6 +21,8 @@ pub struct Relations {
     pub plain: Vec<pg_sys::Oid>,
     /// Partitioned tables. Which of their leaves are read is the planner's to find out, and not looked up for each small query.
     pub partitioned: Vec<pg_sys::Oid>,
+    /// There are foreign tables.
+    pub foreign: bool,
     /// Functions of users stand in FROM, behind which there may be more.
     pub functions: bool,
 }
@@ -31,6 +32,23 @@ impl Relations {
     pub fn has_user_tables(&self) -> bool {
         self.plain.iter().chain(&self.partitioned).any(|r| r.to_u32() >= pg_sys::FirstNormalObjectId)
     }
+
+    /// # Safety
+    /// A valid entry of a range table.
+    unsafe fn add(&mut self, rte: *mut pg_sys::RangeTblEntry) {
+        // SAFETY: by contract.
+        unsafe {
+            if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
+                self.foreign |= (*rte).relkind == pg_sys::RELKIND_FOREIGN_TABLE.cast_signed();
+                let is_partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE.cast_signed();
+                let relids = if is_partitioned { &mut self.partitioned } else { &mut self.plain };
+                if !relids.contains(&(*rte).relid) {
+                    relids.push((*rte).relid);
+                }
+            }
+            self.functions |= (*rte).rtekind == pg_sys::RTEKind::RTE_FUNCTION && crate::translate::is_user_function(rte);
+        }
+    }
 }
 
 /// The relations in a finished plan: of partitions those that the planner could not exclude. They are locked, and a change of them makes
@@ -39,16 +57,8 @@ impl Relations {
 /// # Safety
 /// `stmt` must be a finished plan.
 pub unsafe fn planned(stmt: *mut pg_sys::PlannedStmt) -> HashSet<pg_sys::Oid> {
-    // SAFETY: the range table of a plan is a list of its entries.
-    unsafe {
-        let entries = (*stmt).rtable;
-        let n = if entries.is_null() { 0 } else { (*entries).length };
-        (0..n)
-            .map(|i| pg_sys::list_nth(entries, i).cast::<pg_sys::RangeTblEntry>())
-            .filter(|rte| (**rte).rtekind == pg_sys::RTEKind::RTE_RELATION)
-            .map(|rte| (*rte).relid)
-            .collect()
-    }
+    // SAFETY: a finished plan has a range table.
+    unsafe { entries((*stmt).rtable).filter(|rte| (**rte).rtekind == pg_sys::RTEKind::RTE_RELATION).map(|rte| (*rte).relid).collect() }
 }
 
 /// Collects the relations that the query reads, in subqueries, CTEs and sublinks too. Relations of the system catalogs are included.
@@ -58,11 +68,32 @@ pub unsafe fn planned(stmt: *mut pg_sys::PlannedStmt) -> HashSet<pg_sys::Oid> {
 pub unsafe fn collect(query: *mut pg_sys::Query) -> Relations {
     let mut relations = Relations::default();
     // SAFETY: the context lives for the whole walk.
-    unsafe { walk(query.cast(), (&raw mut relations).cast()) };
+    unsafe {
+        if is_flat(query) {
+            entries((*query).rtable).for_each(|rte| relations.add(rte));
+        } else {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| walk(query.cast(), (&raw mut relations).cast()));
+        }
+    }
     relations
 }
 
-#[pg_guard]
+/// Whether all that a query reads stands in its own range table, as in the small queries for which a walk over all expressions would be felt.
+unsafe fn is_flat(query: *mut pg_sys::Query) -> bool {
+    // SAFETY: a valid query.
+    unsafe { !(*query).hasSubLinks && (*query).cteList.is_null() && entries((*query).rtable).all(|rte| (*rte).rtekind != pg_sys::RTEKind::RTE_SUBQUERY) }
+}
+
+unsafe fn entries(table: *const pg_sys::List) -> impl Iterator<Item = *mut pg_sys::RangeTblEntry> {
+    // SAFETY: a range table is null or a list of its entries.
+    unsafe {
+        let n = if table.is_null() { 0 } else { usize::try_from((*table).length).unwrap_or(0) };
+        (0..n).map(move |i| (*(*table).elements.add(i)).ptr_value.cast())
+    }
+}
+
+/// Not guarded, since a guard for each node is most of what the walk costs: an error of Postgres passes through it, so it owns nothing, and
+/// what it calls for the nodes of interest does not panic.
 unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
     if node.is_null() {
         return false;
@@ -71,25 +102,14 @@ unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, context: *mut c_void) 
     unsafe {
         match (*node).type_ {
             pg_sys::NodeTag::T_RangeTblEntry => {
-                let rte = node.cast::<pg_sys::RangeTblEntry>();
-                if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
-                    let relations = &mut *context.cast::<Relations>();
-                    let is_partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE.cast_signed();
-                    let relids = if is_partitioned { &mut relations.partitioned } else { &mut relations.plain };
-                    if !relids.contains(&(*rte).relid) {
-                        relids.push((*rte).relid);
-                    }
-                }
-                if (*rte).rtekind == pg_sys::RTEKind::RTE_FUNCTION && crate::translate::is_user_function(rte) {
-                    (*context.cast::<Relations>()).functions = true;
-                }
+                (*context.cast::<Relations>()).add(node.cast());
                 false
             }
             pg_sys::NodeTag::T_Query => {
                 let flags = pg_sys::QTW_EXAMINE_RTES_BEFORE.cast_signed();
-                pg_sys::ffi::pg_guard_ffi_boundary(|| query_tree_walker(node.cast(), walk, context, flags))
+                query_tree_walker(node.cast(), walk, context, flags)
             }
-            _ => pg_sys::ffi::pg_guard_ffi_boundary(|| expression_tree_walker(node, walk, context)),
+            _ => expression_tree_walker(node, walk, context),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::learned::Estimate;
 use super::relations::{self, Relations};
-use super::{LastRoute, cached, heavy, insert, learned, lookups, set_last_route, windows, wrap};
+use super::{BRIEF, Brief, LastRoute, cached, heavy, insert, learned, lookups, set_last_route, windows, wrap};
 use crate::catalog;
 use crate::client::{Client, described, unexpected};
 use crate::fdw;
@@ -37,11 +37,25 @@ const COST_PER_PAIR: f64 = 12e-9 / 4.0e-6;
 const COST_PER_SCAN: f64 = 0.5e-3 / 4.0e-6;
 const SCANS_COVERED: f64 = 8.0;
 
-/// A first look, before the standard planner changes the query: a copy if the query may be routed.
+/// A query that may be routed.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Candidate {
+    /// A copy of the query, null if there is none.
+    pub query: *mut pg_sys::Query,
+    /// What it must cost in Postgres to be worth a second look.
+    pub least_cost: f64,
+}
+
+impl Candidate {
+    pub const NONE: Self = Self { query: std::ptr::null_mut(), least_cost: 0.0 };
+}
+
+/// A first look, before the standard planner changes the query.
 ///
 /// # Safety
 /// `parse` must be a valid analysed query.
-pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> {
+pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<Candidate> {
     if !settings::enabled() || settings::route() == Route::off {
         if catalog::installed() {
             cached::note_planned();
@@ -80,6 +94,14 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
     if found.plain.iter().any(|relid| catalog::is_own(*relid)) {
         return None;
     }
+    if let [relid] = found.plain[..]
+        && found.partitioned.is_empty()
+        && !found.foreign
+        && catalog::mirror_info(relid).is_none()
+    {
+        BRIEF.set(Some(Brief::NotMirrored(relid)));
+        return None;
+    }
     if let Some(reason) = not_ours(&found.plain) {
         let unasked = found.partitioned.is_empty() && !found.plain.iter().any(|r| catalog::mirror_info(*r).is_some() || fdw::catalog::server_of(*r).is_some());
         set_last_route(LastRoute { reason, unasked, ..LastRoute::default() });
@@ -90,17 +112,23 @@ pub unsafe fn consider(parse: *mut pg_sys::Query) -> Option<*mut pg_sys::Query> 
         // SAFETY: copies a valid tree.
         query = unsafe { pg_sys::copyObjectImpl(parse.cast()) }.cast();
     }
-    Some(query)
+    // What a foreign table costs nobody knows.
+    let least_cost = if settings::route() == Route::auto && !found.foreign { settings::min_cost() } else { 0.0 };
+    Some(Candidate { query, least_cost })
 }
 
 /// Why some relation is neither mirrored nor a foreign table of ours, if so.
 fn not_ours<'a>(relids: impl IntoIterator<Item = &'a pg_sys::Oid>) -> Option<String> {
     relids.into_iter().find_map(|&relid| match catalog::mirror_info(relid) {
         None if fdw::catalog::server_of(relid).is_some() => None,
-        None => Some(format!("table \"{}\" is not mirrored", relation_name(relid))),
+        None => Some(not_mirrored(relid)),
         Some(info) if !info.active => Some(format!("the mirror of \"{}\" is not ready: {}", relation_name(relid), info.reason)),
         Some(_) => None,
     })
+}
+
+pub fn not_mirrored(relid: pg_sys::Oid) -> String {
+    format!("table \"{}\" is not mirrored", relation_name(relid))
 }
 
 fn relation_name(relid: pg_sys::Oid) -> String {
@@ -147,21 +175,15 @@ unsafe fn take_over(
     mirrored.extend(&partitioned);
     // SAFETY: a finished plan has a plan tree.
     let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
-    let is_cheap = foreign.is_empty() && settings::route() == Route::auto && cost < settings::min_cost();
     if !mirrored.is_empty()
         && let Some(reason) = transaction_forbids()
     {
-        if !is_cheap {
-            // SAFETY: a finished plan. Another transaction is to plan anew, if the plan is cached.
-            unsafe { (*standard).transientPlan = true };
-        }
+        // SAFETY: a finished plan. Another transaction is to plan anew, if the plan is cached.
+        unsafe { (*standard).transientPlan = true };
         return Err(reason);
     }
     if let Some(reason) = foreign.iter().find_map(|r| fdw::catalog::server_of(*r).and_then(|s| remote_forbids(s.to_u32()))) {
         return Err(reason);
-    }
-    if is_cheap {
-        return Err(format!("cost {cost:.0} is below weir.min_cost"));
     }
     // SAFETY: a finished plan.
     let planned = unsafe { relations::planned(standard) };
