@@ -110,6 +110,31 @@ expect "a command waits for a table that is being copied: not for long" '^locked
 expect "the copy says why it begins again" 'gave way' "$(query "SELECT reason FROM weir.progress WHERE relation = 'fat'::regclass")"
 query "DROP TABLE fat"
 
+# The log is decoded again from before a truncation that is in the segments already, together with what is not: another table had changed before,
+# and was not written yet.
+query "CREATE TABLE refilled (id int PRIMARY KEY, v int, filler text); INSERT INTO refilled SELECT i, 1, '' FROM generate_series(1, 1000) i; SELECT weir.mirror('refilled')" >/dev/null
+query "SELECT weir.sync('refilled')"
+query "UPDATE t SET v = 10 WHERE id = 1"
+position=$(query "SELECT pg_current_wal_insert_lsn()")
+query "BEGIN; TRUNCATE refilled; INSERT INTO refilled SELECT i, 2, repeat('x', 1500) FROM generate_series(1, 50000) i; COMMIT"
+for _ in $(seq 300); do
+    [ "$(query "SELECT durable_lsn >= '$position' FROM weir.mirrors WHERE relation = 'refilled'::regclass")" = t ] && break
+    sleep 0.1
+done
+expect "a truncation is in the segments, what was before it is not" '^t\|t$' \
+    "$(query "SELECT (SELECT durable_lsn >= '$position' FROM weir.mirrors WHERE relation = 'refilled'::regclass), confirmed_flush_lsn < '$position' FROM pg_replication_slots")"
+pg_crash $cluster
+pg_start $cluster
+query "INSERT INTO refilled VALUES (0, 3)"
+for _ in $(seq 150); do
+    got=$(query "SET weir.route = force; SET weir.freshness_timeout = '10s'; SELECT count(*), sum(v) FROM refilled; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd '|')
+    [ "${got: -1}" = t ] && break
+    sleep 0.2
+done
+expect "a truncation is not repeated" '^50001\|100003\|t$' "$got"
+expect "a truncation is not repeated: nothing differs from the heap" '^t\|50001\|50001\|' "$(query "SELECT * FROM weir.verify('refilled')")"
+query "DROP TABLE refilled"
+
 # The database itself.
 pg_query $cluster postgres "ALTER DATABASE $db RENAME TO renamed"
 db=renamed

@@ -408,8 +408,11 @@ impl Capture {
         Ok(())
     }
 
-    fn truncate(&mut self, relid: u32) -> Result<()> {
-        let Some(generation) = self.tracked.get(&relid).filter(|t| !t.dead).map(|t| t.def.generation) else { return Ok(()) };
+    /// What the segments contain already would be lost if a truncation before it were sent once more: it may share its message with
+    /// transactions that they do not contain.
+    fn truncate(&mut self, relid: u32, commit_lsn: u64) -> Result<()> {
+        let is_new = |t: &&Tracked| !t.dead && commit_lsn > t.def.applied_lsn;
+        let Some(generation) = self.tracked.get(&relid).filter(is_new).map(|t| t.def.generation) else { return Ok(()) };
         self.flush(relid)?;
         self.send(&ToEngineControl::Truncate { relid, generation, xid: self.group_xid() });
         Ok(())

@@ -70,14 +70,14 @@ unsafe extern "C-unwind" fn change_callback(
 #[pg_guard]
 unsafe extern "C-unwind" fn truncate_callback(
     ctx: *mut pg_sys::LogicalDecodingContext,
-    _txn: *mut pg_sys::ReorderBufferTXN,
+    txn: *mut pg_sys::ReorderBufferTXN,
     n: std::ffi::c_int,
     rels: *mut pg_sys::Relation,
     _change: *mut pg_sys::ReorderBufferChange,
 ) {
     for i in 0..usize::try_from(n).unwrap_or(0) {
-        // SAFETY: called by the decoder with n relations.
-        raise_on_error(unsafe { capture(ctx).truncate((**rels.add(i)).rd_id.to_u32()) });
+        // SAFETY: called by the decoder with n relations, for a transaction whose commit has been read.
+        raise_on_error(unsafe { capture(ctx).truncate((**rels.add(i)).rd_id.to_u32(), (*txn).final_lsn) });
     }
 }
 
