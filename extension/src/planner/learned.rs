@@ -14,7 +14,7 @@ mod table;
 
 pub use table::Estimate;
 
-use super::cached;
+use super::{cached, stable};
 use crate::worker::raw;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -137,6 +137,7 @@ pub fn install() {
 unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, eflags: i32) {
     // SAFETY: as called.
     unsafe {
+        stable::note_destination((*desc).dest);
         PREVIOUS_START.unwrap_or(raw::standard_ExecutorStart)(desc, eflags);
         if eflags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY.cast_signed() == 0 && !(*(*desc).plannedstmt).invalItems.is_null() {
             started(desc);

@@ -16,11 +16,13 @@ mod learned;
 mod lookups;
 pub mod relations;
 mod route;
+mod stable;
 mod windows;
 mod wrap;
 
 pub use cached::forget as forget_cached_plans;
 pub use route::{bytes_node, current_session, remote_forbids, transaction_forbids};
+pub use stable::shares_snapshot;
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
 
@@ -33,6 +35,7 @@ pub fn install() {
     }
     cached::install();
     learned::install();
+    stable::install();
 }
 
 /// Not guarded: an error that passes through a guard of pgrx loses its cursor position, its context and the names of what it is about. So

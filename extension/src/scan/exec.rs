@@ -77,7 +77,7 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::CustomScanState, estate
             leaf: std::ptr::null_mut(),
             started: false,
             user: pg_sys::GetUserId(),
-            is_part: shares_snapshot((*estate).es_snapshot),
+            is_part: shares_snapshot((*estate).es_snapshot) || planner::shares_snapshot(),
             eflags,
             shown_lsn: 0,
             private,
