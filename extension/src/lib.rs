@@ -20,6 +20,7 @@ mod settings;
 mod sql;
 mod translate;
 mod tuple;
+mod wal;
 mod worker;
 
 pgrx::pg_module_magic!();

@@ -309,12 +309,25 @@ pub enum ToEngineControl {
     Abort { xid: u32 },
     /// The mirror can't be followed any further; the worker will load a new generation.
     Invalidate { relid: u32, reason: String },
-    /// Everything up to `lsn` has been decoded and sent. `time_us`: when the worker began this round (Unix epoch).
-    CaughtUp { lsn: Lsn, time_us: i64 },
-    /// The manifest changes with this token are committed (or, if `false`, were refused: the generation is gone).
-    ManifestCommitted { token: u64, ok: bool },
+    /// Everything up to `lsn` has been decoded and sent, and with it what was committed before `time_us`, by the machine's monotonic clock; if that
+    /// is not given, no more is known of it than before.
+    CaughtUp { lsn: Lsn, time_us: Option<i64> },
+    /// What became of the manifest changes with this token.
+    ManifestCommitted { token: u64, outcome: ManifestOutcome },
     /// Flush what can be flushed and exit.
     Shutdown,
+}
+
+/// What the worker did with a manifest; nothing of it, unless it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ManifestOutcome {
+    Committed,
+    /// A generation is gone.
+    Refused,
+    /// A transaction that goes on has changed this table's mirror: others should not wait for it.
+    Busy {
+        relid: u32,
+    },
 }
 
 /// Values of column `op` in [`ToEngineControl::Changes`]. An update is a `DELETE` of the old key, then an `INSERT` of the new row.

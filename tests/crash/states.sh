@@ -135,6 +135,25 @@ expect "a truncation is not repeated" '^50001\|100003\|t$' "$got"
 expect "a truncation is not repeated: nothing differs from the heap" '^t\|50001\|50001\|' "$(query "SELECT * FROM weir.verify('refilled')")"
 query "DROP TABLE refilled"
 
+# Freshness as an interval counts from when a transaction committed, also if the log is flushed much later.
+set_to() { # setting, value
+    query "ALTER SYSTEM SET $1 = '$2'"
+    query "SELECT pg_reload_conf()" >/dev/null
+}
+reset() { # setting
+    query "ALTER SYSTEM RESET $1"
+    query "SELECT pg_reload_conf()" >/dev/null
+}
+set_to wal_writer_delay 10s
+got=
+for v in 11 12 13; do
+    query "SET synchronous_commit = off; UPDATE t SET v = $v WHERE id = 1"
+    sleep 0.4
+    got+=$(query "SET weir.route = force; SET weir.freshness = '200ms'; SELECT v FROM t WHERE id = 1; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd '|')
+done
+reset wal_writer_delay
+expect "not flushed yet, but older than the freshness asked for: seen" '^11\|t12\|t13\|t$' "$got"
+
 # The database itself.
 pg_query $cluster postgres "ALTER DATABASE $db RENAME TO renamed"
 db=renamed
@@ -158,15 +177,6 @@ of latin "CREATE EXTENSION pg_weir; CREATE TABLE t (id int PRIMARY KEY, v int)"
 expect "another encoding" 'tables of a database with encoding LATIN1 cannot be mirrored' "$(of latin "SELECT weir.mirror('t')" 2>&1 || true)"
 pg_query $cluster postgres "DROP DATABASE latin WITH (FORCE)"
 
-set_to() { # setting, value
-    query "ALTER SYSTEM SET $1 = '$2'"
-    query "SELECT pg_reload_conf()" >/dev/null
-}
-reset() { # setting
-    query "ALTER SYSTEM RESET $1"
-    query "SELECT pg_reload_conf()" >/dev/null
-}
-
 # Storage.
 set_to weir.storage "/proc/nowhere"
 expect_reason "storage that cannot be used: the views say so" 'the engine is not running: storage directory "/proc/nowhere'
@@ -181,6 +191,8 @@ mkdir -m 700 "$storage"
 if [ "$(id -u)" -eq 0 ]; then chown "$(pg_os_user)" "$storage"; fi
 set_to weir.storage "$storage"
 expect_routed "another place: copied again" "1000|1005"
+query "CREATE TABLE filled (id int PRIMARY KEY, filler text); SELECT weir.mirror('filled')" >/dev/null
+query "SELECT weir.sync('filled')"
 # Nothing can be written there: what the manifest has stays, and what is new stays in memory.
 find "$storage" -type d -exec chmod 500 {} +
 query "UPDATE t SET v = 7 WHERE id = 1; CREATE TABLE new (id int PRIMARY KEY); INSERT INTO new SELECT generate_series(1, 10); SELECT weir.mirror('new')" >/dev/null
@@ -192,6 +204,23 @@ expect "storage that cannot be written: a copy says so" 'Permission denied' "$(q
 expect "storage that cannot be written: EXPLAIN says so" 'Permission denied' "$(query "SET weir.route = force; EXPLAIN SELECT count(*) FROM new")"
 query "DROP TABLE new"
 expect_routed "storage that cannot be written: the engine answers from memory" "1000|1006"
+
+# Not without bound: a mirror whose changes would fill the memory is given up, and the others stay.
+set_to weir.memory_limit 64MB
+most_kb=0
+for i in $(seq 12); do
+    query "INSERT INTO filled SELECT i, repeat('x', 1500) FROM generate_series($i * 100000, $i * 100000 + 19999) i"
+    engine=$(pgrep -P "$(worker_pid)" -f weir-engine | head -n 1)
+    kb=$(awk '/^VmRSS/ { print $2 }' "/proc/$engine/status")
+    [ "$kb" -le "$most_kb" ] || most_kb=$kb
+    sleep 0.5
+done
+expect "changes that cannot be written: the mirror with the most of them is given up" 'could not be written|Permission denied' \
+    "$(query "SELECT state, reason, last_error FROM weir.mirrors WHERE relation = 'filled'::regclass")"
+expect "changes that cannot be written: the engine's memory is bounded (360 MB were written, it had $most_kb kB)" '^t$' "$(query "SELECT $most_kb < 400000")"
+expect "changes that cannot be written: the answer is right" '^240000$' "$(query "SET weir.route = force; SELECT count(*) FROM filled")"
+expect_routed "changes that cannot be written: other mirrors are used" "1000|1006"
+reset weir.memory_limit
 
 # A standby that is not there: what was committed before it had to be waited for goes on, what waits is named.
 set_to synchronous_standby_names nobody
@@ -216,6 +245,8 @@ for _ in $(seq 300); do
 done
 expect "storage that can be written again: nothing is wrong any more" '^0$' "$(query "SELECT count(*) FROM weir.progress WHERE reason IS NOT NULL")"
 expect_routed "storage that can be written again" "1000|1008"
+query "SELECT weir.sync('filled')"
+expect "storage that can be written again: what was given up is copied" '^t\|240000\|240000\|' "$(query "SELECT * FROM weir.verify('filled')")"
 expect "nothing differs from the heap" '^t\|1000\|1000\|' "$(query "SELECT * FROM weir.verify('t')")"
 cleanup
 rm -rf "$storage"

@@ -14,11 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
-use weir_plan::protocol::{FrameReader, FromEngineControl, LogLevel, ToEngineControl, encode_frame};
+use weir_plan::protocol::{FrameReader, FromEngineControl, LogLevel, ManifestOutcome, ToEngineControl, encode_frame};
 use weir_plan::{Error, Result, arrow_ipc};
 
 /// How often the delta is looked at for flushing.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a flush may take before the memory that changes take meanwhile is limited.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Takes over the inherited descriptor.
 #[allow(unsafe_code)]
@@ -81,7 +84,7 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
             }
         }
     });
-    let pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>> = Arc::default();
+    let pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<ManifestOutcome>>>> = Arc::default();
     let flusher = tokio::spawn(flush_regularly(Arc::clone(&resources), Arc::clone(&pending)));
     let mut frames = FrameReader::default();
     let mut buffer = vec![0; 1 << 18];
@@ -100,9 +103,9 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
             match frames.message::<ToEngineControl>() {
                 Ok(None) => break,
                 Ok(Some(ToEngineControl::Shutdown)) => break 'all Ok(()),
-                Ok(Some(ToEngineControl::ManifestCommitted { token, ok })) => {
+                Ok(Some(ToEngineControl::ManifestCommitted { token, outcome })) => {
                     if let Some(waiter) = pending.lock().remove(&token) {
-                        let _ = waiter.send(ok);
+                        let _ = waiter.send(outcome);
                     }
                 }
                 Ok(Some(message)) => {
@@ -156,8 +159,29 @@ pub fn report(events: Vec<Event>, resources: &Resources) {
     }
 }
 
+/// Ends a task with what it watches.
+struct Watch(tokio::task::JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Until the result is dropped, changes that cannot be written do not fill the memory: a storage that does not answer is no error for long.
+fn bound_deltas(resources: &Arc<Resources>) -> Watch {
+    let resources = Arc::clone(resources);
+    Watch(tokio::spawn(async move {
+        let why = Error::internal("writing takes too long");
+        loop {
+            tokio::time::sleep(WRITE_PATIENCE).await;
+            report(resources.mirrors.give_up_beyond(resources.settings().memory_limit_bytes, &why).await, &resources);
+        }
+    }))
+}
+
 /// Flushes the deltas to segments and lets the worker commit the manifest, one proposal at a time.
-async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<bool>>>>) {
+async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<ManifestOutcome>>>>) {
     let mut token = 0u64;
     // Once the worker reports progress it has sent every mirror there is.
     if resources.mirrors.progress().changed().await.is_ok() {
@@ -176,7 +200,11 @@ async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mu
     let mut failing: Option<String> = None;
     loop {
         let _ = tokio::time::timeout(FLUSH_INTERVAL, resources.mirrors.flush_wanted()).await;
-        let proposal = match resources.mirrors.flush(false).await {
+        let flushed = {
+            let _bound = bound_deltas(&resources);
+            resources.mirrors.flush(false).await
+        };
+        let proposal = match flushed {
             Ok(Some(proposal)) => proposal,
             Ok(None) => continue,
             Err(e) => {
@@ -198,7 +226,10 @@ async fn flush_regularly(resources: Arc<Resources>, pending: Arc<parking_lot::Mu
         let (done, committed) = oneshot::channel();
         pending.lock().insert(token, done);
         resources.wishes.send(FromEngineControl::CommitManifest { token, changes: proposal.changes.clone(), slot_lsn: proposal.slot_lsn });
-        let ok = committed.await.unwrap_or(false);
-        report(resources.mirrors.manifest_committed(proposal, ok).await, &resources);
+        let outcome = {
+            let _bound = bound_deltas(&resources);
+            committed.await.unwrap_or(ManifestOutcome::Refused)
+        };
+        report(resources.mirrors.manifest_committed(proposal, outcome).await, &resources);
     }
 }

@@ -291,10 +291,8 @@ async fn wait_fresh(resources: &Resources, freshness: Freshness, timeout_ms: u64
     let lsn = match freshness {
         Freshness::Any => return Ok(now.lsn),
         Freshness::MaxLag { millis, lsn } => {
-            let present = unix_time_us();
-            let oldest = present - i64::try_from(millis).unwrap_or(i64::MAX / 2000) * 1000;
-            // A time that is yet to come says nothing: the clock was set back.
-            if (oldest..=present).contains(&now.time_us) || now.lsn >= lsn {
+            let oldest = monotonic_us() - i64::try_from(millis).unwrap_or(i64::MAX / 2000).min(i64::MAX / 2000) * 1000;
+            if now.time_us.is_some_and(|time| time >= oldest) || now.lsn >= lsn {
                 return Ok(now.lsn);
             }
             lsn
@@ -313,6 +311,11 @@ async fn wait_fresh(resources: &Resources, freshness: Freshness, timeout_ms: u64
     }
 }
 
-fn unix_time_us() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_micros()).ok()).unwrap_or(0)
+/// The same in all processes of a machine, and never set.
+#[allow(unsafe_code)]
+fn monotonic_us() -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills in the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
 }

@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiTupleTable;
 use pgrx::{JsonB, pg_sys};
 use weir_plan::manifest::{ColumnDef, FORM, Key, Lsn, ManifestChange, MirrorDef, MirrorState, SegmentMeta};
+use weir_plan::protocol::ManifestOutcome;
 use weir_plan::{Error, Result};
 
 /// A row of `weir.mirror_table`.
@@ -25,13 +26,13 @@ pub struct Row {
     pub foreign: Option<&'static str>,
 }
 
-/// What became of a manifest.
+/// What became of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Committed,
-    /// A generation is gone.
-    Refused,
-    /// Somebody changes one of the mirrors: try again later.
+    Taken,
+    /// The generation is gone.
+    Gone,
+    /// Somebody changes the mirror: try again later.
     Busy,
 }
 
@@ -138,19 +139,19 @@ pub fn invalidate(relid: u32) {
 }
 
 /// Writes what the engine wants committed; the caller commits the transaction.
-pub fn apply_manifest(changes: &[ManifestChange]) -> Result<Outcome> {
+pub fn apply_manifest(changes: &[ManifestChange]) -> Result<ManifestOutcome> {
     // All rows are locked first, so that nothing is written if one is busy.
     for c in changes {
         match lock_generation(c.relid)? {
             Locked::Is(generation) if generation == c.generation => {}
-            Locked::Busy => return Ok(Outcome::Busy),
-            _ => return Ok(Outcome::Refused),
+            Locked::Busy => return Ok(ManifestOutcome::Busy { relid: c.relid }),
+            _ => return Ok(ManifestOutcome::Refused),
         }
     }
     for c in changes {
         write_change(c)?;
     }
-    Ok(Outcome::Committed)
+    Ok(ManifestOutcome::Committed)
 }
 
 /// Locks the row of a mirror. `false`: somebody else has, or it is gone.
@@ -158,12 +159,12 @@ pub fn lock(relid: u32) -> Result<bool> {
     Ok(matches!(lock_generation(relid)?, Locked::Is(_)))
 }
 
-/// Locks the row of a mirror of this generation: `Refused` if it has another one or is gone.
+/// Locks the row of a mirror of this generation: `Gone` if it has another one, too.
 pub fn lock_state(relid: u32, generation: i64) -> Result<Outcome> {
     Ok(match lock_generation(relid)? {
-        Locked::Is(g) if g == generation => Outcome::Committed,
+        Locked::Is(g) if g == generation => Outcome::Taken,
         Locked::Busy => Outcome::Busy,
-        _ => Outcome::Refused,
+        _ => Outcome::Gone,
     })
 }
 

@@ -9,7 +9,7 @@ mod run;
 pub mod slot;
 
 pub use exec::text;
-pub use run::{Run, evaluate, flushed_insert_position};
+pub use run::{Run, evaluate};
 
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};

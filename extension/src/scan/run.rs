@@ -6,6 +6,7 @@ use crate::datum::{self, Column, Output};
 use crate::planner;
 use crate::settings;
 use crate::translate::constant::datum_to_scalar;
+use crate::wal;
 use pgrx::pg_sys;
 use weir_plan::arrow_ipc::Decoder;
 use weir_plan::ir::Scalar;
@@ -236,45 +237,17 @@ fn patience_ms(private: &Private, cost: f64) -> u64 {
 
 fn freshness() -> Freshness {
     match settings::freshness() {
-        settings::Freshness::Latest => Freshness::Lsn(flushed_insert_position()),
+        settings::Freshness::Latest => Freshness::Lsn(wal::flush_all()),
         settings::Freshness::Session => {
             // SAFETY: plain read of this backend's state.
             let own = unsafe { pg_sys::XactLastCommitEnd };
-            flush(own);
+            wal::flush(own);
             Freshness::Lsn(own)
         }
-        settings::Freshness::MaxLag { millis } => Freshness::MaxLag { millis, lsn: crate::worker::flushed() },
+        // What is not flushed is flushed by the worker, if it is needed.
+        settings::Freshness::MaxLag { millis } => Freshness::MaxLag { millis, lsn: wal::inserted() },
         settings::Freshness::Any => Freshness::Any,
     }
-}
-
-/// The end of all WAL written so far, made durable so that it can be decoded: commits are visible before they are flushed.
-pub fn flushed_insert_position() -> Lsn {
-    // SAFETY: reads shared memory.
-    let lsn = record_end(unsafe { pg_sys::GetXLogInsertRecPtr() });
-    flush(lsn);
-    lsn
-}
-
-fn flush(lsn: Lsn) {
-    // SAFETY: the position is at most the end of what was inserted.
-    unsafe {
-        if lsn > crate::worker::flushed() {
-            pg_sys::XLogFlush(lsn);
-        }
-    }
-}
-
-/// An insert position right behind a page header is the end of the record before that page. Source: `XLogBytePosToEndRecPtr` in `xlog.c`.
-fn record_end(lsn: Lsn) -> Lsn {
-    let page = u64::from(pg_sys::XLOG_BLCKSZ);
-    // SAFETY: set at server start.
-    let segment = u64::try_from(unsafe { pg_sys::wal_segment_size }).unwrap_or(16 << 20);
-    let offset = lsn % page;
-    let long_header = (size_of::<pg_sys::XLogLongPageHeaderData>() as u64).next_multiple_of(8);
-    let short_header = (size_of::<pg_sys::XLogPageHeaderData>() as u64).next_multiple_of(8);
-    let header = if lsn % segment == offset { long_header } else { short_header };
-    if offset == header { lsn - header } else { lsn }
 }
 
 /// Evaluates the parameters of a query.

@@ -14,6 +14,7 @@ mod decode;
 mod engine;
 mod launcher;
 mod link;
+mod moment;
 pub mod paths;
 pub mod position;
 mod process;

@@ -18,7 +18,7 @@ const HELD: u64 = 16;
 pub struct Position {
     /// Everything before this is decoded.
     pub lsn: Lsn,
-    /// When the worker began to decode what ended there (Unix epoch, microseconds).
+    /// Everything committed before this time (Unix epoch, microseconds) is decoded.
     pub time_us: i64,
     /// Since when a commit is held that other sessions do not see yet, as while it waits for a synchronous standby; 0: none is.
     pub held_since_us: i64,
@@ -42,8 +42,12 @@ fn write(at: u64, bytes: &[u8]) {
     });
 }
 
-pub fn caught_up(lsn: Lsn, time_us: i64) {
-    write(LSN, &[lsn.to_ne_bytes(), time_us.to_ne_bytes()].concat());
+/// `time_us`: what was committed before it is decoded; if it is not given, no more is known of that than before.
+pub fn caught_up(lsn: Lsn, time_us: Option<i64>) {
+    write(LSN, &lsn.to_ne_bytes());
+    if let Some(time_us) = time_us {
+        write(TIME, &time_us.to_ne_bytes());
+    }
 }
 
 /// Whether a commit is held. Cheap if that has not changed.

@@ -12,11 +12,13 @@ use super::capture;
 use super::copies::Copies;
 use super::decode::{self, Decoder, Progress};
 use super::engine::{Engine, Supervisor};
+use super::moment::Moments;
 use super::process::{self, transaction};
 use super::sync;
 use super::{copy, paths, position};
 use crate::catalog::store::{self, Outcome};
 use crate::settings;
+use crate::wal;
 use follow::{OBSTACLE_INTERVAL, RETRY_INTERVAL, relation_changed};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -24,7 +26,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use weir_plan::manifest::{Lsn, ManifestChange, MirrorState};
-use weir_plan::protocol::{FromEngineControl, LogLevel, ToEngineControl};
+use weir_plan::protocol::{FromEngineControl, LogLevel, ManifestOutcome, ToEngineControl};
 use weir_plan::{Result, greeting};
 
 /// How often the worker decodes while queries ask for fresh data, and for how long after the last one that holds.
@@ -33,6 +35,9 @@ const BUSY_FOR: Duration = Duration::from_secs(3);
 
 /// How the error begins that says why changes stay in memory.
 const UNWRITTEN: &str = "segments cannot be written, which is tried again";
+
+/// How long a manifest waits for a transaction that has changed one of its mirrors.
+const BUSY_MANIFEST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Time for decoding before messages are looked at again.
 const DECODE_BUDGET: Duration = Duration::from_millis(50);
@@ -122,6 +127,7 @@ struct Manifest {
     token: u64,
     changes: Vec<ManifestChange>,
     slot_lsn: Lsn,
+    since: Instant,
 }
 
 struct Worker {
@@ -141,6 +147,7 @@ struct Worker {
     target: Option<Lsn>,
     asked_at: Option<Instant>,
     decoded_at: Instant,
+    moments: Moments,
     catalog_due: Instant,
     obstacles_due: Instant,
     /// The mirrors' table: another one if the extension was created anew.
@@ -169,6 +176,7 @@ impl Worker {
             target: None,
             asked_at: None,
             decoded_at: now,
+            moments: Moments::default(),
             catalog_due: now,
             obstacles_due: now + OBSTACLE_INTERVAL,
             catalog: 0,
@@ -271,6 +279,7 @@ impl Worker {
         self.copies.forget_all();
         self.manifests.clear();
         self.target = None;
+        self.moments = Moments::default();
         // Everything is decoded again from the confirmed position for the next engine.
         if let Some(decoder) = self.decoder.take() {
             decoder.close();
@@ -314,7 +323,7 @@ impl Worker {
                     self.asked_at = Some(Instant::now());
                 }
                 FromEngineControl::CommitManifest { token, changes, slot_lsn } => {
-                    self.manifests.push_back(Manifest { token, changes, slot_lsn });
+                    self.manifests.push_back(Manifest { token, changes, slot_lsn, since: Instant::now() });
                 }
                 FromEngineControl::Resync { relid, generation, reason } => self.marks.push(capture::Lost { relid, generation, reason }),
                 FromEngineControl::Log { level: LogLevel::Info, message } => pgrx::log!("pg_weir engine: {message}"),
@@ -324,21 +333,21 @@ impl Worker {
         Ok(())
     }
 
-    /// Commits what the engine proposes; one transaction each.
+    /// Commits what the engine proposes; one transaction each. For a transaction of somebody else that changes a mirror it waits a little only: it
+    /// may go on for long, and what is not written stays in the engine's memory.
     fn commit_manifests(&mut self) -> Result<()> {
         while let Some(manifest) = self.manifests.front() {
             let outcome = if manifest.changes.is_empty() {
-                Outcome::Committed
+                ManifestOutcome::Committed
             } else {
-                transaction(|| if sync::is_installed() { store::apply_manifest(&manifest.changes) } else { Ok(Outcome::Refused) })?
+                transaction(|| if sync::is_installed() { store::apply_manifest(&manifest.changes) } else { Ok(ManifestOutcome::Refused) })?
             };
-            if outcome == Outcome::Busy {
+            if matches!(outcome, ManifestOutcome::Busy { .. }) && manifest.since.elapsed() < BUSY_MANIFEST_PATIENCE {
                 return Ok(());
             }
-            let ok = outcome == Outcome::Committed;
-            if let Some(Manifest { token, slot_lsn, changes }) = self.manifests.pop_front() {
-                self.send(&ToEngineControl::ManifestCommitted { token, ok });
-                if let (true, Some(decoder)) = (ok, &mut self.decoder) {
+            if let Some(Manifest { token, slot_lsn, changes, .. }) = self.manifests.pop_front() {
+                self.send(&ToEngineControl::ManifestCommitted { token, outcome });
+                if let (ManifestOutcome::Committed, Some(decoder)) = (outcome, &mut self.decoder) {
                     decoder.confirm(slot_lsn);
                     for change in changes.iter().filter(|c| c.state == MirrorState::Active) {
                         decoder.capture().copied(change.relid, change.generation);
@@ -362,11 +371,11 @@ impl Worker {
             }
             for mark in marks {
                 match store::lock_state(mark.relid, mark.generation)? {
-                    Outcome::Committed => {
+                    Outcome::Taken => {
                         pgrx::log!("pg_weir: the mirror of table {} is copied again: {}", mark.relid, mark.reason);
                         store::mark_resync(mark.relid, Some(mark.generation), &mark.reason)?;
                     }
-                    Outcome::Refused => {}
+                    Outcome::Gone => {}
                     Outcome::Busy => busy.push(mark),
                 }
             }
@@ -402,17 +411,20 @@ impl Worker {
             return Ok(false);
         }
         let Some(engine) = &mut self.engine else { return Ok(false) };
-        let time_us = position::now_us();
-        let flushed = decode::flushed();
         let Some(decoder) = &mut self.decoder else {
             // Nothing is mirrored: whatever is asked for is there.
             if let Some(lsn) = self.target.take() {
-                engine.link.send(&ToEngineControl::CaughtUp { lsn, time_us });
+                engine.link.send(&ToEngineControl::CaughtUp { lsn, time_us: None });
             }
             return Ok(false);
         };
         // What was asked for is answered at once; without being asked, everything is decoded.
-        let target = self.target.unwrap_or(flushed);
+        self.moments.note();
+        if let Some(target) = self.target {
+            // Who puts up with some age has not flushed it.
+            wal::flush(target.min(wal::inserted()));
+        }
+        let target = self.target.unwrap_or_else(decode::flushed);
         let progress = decoder.run(&mut engine.link, target, DECODE_BUDGET)?;
         self.marks.extend(decoder.capture().take_lost());
         let position = decoder.position();
@@ -431,8 +443,9 @@ impl Worker {
         }
         self.target = None;
         self.decoded_at = Instant::now();
-        engine.link.send(&ToEngineControl::CaughtUp { lsn: position, time_us });
-        position::caught_up(position, time_us);
+        let moment = self.moments.reached(position);
+        engine.link.send(&ToEngineControl::CaughtUp { lsn: position, time_us: moment.map(|m| m.monotonic_us) });
+        position::caught_up(position, moment.map(|m| m.unix_us));
         Ok(false)
     }
 

@@ -21,10 +21,14 @@ use arrow::compute::filter_record_batch;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedMutexGuard;
 use weir_plan::manifest::{Lsn, ManifestChange, MirrorState, SegmentMeta};
+use weir_plan::protocol::ManifestOutcome;
 use weir_plan::{Error, Result};
+
+/// How long others are written without a mirror that somebody is changing.
+const BUSY_FOR: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
 
 /// When to write, and what to write anew.
 #[derive(Debug, Clone)]
@@ -122,7 +126,8 @@ impl Mirrors {
                 (Phase::Following, None) => {}
                 (Phase::Following, Some(dirty)) => {
                     let due = force || !mirror.announced || table.delta_bytes() > self.limits.delta_bytes || dirty.since.elapsed() >= self.limits.age;
-                    if due && decoded >= mirror.skip_below {
+                    let waits = !force && mirror.busy.is_some_and(|since| since.elapsed() < BUSY_FOR);
+                    if due && !waits && decoded >= mirror.skip_below {
                         captured.push(self.capture_table(mirror, table, decoded)?);
                         mirror.flushing = mirror.dirty.take();
                     } else {
@@ -196,11 +201,17 @@ impl Mirrors {
         Ok(())
     }
 
-    /// The worker's answer: committed, or refused.
-    pub async fn manifest_committed(&self, proposal: ManifestProposal, ok: bool) -> Vec<Event> {
+    /// The worker's answer.
+    pub async fn manifest_committed(&self, proposal: ManifestProposal, outcome: ManifestOutcome) -> Vec<Event> {
+        let ok = outcome == ManifestOutcome::Committed;
         let ManifestProposal { captured, slot_lsn, .. } = proposal;
         let mut applier = self.applier.lock().await;
         let events = self.overdue_events(&mut applier);
+        if let ManifestOutcome::Busy { relid } = outcome
+            && let Some(mirror) = applier.mirrors.get_mut(&relid)
+        {
+            mirror.busy = Some(Instant::now());
+        }
         if ok {
             self.slot_lsn.fetch_max(slot_lsn, Ordering::Relaxed);
         }

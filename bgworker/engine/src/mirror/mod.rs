@@ -63,8 +63,8 @@ use weir_plan::{Error, Result};
 pub struct Progress {
     /// Everything committed before this position is applied.
     pub lsn: Lsn,
-    /// Everything committed before this time (Unix epoch, microseconds) is applied.
-    pub time_us: i64,
+    /// Everything committed before this time (of the machine's monotonic clock, in microseconds) is applied.
+    pub time_us: Option<i64>,
 }
 
 /// What the worker has to know.
@@ -106,6 +106,8 @@ struct Mirror {
     instance: u64,
     /// The manifest says that the mirror is active.
     announced: bool,
+    /// When the worker last found that somebody else was changing the mirror's row of the catalog.
+    busy: Option<Instant>,
 }
 
 /// A commit that is not durable in segments.
@@ -214,6 +216,7 @@ impl Mirrors {
             flushing: None,
             instance: self.io.next_uid(),
             announced: false,
+            busy: None,
         };
         let mut parts = Vec::new();
         let status = match def.state {
@@ -406,8 +409,8 @@ impl Mirrors {
         Ok(())
     }
 
-    /// Everything up to `lsn` is decoded; `time_us` is when the worker began that.
-    pub async fn caught_up(&self, lsn: Lsn, time_us: i64) -> Vec<Event> {
+    /// Everything up to `lsn` is decoded; so is what was committed before `time_us`.
+    pub async fn caught_up(&self, lsn: Lsn, time_us: Option<i64>) -> Vec<Event> {
         let mut applier = self.applier.lock().await;
         let events = self.overdue_events(&mut applier);
         let decoded = {
@@ -417,8 +420,7 @@ impl Mirrors {
         };
         self.end_copies(&mut applier, decoded);
         self.progress.send_if_modified(|p| {
-            // The latest time, not the greatest: somebody may have set the clock back.
-            let next = Progress { lsn: p.lsn.max(lsn), time_us };
+            let next = Progress { lsn: p.lsn.max(lsn), time_us: p.time_us.max(time_us) };
             std::mem::replace(p, next) != next
         });
         events

@@ -4,10 +4,13 @@ mod model;
 mod trace;
 
 use super::*;
+use crate::mirror::flush::ManifestProposal;
 use model::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::time::Duration;
 use trace::Trace;
+use weir_plan::protocol::ManifestOutcome;
 
 fn memory(store: Arc<object_store::memory::InMemory>) -> Storage {
     Storage { store, prefix: Path::default(), home: String::new(), bucket: None }
@@ -66,13 +69,13 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
             mirrors.changes(10, 1, 5, batch.expect("rows"), &[]).expect("fits");
         }
         mirrors.commit(&[(5, 100)], 200).await;
-        mirrors.caught_up(200, 1).await;
+        mirrors.caught_up(200, Some(1)).await;
         let proposal = mirrors.flush(true).await.expect("writes").expect("something");
         let change = proposal.changes[0].clone();
         def.segments = change.add;
         def.applied_lsn = change.applied_lsn;
         let slot = proposal.slot_lsn;
-        mirrors.manifest_committed(proposal, true).await;
+        mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
         assert_eq!(slot, 200);
         let again = Mirrors::new(Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new(), bucket: None }, 1 << 20);
         again.load(def, slot).await;
@@ -93,15 +96,47 @@ fn a_mirror_that_lost_a_segment_is_copied_again() {
         def.segments.push(weir_plan::manifest::SegmentMeta { id: 1, path: "10/1/1.parquet".into(), rows: 5, size_bytes: 1000, deletes: vec![] });
         let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
         mirrors.load(def.clone(), 100).await;
-        assert_eq!(mirrors.caught_up(101, 1).await, vec![]);
+        assert_eq!(mirrors.caught_up(101, Some(1)).await, vec![]);
         let ctx = datafusion::prelude::SessionContext::new();
         let provider = scan::MirrorTable::new(10, mirrors.snapshot().view(10).expect("a mirror"), &[0], Bindings::default());
         assert!(ctx.read_table(Arc::new(provider)).expect("a table").collect().await.is_err());
-        assert!(matches!(mirrors.caught_up(102, 1).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
+        assert!(matches!(mirrors.caught_up(102, Some(1)).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
         assert!(matches!(mirrors.snapshot().view(10).expect("a mirror").status, Status::Invalid(_)));
         // A damaged definition does not stop the engine either.
         def.segments[0].deletes = vec![1, 2, 3];
         mirrors.load(def, 100).await;
-        assert!(matches!(mirrors.caught_up(103, 1).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
+        assert!(matches!(mirrors.caught_up(103, Some(1)).await.as_slice(), [Event::Resync { relid: 10, generation: 1, .. }]));
+    });
+}
+
+#[test]
+fn a_mirror_that_somebody_changes_holds_up_no_other() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(2);
+        let table = &tables()[0];
+        let limits = flush::Limits { age: Duration::ZERO, ..flush::Limits::default() };
+        let mirrors = Mirrors::with_limits(memory(Arc::default()), 1 << 20, limits);
+        for (relid, commit) in [(10, 110), (11, 120)] {
+            mirrors.load(MirrorDef { relid, ..table.def(1, MirrorState::Active) }, 100).await;
+            for batch in table.messages(&[Change::Insert(vec![Cell::Int(1), Cell::Null, Cell::Null, Cell::Null])], &mut rng) {
+                mirrors.changes(relid, 1, relid, batch.expect("rows"), &[]).expect("fits");
+            }
+            mirrors.commit(&[(relid, commit)], commit + 1).await;
+        }
+        let relids = |p: &ManifestProposal| p.changes.iter().map(|c| c.relid).collect::<std::collections::BTreeSet<_>>();
+        let both = mirrors.flush(false).await.expect("writes").expect("something");
+        assert_eq!(relids(&both), [10, 11].into());
+        mirrors.manifest_committed(both, ManifestOutcome::Busy { relid: 10 }).await;
+        let other = mirrors.flush(false).await.expect("writes").expect("something");
+        assert_eq!(relids(&other), [11].into());
+        assert!(other.slot_lsn <= 110);
+        mirrors.manifest_committed(other, ManifestOutcome::Committed).await;
+        assert!(mirrors.flush(false).await.expect("writes").is_none());
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let late = mirrors.flush(false).await.expect("writes").expect("something");
+        assert_eq!(relids(&late), [10].into());
+        assert_eq!(late.slot_lsn, 121);
+        mirrors.manifest_committed(late, ManifestOutcome::Committed).await;
     });
 }

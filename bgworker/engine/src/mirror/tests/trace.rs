@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use weir_plan::manifest::SegmentMeta;
+use weir_plan::protocol::ManifestOutcome;
 
 type Heap = BTreeMap<u32, Vec<Row>>;
 
@@ -303,7 +304,7 @@ impl Trace {
         let limit = self.log.get(self.decoded).map_or(self.insert_lsn, |next| next.commit_lsn);
         let lsn = if self.rng.random() { limit } else { self.decoding };
         self.decoding = self.decoding.max(lsn);
-        let events = self.mirrors.caught_up(lsn, 0).await;
+        let events = self.mirrors.caught_up(lsn, None).await;
         assert_eq!(events, vec![], "seed {}", self.seed);
     }
 
@@ -389,7 +390,9 @@ impl Trace {
             if ok {
                 self.commit_manifest(&proposal);
             }
-            assert_eq!(self.mirrors.manifest_committed(proposal, ok).await, vec![]);
+            let refused = if self.rng.random() { ManifestOutcome::Refused } else { ManifestOutcome::Busy { relid: 10 } };
+            let outcome = if ok { ManifestOutcome::Committed } else { refused };
+            assert_eq!(self.mirrors.manifest_committed(proposal, outcome).await, vec![]);
         }
     }
 
