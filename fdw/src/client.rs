@@ -22,7 +22,9 @@ pub use pool::{Lease, Pool, Pooled, connecting};
 pub(crate) use session::spelled;
 pub use session::{Direct, Session, named, write_as_sql};
 
-use arrow::array::RecordBatch;
+use crate::write::Statement;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -70,12 +72,52 @@ pub trait Client: Send + Sync {
     async fn write_as_sql(&self, endpoint: &Endpoint, target: &WriteTarget, rows: &RecordBatch) -> Result<u64> {
         let (writer, rows) = spelled(endpoint, target, rows)?;
         let mut changed = 0;
-        for (sql, meant) in writer.statements(&rows)? {
-            let n = self.execute(endpoint, &sql).await.map_err(|e| named(endpoint, e))?;
-            writer.check(meant, n)?;
-            changed += n;
+        for Statement { sql, rows, count } in writer.statements(&rows)? {
+            changed += match count {
+                None => {
+                    let n = self.execute(endpoint, &sql).await.map_err(|e| named(endpoint, e))?;
+                    writer.check(rows, n)?;
+                    n
+                }
+                // As only then can be known, this is checked before anything happens.
+                Some(count) => {
+                    let n = self.count(endpoint, &count).await.map_err(|e| named(endpoint, e))?;
+                    writer.check(rows, n)?;
+                    if n > 0 {
+                        self.alter(endpoint, &sql).await.map_err(|e| named(endpoint, e))?;
+                    }
+                    n
+                }
+            };
         }
         Ok(changed)
+    }
+
+    /// Runs a statement that changes as many rows as a query says before it, and is not run if there are none.
+    async fn change(&self, endpoint: &Endpoint, count: &str, sql: &str) -> Result<u64> {
+        let n = self.count(endpoint, count).await?;
+        if n > 0 {
+            self.alter(endpoint, sql).await?;
+        }
+        Ok(n)
+    }
+
+    /// Runs an UPDATE or a DELETE of an engine that does not tell how many rows it changed, until that is done.
+    async fn alter(&self, endpoint: &Endpoint, sql: &str) -> Result<()> {
+        self.execute(endpoint, sql).await.map(drop)
+    }
+
+    /// The number that a query returns.
+    async fn count(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
+        let column = RemoteColumn { id: ColId(0), ty: PgType::INT8, name: "count".into() };
+        let mut batches = self.query(endpoint, sql.to_owned(), Wanted::Columns(vec![column])).await?;
+        let mut count = None;
+        while let Some(batch) = batches.recv().await {
+            let batch = batch?;
+            let values = batch.columns().first().and_then(|values| values.as_primitive_opt::<Int64Type>());
+            count = values.filter(|v| !v.is_empty() && v.is_valid(0)).and_then(|v| u64::try_from(v.value(0)).ok()).or(count);
+        }
+        count.ok_or_else(|| failed(endpoint, "HV000", "it returned no number of rows"))
     }
 
     /// Closes idle connections to a server by its OID, or to all; their number.

@@ -151,8 +151,8 @@ pub enum Point {
 pub enum Work {
     /// Begins the transaction, if it is not open.
     Open,
-    /// A statement, as it is.
-    Execute { sql: String },
+    /// A statement, as it is; `count`: a query for the number of rows that it is about to change, where the engine does not tell.
+    Execute { sql: String, count: Option<String> },
     /// A query; it sees what the transaction has written.
     Query { sql: String, columns: Vec<RemoteColumn> },
     /// Rows to be written: one record batch (a whole IPC stream) with the physical columns of `target.columns`.

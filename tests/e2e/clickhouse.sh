@@ -190,6 +190,8 @@ write_clickhouse() {
         (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
         (4, 0, 0, 0, 0.00, 0, 0.1, 0.1, NULL, E'it''s \\\\ \"quoted\" \\t\\r\\n', E'; DROP TABLE w; -- \\\\'' \\u00df\\u2028', '; --', '2000-02-29', '1999-12-31 23:59:59.5', '2024-10-27 02:30:00+02', NULL)"
     direct_rows clickhouse
+    direct_changes clickhouse 2600 "database 'shop'"
+    changes_clickhouse
     both clickhouse "TRUNCATE" "TRUNCATE @w@; SELECT count(*) FROM @w@; INSERT INTO @w@ (id) VALUES (1)"
     clickhouse_sql "CREATE TABLE shop.narrow (id Int32, n UInt8, num Nullable(Decimal(6, 1)), f Nullable(Float32), d Nullable(Date), dt Nullable(DateTime), e Nullable(Enum8('x' = 1)), fs Nullable(FixedString(2))) ENGINE = MergeTree ORDER BY id"
     query "CREATE FOREIGN TABLE clickhouse_w.narrow (id bigint, n int, num numeric, f float8, d date, dt timestamptz, e text OPTIONS (remote_type 'Enum8'), fs bytea) SERVER ch"
@@ -201,7 +203,42 @@ write_clickhouse() {
         expect "clickhouse, write: not stored: ($row)" 'ERROR:  (22000|23502|HV000): server "ch"' "$(failing "INSERT INTO clickhouse_w.narrow SELECT 2, 2; INSERT INTO clickhouse_w.narrow VALUES ($row)" | grep ERROR)"
     done
     expect "clickhouse, write: none of them is there" '^1$' "$(clickhouse_sql "SELECT count() FROM shop.narrow WHERE id <> 2")"
-    expect "clickhouse, write: rows are not changed" 'ERROR:  (0A000|55000)' "$(failing "UPDATE clickhouse_w.w SET n2 = 1 WHERE id = 1")"
+}
+
+# What ClickHouse has of its own: columns that cannot change, types that cut values off, changes that go on in the background.
+changes_clickhouse() {
+    clickhouse_sql "CREATE TABLE shop.\`odd \\\`keys\` (\`a b\\\`\` Int64, \`k\"2\` LowCardinality(String), part Int32, n UInt8, num Nullable(Decimal(6, 1)), f Nullable(Float32), dt Nullable(DateTime), e Nullable(Enum8('x' = 1, 'y' = 2)), fs Nullable(FixedString(2)), l Array(Int8), c String) ENGINE = MergeTree ORDER BY (\`a b\\\`\`, \`k\"2\`) PARTITION BY part"
+    query "CREATE FOREIGN TABLE clickhouse_w.odd (\"a b\`\" bigint OPTIONS (key 'true'), \"k\"\"2\" text OPTIONS (key 'true'), part int, n int, num numeric, f float8, dt timestamptz, e text OPTIONS (remote_type 'Enum8'), fs bytea, l int[], c char(5)) SERVER ch OPTIONS (table_name 'odd \`keys')"
+    local t=clickhouse_w.odd
+    query "INSERT INTO $t SELECT i, CASE i % 3 WHEN 0 THEN 'é''s' WHEN 1 THEN 'x ' ELSE 'x' END, i % 2, i, i / 2.0, i / 4.0, '2024-01-01 00:00:00+00', 'x', 'ab', '{1,2}', 'ab' FROM generate_series(1, 30) i; INSERT INTO $t (\"a b\`\", \"k\"\"2\", part, n, l, c) VALUES (1, 'x', 0, 100, '{}', '')"
+    expect "clickhouse, write: a key of two columns" '#UPDATE 30#DELETE 10#11[|]100#20 20$' "$(effect "UPDATE $t SET n = n + (random() < 2)::int, num = n, l = ARRAY[n, -1], fs = CASE WHEN n < 5 THEN 'cd'::bytea END, c = 'y ' WHERE n < 100; DELETE FROM $t WHERE \"k\"\"2\" = 'x ' AND random() < 2; SELECT count(*) FILTER (WHERE \"k\"\"2\" = 'x'), max(n) FROM $t; SELECT sum((n = num + 1 AND l = ARRAY[n - 1, -1])::int) || ' ' || count(*) FROM $t WHERE c = 'y'" | paste -sd '#')"
+    local change
+    for change in "n = 256" "n = -1" "num = 1.05" "f = 0.1" "dt = '2024-01-01 00:00:00.5+00'" "dt = '2106-02-07 06:28:16+00'" "e = 'z'" "fs = 'a'" "n = NULL" "l = '{300}'" "n = n + 240" "num = n + 0.05"; do
+        expect "clickhouse, write: not changed to what does not fit: $change" 'ERROR:  (22000|23502|HV000): server "ch"' "$(failing "UPDATE $t SET $change WHERE \"a b\`\" > 20")"
+        expect "clickhouse, write: nor by the key: $change" 'ERROR:  (22000|23502|HV000): server "ch"' "$(failing "UPDATE $t SET $change WHERE \"a b\`\" > 20 AND random() < 2")"
+    done
+    expect "clickhouse, write: none of them is there, and nothing is left to be done" '^0 0$' "$(clickhouse_sql "SELECT countIf(n > 100 OR num = toDecimal32('1.05', 2)), (SELECT count() FROM system.mutations WHERE NOT is_done) FROM shop.\`odd \\\`keys\`" | tr '\t' ' ')"
+    expect "clickhouse, write: a column of the partition key" 'ERROR:  0A000: server "ch": Cannot UPDATE key column `?part`?' "$(failing "UPDATE $t SET part = 7")"
+    expect "clickhouse, write: a column of the sorting key" 'ERROR:  0A000: server "ch": Cannot UPDATE key column' "$(failing "UPDATE $t SET \"a b\`\" = 7")"
+    expect "clickhouse, write: a column of the key" 'ERROR:  0A000: server "ch": column "k"2" is part of the key and cannot be changed' "$(failing "UPDATE $t SET \"k\"\"2\" = \"k\"\"2\" || 'x'")"
+    clickhouse_sql "CREATE TABLE shop.logged (id Int32) ENGINE = Log"
+    clickhouse_sql "INSERT INTO shop.logged VALUES (1)"
+    query "CREATE FOREIGN TABLE clickhouse_w.logged (id int OPTIONS (key 'true')) SERVER ch"
+    expect "clickhouse, write: a table that is not of the MergeTree family" 'ERROR:  [0-9A-Z]*: server "ch": DELETE query is not supported' "$(failing "DELETE FROM clickhouse_w.logged WHERE id = 1")"
+    clickhouse_sql "CREATE TABLE shop.many ENGINE = MergeTree ORDER BY id AS SELECT toInt32(number) AS id, repeat(toString(cityHash64(number)), 10) AS v FROM numbers(2000000)"
+    query "CREATE FOREIGN TABLE clickhouse_w.many (id int OPTIONS (key 'true'), v text) SERVER ch"
+    local begun=0
+    failing "DELETE FROM clickhouse_w.many WHERE v LIKE '%1%2%3%4%5%6%7%8%9%9%8%7%' OR v LIKE '%9%8%7%6%5%4%3%2%1%5%5%5%'" >"$out/killed" &
+    for _ in $(seq 200); do
+        begun=$(clickhouse_sql "SELECT count() FROM system.mutations WHERE NOT is_done")
+        [ "$begun" = 0 ] || break
+        sleep 0.05
+    done
+    query "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DELETE FROM clickhouse_w.many%'" >/dev/null
+    wait $! || true
+    expect "clickhouse, write: a change that is cancelled" '57014: canceling statement' "$(<"$out/killed")"
+    expect "clickhouse, write: does not go on there" '^1 0 2000000$' "$begun $(none_left clickhouse_sql "SELECT count() FROM system.mutations WHERE NOT is_done") $(clickhouse_sql "SELECT count() FROM shop.many")"
+    clickhouse_sql "DROP TABLE shop.many"
 }
 
 # Something that speaks HTTP and is no engine; prints its port.

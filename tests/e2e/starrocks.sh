@@ -72,6 +72,13 @@ SELECT flag, avg(num), sum(num) FROM items GROUP BY flag
 SELECT parent, sum(amount), avg(amount) FROM children GROUP BY parent"; } >"$out/starrocks.sql"
     same_answers starrocks maria_rocks "$out/starrocks.sql"
     expect "starrocks: INSERT" '^20\|it.s . x\|1.25\|2024-02-29$' "$(query "INSERT INTO maria_rocks.items (id, v, num, d) VALUES (20, E'it''s \\\\ x', 1.25, '2024-02-29'), (21, NULL, -0.5, NULL); SELECT id, v, num, d FROM maria_rocks.items WHERE id = 20")"
+    mariadb_sql "CREATE TABLE w (id int PRIMARY KEY, n2 smallint, n4 int, n8 bigint, num decimal(12,2), f8 double, flag boolean, v varchar(40), t longtext, b varbinary(200), d date, ts datetime(6), must int NOT NULL DEFAULT 7)" rocks
+    direct_tables starrocks maria_rocks "database 'rocks'" "id int PRIMARY KEY, n2 smallint, n4 int, n8 bigint, num numeric(12,2), f8 double precision, flag boolean, v varchar(40), t text, b bytea, d date, ts timestamp, must int NOT NULL DEFAULT 7"
+    # A cast to DATETIME keeps fractions of a second in StarRocks, and not in MariaDB.
+    query "CREATE FUNCTION whole_seconds() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.ts = date_trunc(''second'', NEW.ts); RETURN NEW; END'; CREATE TRIGGER whole BEFORE INSERT OR UPDATE ON local.w FOR EACH ROW EXECUTE FUNCTION whole_seconds()"
+    both starrocks "values of all types" "INSERT INTO @w@ VALUES (1, 32767, 2147483647, 9223372036854775807, 9999999999.99, 0.5, true, 'plain', 'text', '\\x00ff275c0a', '9999-12-31', '9999-12-31 23:59:59.999999'), (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), (4, 0, 0, 0, 0.00, 0.1, false, '', E'; -- ''', '', '2000-02-29', '1999-12-31 23:59:59.5')"
+    direct_rows starrocks
+    direct_changes starrocks 1100 "database 'rocks'"
     expect "starrocks: TRUNCATE" '^0$' "$(query "TRUNCATE maria_rocks.items; SELECT count(*) FROM maria_rocks.items")"
     wrong starrocks maria_rocks maria_rocks.parents ""
     expect "starrocks: weir.query" '^\{"a": 1, "b": "x", "c": 1.50\}$' "$(failing "SELECT q::text FROM weir.query('maria_rocks', 'SELECT 1 AS a, ''x'' AS b, 1.50 AS c') q")"

@@ -160,6 +160,7 @@ write_trino() {
         (4, 0, 0, 0, 0.00, 0, 0.1, 0.1, NULL, E'it''s \\\\ \"quoted\" \\t\\r\\n', E'; DROP TABLE w; -- \\\\'' \\u00df\\u2028 DECIMAL ''1''', '; --', '2000-02-29', '1999-12-31 23:59:59.5', '2024-10-27 02:30:00+02', '12:34:56.789', NULL, NULL)"
     direct_rows trino
     both trino "UPDATE and DELETE by key" "UPDATE @w@ SET v = 'changed', num = num * 2 WHERE id BETWEEN 100 AND 110; DELETE FROM @w@ WHERE id BETWEEN 200 AND 450; DELETE FROM @w@ WHERE v = 'v500'; UPDATE @w@ SET t = NULL, ts = NULL WHERE id = 4"
+    direct_changes trino 1100 "schema 'shop'"
     expect "trino, write: a key that is there" 'ERROR:  [0-9A-Z]{5}: server "trino"' "$(failing "INSERT INTO trino_w.w (id) VALUES (1)")"
     expect "trino, write: a date that cannot be written" 'server "trino": a value of column "d" cannot be written' "$(failing "INSERT INTO trino_w.w (id, d) VALUES (999999, 'infinity')")"
     both trino "TRUNCATE" "TRUNCATE @w@; SELECT count(*) FROM @w@; INSERT INTO @w@ (id) VALUES (1)"

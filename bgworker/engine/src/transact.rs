@@ -92,7 +92,8 @@ async fn on_session(session: &mut dyn Session, points: Vec<Point>, work: Work, w
     }
     match work {
         Work::Open => Ok(done(0)),
-        Work::Execute { sql } => session.execute(&sql).await.map(done),
+        Work::Execute { sql, count: None } => session.execute(&sql).await.map(done),
+        Work::Execute { sql, count: Some(count) } => session.change(&count, &sql).await.map(done),
         Work::Query { sql, columns } => query(session, sql, columns, writer).await,
         Work::Write { target, ipc } => session.write(&target, &arrow_ipc::from_bytes(ipc)?).await.map(done),
     }

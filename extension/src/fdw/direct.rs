@@ -30,6 +30,8 @@ struct Private {
     server_name: String,
     relid: u32,
     sql: Vec<SqlPart>,
+    /// A query for the number of rows, of an engine that does not tell.
+    count: Option<Vec<SqlPart>>,
     params: Vec<PgType>,
     /// The rows are counted for the command's tag.
     counted: bool,
@@ -145,6 +147,7 @@ unsafe fn plan_statement(
             server_name: done.server_name,
             relid: relid.to_u32(),
             sql: done.sql,
+            count: done.count,
             params: made.plan.params,
             counted: (*modify).canSetTag,
             shown,
@@ -211,12 +214,16 @@ unsafe fn run(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<u64> {
     let engine = super::target::engine_of(server)?;
     // SAFETY: begun before.
     let params = unsafe { evaluate(s.params, &p.params, (*node).ss.ps.ps_ExprContext) }?;
-    let sql = weir_fdw::text(&p.sql, Some(&params), engine.dialect_of(&catalog::server_options(server)))
-        .map_err(|why| Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", p.server_name)))?;
+    let options = catalog::server_options(server);
+    let spelled = |parts: &[SqlPart]| {
+        weir_fdw::text(parts, Some(&params), engine.dialect_of(&options))
+            .map_err(|why| Error::refused(format!("server \"{}\" cannot hold the value of a parameter: {why}", p.server_name)))
+    };
+    let (sql, count) = (spelled(&p.sql)?, p.count.as_deref().map(spelled).transpose()?);
     // SAFETY: marks the command as one that writes.
     let command = unsafe { pg_sys::GetCurrentCommandId(true) };
     transaction::before_read(server, &[p.relid], command)?;
-    let rows = transaction::work(server, Work::Execute { sql });
+    let rows = transaction::work(server, Work::Execute { sql, count });
     transaction::note_written(server, p.relid.into(), command);
     rows
 }

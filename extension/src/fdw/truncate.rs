@@ -39,7 +39,7 @@ fn run(relids: &[pg_sys::Oid], cascade: bool, restart: bool) -> Result<()> {
     let server = transaction::resolved(server, user);
     transaction::before_read(server, &[], command)?;
     for sql in statements {
-        transaction::work(server, Work::Execute { sql })?;
+        transaction::work(server, Work::Execute { sql, count: None })?;
     }
     for relid in relids {
         transaction::note_written(server, *relid, command);

@@ -20,6 +20,11 @@ pub trait Session: Send {
     /// Runs a statement; the number of rows that it changed (found, where the engine tells the two apart).
     async fn execute(&mut self, sql: &str) -> Result<u64>;
 
+    /// Runs a statement that changes rows, whose number a query says before it; for engines that do not tell.
+    async fn change(&mut self, _count: &str, sql: &str) -> Result<u64> {
+        self.execute(sql).await
+    }
+
     /// Runs a query, which sees what the session wrote, and sends all of it.
     async fn query(&mut self, sql: &str, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) -> Result<()>;
 
@@ -58,9 +63,9 @@ pub async fn write_as_sql<S: Session + ?Sized>(session: &mut S, target: &WriteTa
     let endpoint = session.endpoint().clone();
     let (writer, rows) = spelled(&endpoint, target, rows)?;
     let mut changed = 0;
-    for (sql, named) in writer.statements(&rows)? {
-        let n = session.execute(&sql).await?;
-        writer.check(named, n)?;
+    for statement in writer.statements(&rows)? {
+        let n = session.execute(&statement.sql).await?;
+        writer.check(statement.rows, n)?;
         changed += n;
     }
     Ok(changed)
@@ -92,6 +97,10 @@ impl Session for Direct {
 
     async fn execute(&mut self, sql: &str) -> Result<u64> {
         self.client.execute(&self.endpoint, sql).await.map_err(|e| named(&self.endpoint, e))
+    }
+
+    async fn change(&mut self, count: &str, sql: &str) -> Result<u64> {
+        self.client.change(&self.endpoint, count, sql).await.map_err(|e| named(&self.endpoint, e))
     }
 
     async fn query(&mut self, sql: &str, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) -> Result<()> {

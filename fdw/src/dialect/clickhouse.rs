@@ -6,10 +6,12 @@
 //! - IN is told apart from NULLs by hand: there, NULLs in a list or a subquery match nothing and are forgotten.
 //! - A correlated subquery becomes an outer join there, so that one without a row is NULL, also where it counts, and one with several rows is no
 //!   error: only what is NULL of nothing, and has one row by nature, is pushed.
+//! - Rows are changed in the background under the settings of the server, not of the session: a condition for that has no subquery, and says
+//!   itself what NULL in a list means; nothing in it, and no value, can fail there, since a change that has failed is tried again and again.
 //! - A timestamp is an instant there; one without time zone is what the instant is in UTC.
 
 use super::mysql::{civil, digits_of};
-use super::{CommonTable, Dialect, Form, Like, Result, Term, float, like_pattern};
+use super::{Assigned, Changed, CommonTable, Dialect, Form, Like, Result, Term, float, like_pattern};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
@@ -46,6 +48,14 @@ fn widened(term: &Term, bits: u32) -> Result<String> {
         // Integers are no decimals yet.
         (_, Some((p, s))) if s > 0 && width(p).is_some_and(|b| b >= bits) => Ok(term.sql.clone()),
         _ => Ok(format!("({} * toDecimal{bits}('1', 0))", term.sql)),
+    }
+}
+
+fn special(v: f64) -> &'static str {
+    match v {
+        v if v.is_nan() => "nan",
+        v if v > 0.0 => "inf",
+        _ => "-inf",
     }
 }
 
@@ -151,6 +161,90 @@ impl Dialect for ClickHouse {
             }
             _ => return Err("a constant of this type".into()),
         })
+    }
+
+    fn value(&self, value: &Scalar, ty: &PgType) -> Result<String> {
+        Ok(match value {
+            Scalar::Float4(v) if v.is_finite() => format!("toFloat32({v:e})"),
+            Scalar::Float4(v) => format!("toFloat32({})", special(f64::from(*v))),
+            Scalar::Float8(v) if !v.is_finite() => special(*v).into(),
+            Scalar::Array(items) => {
+                let element = ty.element().ok_or("an array of this type")?;
+                format!("[{}]", items.iter().map(|item| self.value(item, &element)).collect::<Result<Vec<_>>>()?.join(", "))
+            }
+            other => self.literal(other, ty)?,
+        })
+    }
+
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        match value {
+            Scalar::Float4(_) | Scalar::Float8(_) => Err("a key of floating point numbers".into()),
+            Scalar::Array(_) => Err("a key of arrays".into()),
+            _ if ty.base == oid::BPCHAR => Ok(format!("trimRight({column}) = {}", self.value(value, ty)?)),
+            _ => Ok(format!("{column} = {}", self.value(value, ty)?)),
+        }
+    }
+
+    fn key_in(&self, column: &str, values: &[Scalar], ty: &PgType) -> Option<Result<String>> {
+        if !matches!(ty.base, oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::UUID) {
+            return None;
+        }
+        let list = values.iter().map(|v| self.value(v, ty)).collect::<Result<Vec<_>>>();
+        Some(list.map(|list| format!("{column} IN ({})", list.join(", "))))
+    }
+
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    fn modifies_at_once(&self) -> bool {
+        true
+    }
+
+    fn tells_changed(&self) -> bool {
+        false
+    }
+
+    fn changes_later(&self) -> bool {
+        true
+    }
+
+    fn changed_columns(&self) -> Changed {
+        Changed::Table
+    }
+
+    /// Ends with a condition, to which the client adds what tells one change from others.
+    fn update(&self, table: &str, set: &[String], filter: Option<&str>) -> Result<String> {
+        Ok(format!("ALTER TABLE {table} UPDATE {} WHERE ({})", set.join(", "), filter.unwrap_or("true")))
+    }
+
+    fn delete(&self, table: &str, filter: Option<&str>) -> Result<String> {
+        Ok(format!("DELETE FROM {table} WHERE ({})", filter.unwrap_or("true")))
+    }
+
+    /// Values are cast to the column's type there, whatever is lost: what is lost is found before.
+    fn count_changed(&self, table: &str, filter: Option<&str>, set: &[Assigned]) -> Result<Option<String>> {
+        let mut holds = Vec::new();
+        for a in set {
+            let (value, cast) = (&a.value, format!("CAST({}, toTypeName({table}.{}))", a.value, a.ident));
+            let same = format!("{cast} IS NOT DISTINCT FROM {value}");
+            let same = match a.ty.base {
+                oid::FLOAT4 | oid::FLOAT8 => format!("({same} OR isNaN({value}))"),
+                // A string of fixed length fills up with zero bytes.
+                oid::BYTEA => format!("({same} AND length({cast}) IS NOT DISTINCT FROM length({value}))"),
+                _ if a.ty.is_text_like() => format!("({same} AND position(toTypeName({table}.{}), 'FixedString') = 0)", a.ident),
+                _ if a.ty.element().is_some() => return Err("an array that is assigned".into()),
+                _ => format!("({same})"),
+            };
+            holds.push(format!("NOT throwIf(NOT {same}, {})", quoted(&format!("a value of column \"{}\" does not fit its remote type", a.name))));
+        }
+        let count = if holds.is_empty() { "count()".into() } else { format!("countIf({})", holds.join(" AND ")) };
+        Ok(Some(format!("SELECT {count} FROM {table}{}", filter.map(|f| format!(" WHERE {f}")).unwrap_or_default())))
+    }
+
+    /// Each DELETE writes parts of the table anew.
+    fn deleted_rows(&self) -> usize {
+        1000
     }
 
     fn by_chance(&self, share: f64) -> Option<String> {

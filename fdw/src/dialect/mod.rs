@@ -319,9 +319,45 @@ pub trait Dialect: Sync {
         Err("arithmetic in an assignment".into())
     }
 
-    /// Whether a table that is changed can be called by an alias.
-    fn changes_have_alias(&self) -> bool {
+    /// How UPDATE and DELETE call the columns of the table that they change.
+    fn changed_columns(&self) -> Changed {
+        Changed::Alias
+    }
+
+    /// Whether rows are changed later, in the background, under other settings than the session's: a condition must not depend on them.
+    fn changes_later(&self) -> bool {
+        false
+    }
+
+    /// The statement that assigns (`column = value`) to rows of a table, with its alias if it has one.
+    fn update(&self, table: &str, set: &[String], filter: Option<&str>) -> Result<String> {
+        Ok(format!("UPDATE {table} SET {}{}", set.join(", "), filter.map(|f| format!(" WHERE {f}")).unwrap_or_default()))
+    }
+
+    /// The statement that deletes rows of a table.
+    fn delete(&self, table: &str, filter: Option<&str>) -> Result<String> {
+        Ok(format!("DELETE FROM {table}{}", filter.map(|f| format!(" WHERE {f}")).unwrap_or_default()))
+    }
+
+    /// Whether the engine tells how many rows such a statement has changed.
+    fn tells_changed(&self) -> bool {
         true
+    }
+
+    /// A query for the number of rows that such a statement is about to change, where the engine itself may not tell; it fails if a value
+    /// does not fit its column.
+    fn count_changed(&self, _table: &str, _filter: Option<&str>, _set: &[Assigned]) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Rows that one DELETE names at most.
+    fn deleted_rows(&self) -> usize {
+        100
+    }
+
+    /// That a column, which is the whole key, has one of these values, where this is shorter than one [`Dialect::key_is`] for each.
+    fn key_in(&self, _column: &str, _values: &[Scalar], _ty: &PgType) -> Option<Result<String>> {
+        None
     }
 
     /// What ends an INSERT into these columns that passes over rows whose key is there; `None`: it cannot be said.
@@ -372,6 +408,27 @@ pub enum CommonTable {
     Once(&'static str),
     /// Perhaps wherever it is read, out of the same rows.
     Each,
+}
+
+/// How columns of a table that is changed are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// By an alias of the table.
+    Alias,
+    /// By the name of the table.
+    Table,
+    /// By themselves: then there are no subqueries.
+    Bare,
+}
+
+/// A value that is assigned to a column.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    /// The column, as messages call it and as SQL does.
+    pub name: String,
+    pub ident: String,
+    pub ty: PgType,
+    pub value: String,
 }
 
 /// A pattern of LIKE, taken apart.

@@ -4,7 +4,7 @@
 //! so an equality with an ASCII literal is said twice: once in the column's collation, which byte equality implies, and once in bytes.
 //! A sort looks at the first `max_sort_length` (1024) bytes of a value only, so that only columns of at most 255 characters are keys.
 
-use super::{CommonTable, Dialect, Like, Result, Term, like_pattern};
+use super::{Changed, CommonTable, Dialect, Like, Result, Term, like_pattern};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::Scalar;
@@ -174,8 +174,8 @@ impl Dialect for MySql {
     }
 
     /// A DELETE has none in older versions; in the form that has one always, it is looked for in the session's database.
-    fn changes_have_alias(&self) -> bool {
-        false
+    fn changed_columns(&self) -> Changed {
+        Changed::Table
     }
 
     /// The row that is there is given a value that it has, and leaves a number behind. IGNORE would pass over other errors, too.

@@ -6,7 +6,7 @@
 //! - No subqueries: it knows only some of the correlated ones.
 
 use super::mysql::{civil, digits_of};
-use super::{Dialect, Result, Term};
+use super::{Assigned, Changed, Dialect, Result, Term};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Class, Meaning};
 use weir_plan::ir::Scalar;
@@ -87,6 +87,57 @@ impl Dialect for StarRocks {
             Scalar::Bytes(b) => Ok(format!("UNHEX('{}')", b.iter().map(|b| format!("{b:02X}")).collect::<String>())),
             other => self.literal(other, ty),
         }
+    }
+
+    fn key_is(&self, column: &str, value: &Scalar, ty: &PgType) -> Result<String> {
+        match value {
+            Scalar::Float4(_) | Scalar::Float8(_) => Err("a key of floating point numbers".into()),
+            _ if ty.base == oid::BPCHAR => Ok(format!("RTRIM({column}) = {}", self.value(value, ty)?)),
+            _ => Ok(format!("{column} = {}", self.value(value, ty)?)),
+        }
+    }
+
+    /// A DELETE from a table that is none with a primary key knows IN, and no OR.
+    fn key_in(&self, column: &str, values: &[Scalar], ty: &PgType) -> Option<Result<String>> {
+        if !matches!(ty.base, oid::INT2 | oid::INT4 | oid::INT8 | oid::TEXT | oid::VARCHAR | oid::DATE) {
+            return None;
+        }
+        let list = values.iter().map(|v| self.value(v, ty)).collect::<Result<Vec<_>>>();
+        Some(list.map(|list| format!("{column} IN ({})", list.join(", "))))
+    }
+
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    fn modifies_at_once(&self) -> bool {
+        true
+    }
+
+    fn tells_changed(&self) -> bool {
+        false
+    }
+
+    fn changed_columns(&self) -> Changed {
+        Changed::Bare
+    }
+
+    /// Both want a condition.
+    fn update(&self, table: &str, set: &[String], filter: Option<&str>) -> Result<String> {
+        Ok(format!("UPDATE {table} SET {} WHERE {}", set.join(", "), filter.ok_or("an UPDATE without a condition")?))
+    }
+
+    fn delete(&self, table: &str, filter: Option<&str>) -> Result<String> {
+        Ok(format!("DELETE FROM {table} WHERE {}", filter.ok_or("a DELETE without a condition")?))
+    }
+
+    /// What it says of a DELETE is not documented to be a number of rows.
+    fn count_changed(&self, table: &str, filter: Option<&str>, _set: &[Assigned]) -> Result<Option<String>> {
+        Ok(Some(format!("SELECT count(*) FROM {table}{}", filter.map(|f| format!(" WHERE {f}")).unwrap_or_default())))
+    }
+
+    fn deleted_rows(&self) -> usize {
+        1000
     }
 
     fn decimal_limits(&self) -> (u32, u32) {

@@ -7,7 +7,7 @@
 //! - A timestamp with time zone is returned in UTC, so that no name of a zone has to be understood, and no hour is there twice.
 
 use super::mysql::{civil, digits_of};
-use super::{Dialect, Form, Like, Result, Term, float, like_pattern};
+use super::{Assigned, Changed, Dialect, Form, Like, Result, Term, float, like_pattern};
 use crate::descriptor::Options;
 use crate::meaning::{AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::{BoolTest, Scalar};
@@ -160,6 +160,29 @@ impl Dialect for Trino {
             Scalar::Text(text) if ty.base == oid::BPCHAR => Ok(format!("trim(TRAILING ' ' FROM CAST({column} AS varchar)) = {}", quoted(text))),
             _ => Ok(format!("{column} = {}", self.value(value, ty)?)),
         }
+    }
+
+    fn modifies(&self) -> bool {
+        true
+    }
+
+    fn modifies_at_once(&self) -> bool {
+        true
+    }
+
+    fn changed_columns(&self) -> Changed {
+        Changed::Bare
+    }
+
+    /// Of any two integers of one type, or an error.
+    fn checked_int(&self, op: Arith, left: &Term, right: &Term, ty: &PgType) -> Result<String> {
+        let same = left.ty.base == ty.base && right.ty.base == ty.base;
+        if same { Ok(format!("({} {} {})", left.sql, op.sign(), right.sql)) } else { Err("arithmetic of two types in an assignment".into()) }
+    }
+
+    /// For connectors that delete without counting; what others report is what counts.
+    fn count_changed(&self, table: &str, filter: Option<&str>, _set: &[Assigned]) -> Result<Option<String>> {
+        Ok(Some(format!("SELECT count(*) FROM {table}{}", filter.map(|f| format!(" WHERE {f}")).unwrap_or_default())))
     }
 
     fn marks_parameters(&self) -> bool {

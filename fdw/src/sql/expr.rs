@@ -1,7 +1,7 @@
 //! Expressions.
 
 use super::{Builder, Select};
-use crate::dialect::{Dialect, Form, Result, Term};
+use crate::dialect::{Changed, Dialect, Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
 use weir_plan::ir::{ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::{PgType, oid};
@@ -121,7 +121,10 @@ impl Builder<'_> {
                 if items.is_empty() {
                     return Err("an empty list".into());
                 }
-                bool_term(dialect.in_list(*any, class, &left, &items)?)
+                let list = dialect.in_list(*any, class, &left, &items)?;
+                // Whether NULL is in a list can be a setting there.
+                let later = self.changes && dialect.changes_later();
+                bool_term(if later { format!("(CASE WHEN {} IS NULL THEN NULL ELSE {list} END)", left.sql) } else { list })
             }
             Expr::Relabel { arg, ty } => {
                 let term = self.expr(select, arg)?;
@@ -199,9 +202,14 @@ impl Builder<'_> {
         }
     }
 
+    pub(super) fn has_subqueries(&self) -> Result<bool> {
+        let dialect = self.dialect()?;
+        Ok(dialect.subqueries() && !(self.changes && (dialect.changes_later() || dialect.changed_columns() == Changed::Bare)))
+    }
+
     /// A subquery whose expressions may use the columns of `select`.
     fn subquery(&mut self, select: &mut Select, rel: &Rel) -> Result<Select> {
-        if !self.dialect()?.subqueries() {
+        if !self.has_subqueries()? {
             return Err("a subquery".into());
         }
         self.outer.push(select.columns.clone());

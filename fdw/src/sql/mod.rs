@@ -15,7 +15,7 @@ mod rel;
 pub use modify::{Assignment, Modification, int_bounds, modification};
 
 use crate::descriptor::Options;
-use crate::dialect::{Dialect, Form, PARAMETER_MARK, Result, Term};
+use crate::dialect::{Changed, Dialect, Form, PARAMETER_MARK, Result, Term};
 use std::collections::HashMap;
 use weir_plan::ir::{ColId, CteId, Key, Rel, Remote, RemoteColumn, RowCount, Scalar, Scan, ServerRef, SqlPart};
 use weir_plan::types::PgType;
@@ -200,15 +200,16 @@ impl Builder<'_> {
         let dialect = self.dialect()?;
         let options = Options { engine, given: &table.server_options };
         let name = dialect.table(&options, &table.table_options, &table.schema, &table.name)?;
-        let bare = self.changes && !dialect.changes_have_alias();
-        let alias = if bare { name.clone() } else { self.alias()? };
+        let by = if self.changes { dialect.changed_columns() } else { Changed::Alias };
+        let alias = if by == Changed::Alias { self.alias()? } else { name.clone() };
         let mut columns = Vec::new();
         for c in &scan.columns {
             let (local, own) = table.columns.get(&c.attnum).ok_or("a column that is gone")?;
             let remote = own.iter().find(|(o, _)| o == "column_name").map_or(local.as_str(), |(_, v)| v);
-            columns.push((c.id, dialect.column(format!("{alias}.{}", dialect.ident(remote)?), c.ty, own)));
+            let ident = dialect.ident(remote)?;
+            columns.push((c.id, dialect.column(if by == Changed::Bare { ident } else { format!("{alias}.{ident}") }, c.ty, own)));
         }
-        let from = if bare { name } else { format!("{name} AS {alias}") };
+        let from = if by == Changed::Alias { format!("{name} AS {alias}") } else { name };
         Ok(Select { from, columns, ..Select::default() })
     }
 

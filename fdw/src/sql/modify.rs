@@ -5,7 +5,7 @@
 //! - An expression sees the row as it was, also where the engine assigns from left to right.
 
 use super::{Builder, Select, Tables, parts};
-use crate::dialect::{Result, Term};
+use crate::dialect::{Assigned, Result, Term};
 use crate::meaning::Arith;
 use weir_plan::ir::{Expr, Rel, ServerRef, SqlPart};
 use weir_plan::types::{PgType, oid};
@@ -16,6 +16,8 @@ pub struct Modification {
     pub server: ServerRef,
     pub server_name: String,
     pub sql: Vec<SqlPart>,
+    /// A query for the number of rows that it changes, of an engine that does not tell.
+    pub count: Option<Vec<SqlPart>>,
 }
 
 /// A column that is assigned: its remote name, its declared type, and the value.
@@ -36,25 +38,20 @@ pub fn modification(rel: &Rel, set: Option<&[Assignment]>, tables: Tables) -> Re
         return Err("more than a table and its filters".into());
     }
     let table = select.from.clone();
-    let mut sql = match set {
-        None => format!("DELETE FROM {table}"),
-        Some(set) => {
-            let mut list = Vec::new();
-            for (name, ty, value) in set {
-                list.push(format!("{} = {}", dialect.ident(name)?, builder.assigned(&mut select, name, ty, value, set)?));
-            }
-            format!("UPDATE {table} SET {}", list.join(", "))
-        }
-    };
-    if !select.filter.is_empty() {
-        sql.push_str(&format!(" WHERE {}", select.filter.join(" AND ")));
+    let mut assigned = Vec::new();
+    for (name, ty, value) in set.unwrap_or_default() {
+        assigned.push(Assigned { name: name.clone(), ident: dialect.ident(name)?, ty: *ty, value: builder.assigned(&mut select, name, ty, value, set)? });
     }
+    let filter = (!select.filter.is_empty()).then(|| select.filter.join(" AND "));
+    let list: Vec<String> = assigned.iter().map(|a| format!("{} = {}", a.ident, a.value)).collect();
+    let sql = if set.is_some() { dialect.update(&table, &list, filter.as_deref()) } else { dialect.delete(&table, filter.as_deref()) }?;
+    let count = dialect.count_changed(&table, filter.as_deref(), &assigned)?.map(|count| parts(&count)).transpose()?;
     let site = builder.site.ok_or("no remote table")?;
-    Ok(Modification { server: site.server, server_name: site.name, sql: parts(&sql)? })
+    Ok(Modification { server: site.server, server_name: site.name, sql: parts(&sql)?, count })
 }
 
 impl Builder<'_> {
-    fn assigned(&mut self, select: &mut Select, name: &str, ty: &PgType, value: &Expr, set: &[Assignment]) -> Result<String> {
+    fn assigned(&mut self, select: &mut Select, name: &str, ty: &PgType, value: &Expr, set: Option<&[Assignment]>) -> Result<String> {
         let dialect = self.dialect()?;
         match value {
             Expr::Const { value, .. } => return dialect.value(value, ty),
@@ -80,7 +77,7 @@ impl Builder<'_> {
     }
 
     /// A column, a constant or a parameter. Columns that are assigned before have their new value in some engines.
-    fn operand(&mut self, select: &mut Select, name: &str, e: &Expr, set: &[Assignment]) -> Result<Term> {
+    fn operand(&mut self, select: &mut Select, name: &str, e: &Expr, set: Option<&[Assignment]>) -> Result<Term> {
         if !matches!(e, Expr::Column { .. } | Expr::Const { .. } | Expr::Param { .. }) {
             return Err("an expression in an assignment".into());
         }
@@ -88,9 +85,9 @@ impl Builder<'_> {
         if matches!(e, Expr::Column { .. }) {
             let dialect = self.dialect()?;
             let own = dialect.ident(name)?;
-            for (other, ..) in set {
+            for (other, ..) in set.unwrap_or_default() {
                 let ident = dialect.ident(other)?;
-                if ident != own && term.sql.ends_with(&format!(".{ident}")) {
+                if ident != own && (term.sql == ident || term.sql.ends_with(&format!(".{ident}"))) {
                     return Err("an assignment of a column that is assigned itself".into());
                 }
             }

@@ -150,7 +150,7 @@ impl Builder<'_> {
     fn semi(&mut self, join: &Join) -> Result<Select> {
         let mut left = self.side(&join.left, false)?;
         let right = self.side(&join.right, false)?;
-        if !self.dialect()?.subqueries() {
+        if !self.has_subqueries()? {
             return Err("a semi join".into());
         }
         let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), ..Select::default() };

@@ -15,9 +15,7 @@ use weir_plan::protocol::{Change, WriteTarget};
 use weir_plan::{Error, Kind, Result};
 
 /// An INSERT or DELETE of several rows is not much longer than this.
-const STATEMENT_BYTES: usize = 1 << 20;
-/// Rows that one DELETE names at most.
-const DELETED_ROWS: usize = 100;
+pub(crate) const STATEMENT_BYTES: usize = 1 << 20;
 
 /// A table that is written to, spelled for its engine.
 pub struct Writer<'a> {
@@ -28,8 +26,15 @@ pub struct Writer<'a> {
     target: &'a WriteTarget,
 }
 
-/// A statement, and for how many rows it is.
-pub type Statement = (String, usize);
+/// A statement for some rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statement {
+    pub sql: String,
+    /// How many rows it is for.
+    pub rows: usize,
+    /// A query for how many there are, of an engine that does not tell what a statement changed.
+    pub count: Option<String>,
+}
 
 impl<'a> Writer<'a> {
     /// `server`: the server's name; `options`: its options.
@@ -57,41 +62,82 @@ impl<'a> Writer<'a> {
     /// The statement for one row with `?` for its values, for EXPLAIN.
     pub fn shown(&self) -> String {
         let (table, first) = (&self.table, self.columns.len().saturating_sub(self.target.keys));
-        let places = |columns: &[String], between: &str| columns.iter().map(|c| format!("{c} = ?")).collect::<Vec<_>>().join(between);
+        let places = |columns: &[String]| columns.iter().map(|c| format!("{c} = ?")).collect::<Vec<_>>();
         let (set, key) = self.columns.split_at(first);
         match self.target.change {
             Change::Insert { .. } => format!("INSERT INTO {table} ({}) VALUES ({})", self.column_list(), vec!["?"; self.columns.len()].join(", ")),
-            Change::Update => format!("UPDATE {table} SET {} WHERE {}", places(set, ", "), places(key, " AND ")),
-            Change::Delete => format!("DELETE FROM {table} WHERE {}", places(key, " AND ")),
+            Change::Update => self.dialect.update(table, &places(set), Some(&places(key).join(" AND "))).unwrap_or_default(),
+            Change::Delete => self.dialect.delete(table, Some(&places(key).join(" AND "))).unwrap_or_default(),
         }
     }
 
-    fn unfit(&self, i: usize, why: &str) -> Error {
+    /// The columns, as SQL calls them, and what they are; the last ones are the key.
+    #[cfg(feature = "clients")]
+    pub(crate) fn columns(&self) -> (&[String], &'a WriteTarget) {
+        (&self.columns, self.target)
+    }
+
+    pub(crate) fn unfit(&self, i: usize, why: &str) -> Error {
         let column = self.target.columns.get(i).map_or("?", |c| c.name.as_str());
         Error { sqlstate: "22000".into(), ..Error::new(Kind::Query, format!("server \"{}\": a value of column \"{column}\" cannot be written", self.server)) }
             .with_detail(format!("The engine cannot hold {why}."))
     }
 
-    fn values(&self, row: &[Scalar]) -> Result<Vec<String>> {
+    pub(crate) fn values(&self, row: &[Scalar]) -> Result<Vec<String>> {
         let columns = self.target.columns.iter().zip(row).enumerate();
         columns.map(|(i, (c, value))| self.dialect.value(value, &c.ty).map_err(|why| self.unfit(i, &why))).collect()
     }
 
-    /// The condition that names the row.
-    fn condition(&self, row: &[Scalar]) -> Result<String> {
+    /// The values of the row's key, none of which is NULL.
+    fn key<'r>(&self, row: &'r [Scalar]) -> Result<&'r [Scalar]> {
         let first = self.columns.len().saturating_sub(self.target.keys);
-        let mut parts = Vec::new();
-        for (i, ((ident, c), value)) in self.columns.iter().zip(&self.target.columns).zip(row).enumerate().skip(first) {
-            if *value == Scalar::Null {
-                return Err(Error {
-                    sqlstate: "22004".into(),
-                    ..Error::new(Kind::Query, format!("server \"{}\": key column \"{}\" of a row to be changed is NULL", self.server, c.name))
-                }
-                .with_hint("The columns with option \"key\" must identify a row."));
+        let key = row.get(first..).unwrap_or_default();
+        match key.iter().zip(self.target.columns.iter().skip(first)).find(|(value, _)| **value == Scalar::Null) {
+            None => Ok(key),
+            Some((_, c)) => Err(Error {
+                sqlstate: "22004".into(),
+                ..Error::new(Kind::Query, format!("server \"{}\": key column \"{}\" of a row to be changed is NULL", self.server, c.name))
             }
-            parts.push(self.dialect.key_is(ident, value, &c.ty).map_err(|why| self.unfit(i, &why))?);
+            .with_hint("The columns with option \"key\" must identify a row.")),
         }
-        Ok(parts.join(" AND "))
+    }
+
+    /// The condition that names the row.
+    pub(crate) fn condition(&self, row: &[Scalar]) -> Result<String> {
+        let first = self.columns.len().saturating_sub(self.target.keys);
+        let columns = self.columns.iter().zip(&self.target.columns).enumerate().skip(first);
+        let parts = columns.zip(self.key(row)?).map(|((i, (ident, c)), value)| self.dialect.key_is(ident, value, &c.ty).map_err(|why| self.unfit(i, &why)));
+        Ok(parts.collect::<Result<Vec<_>>>()?.join(" AND "))
+    }
+
+    /// The condition that names all of these rows.
+    pub(crate) fn named(&self, rows: &[Vec<Scalar>]) -> Result<String> {
+        if let (1, Some((ident, c))) = (self.target.keys, self.columns.iter().zip(&self.target.columns).next_back()) {
+            let values =
+                rows.iter().map(|row| self.key(row)?.first().cloned().ok_or_else(|| Error::internal("a row without its key"))).collect::<Result<Vec<_>>>()?;
+            if let Some(listed) = self.dialect.key_in(ident, &values, &c.ty) {
+                return listed.map_err(|why| self.unfit(self.columns.len() - 1, &why));
+            }
+        }
+        Ok(rows.iter().map(|row| Ok(format!("({})", self.condition(row)?))).collect::<Result<Vec<_>>>()?.join(" OR "))
+    }
+
+    /// A query for the number of rows that fulfil this condition, where the engine does not tell how many it changes.
+    pub(crate) fn count(&self, condition: &str) -> Result<Option<String>> {
+        if self.dialect.tells_changed() {
+            return Ok(None);
+        }
+        self.spelled(self.dialect.count_changed(&self.table, Some(condition), &[]))
+    }
+
+    /// The statement that assigns (`column = value`) to rows that fulfil this condition.
+    #[cfg(feature = "clients")]
+    pub(crate) fn update(&self, set: &[String], condition: &str) -> Result<String> {
+        self.spelled(self.dialect.update(&self.table, set, Some(condition)))
+    }
+
+    fn spelled<T>(&self, sql: std::result::Result<T, String>) -> Result<T> {
+        sql.map_err(|why| Error::refused(format!("server \"{}\" cannot be written to: {why}", self.server)))
     }
 
     /// The statement for one row, without what may follow it (RETURNING).
@@ -112,9 +158,9 @@ impl<'a> Writer<'a> {
                 let set = self.columns.len().saturating_sub(self.target.keys);
                 let values = self.values(row)?;
                 let assigned: Vec<String> = self.columns.iter().zip(&values).take(set).map(|(c, v)| format!("{c} = {v}")).collect();
-                format!("UPDATE {table} SET {} WHERE {}", assigned.join(", "), self.condition(row)?)
+                self.spelled(self.dialect.update(table, &assigned, Some(&self.condition(row)?)))?
             }
-            Change::Delete => format!("DELETE FROM {table} WHERE {}", self.condition(row)?),
+            Change::Delete => self.spelled(self.dialect.delete(table, Some(&self.condition(row)?)))?,
         })
     }
 
@@ -134,30 +180,33 @@ impl<'a> Writer<'a> {
         match self.target.change {
             Change::Insert { skip_conflicts } => {
                 let (tail, head) = (self.skipping(skip_conflicts)?, format!("INSERT INTO {} ({}) VALUES ", self.table, self.column_list()));
-                let mut pending: Statement = (String::new(), 0);
+                let mut pending = Statement::default();
                 for i in 0..rows.len() {
-                    pending.0.push_str(if pending.1 == 0 { &head } else { ", " });
-                    pending.0.push('(');
-                    pending.0.push_str(&self.values(&rows.row(i)?)?.join(", "));
-                    pending.0.push(')');
-                    pending.1 += 1;
-                    if pending.0.len() >= STATEMENT_BYTES || i + 1 == rows.len() {
-                        pending.0.push_str(&tail);
+                    pending.sql.push_str(if pending.rows == 0 { &head } else { ", " });
+                    pending.sql.push('(');
+                    pending.sql.push_str(&self.values(&rows.row(i)?)?.join(", "));
+                    pending.sql.push(')');
+                    pending.rows += 1;
+                    if pending.sql.len() >= STATEMENT_BYTES || i + 1 == rows.len() {
+                        pending.sql.push_str(&tail);
                         statements.push(std::mem::take(&mut pending));
                     }
                 }
             }
             Change::Update => {
                 for i in 0..rows.len() {
-                    statements.push((self.row(&rows.row(i)?)?, 1));
+                    let row = rows.row(i)?;
+                    statements.push(Statement { sql: self.row(&row)?, rows: 1, count: self.count(&self.condition(&row)?)? });
                 }
             }
             Change::Delete => {
                 let mut named = Vec::new();
                 for i in 0..rows.len() {
-                    named.push(format!("({})", self.condition(&rows.row(i)?)?));
-                    if named.len() == DELETED_ROWS || i + 1 == rows.len() {
-                        statements.push((format!("DELETE FROM {} WHERE {}", self.table, named.join(" OR ")), named.len()));
+                    named.push(rows.row(i)?);
+                    if named.len() == self.dialect.deleted_rows() || i + 1 == rows.len() {
+                        let condition = self.named(&named)?;
+                        let sql = self.spelled(self.dialect.delete(&self.table, Some(&condition)))?;
+                        statements.push(Statement { sql, rows: named.len(), count: self.count(&condition)? });
                         named.clear();
                     }
                 }
@@ -174,7 +223,7 @@ impl<'a> Writer<'a> {
         if matches!(self.target.change, Change::Insert { .. }) || usize::try_from(changed).is_ok_and(|n| n <= named) {
             return Ok(());
         }
-        let message = format!("server \"{}\": {changed} rows of {} were changed where {named} were meant", self.server, self.table);
+        let message = format!("server \"{}\": {changed} rows of {} have the key where {named} should", self.server, self.table);
         Err(Error { sqlstate: "21000".into(), ..Error::new(Kind::Query, message) }.with_hint("The columns with option \"key\" do not identify a row."))
     }
 }

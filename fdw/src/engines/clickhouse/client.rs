@@ -1,8 +1,8 @@
 //! The client: one request for each statement, results decoded as they arrive, KILL QUERY.
 
 use super::stream::{Decoder, Watch};
-use super::{ENGINE, catalog, error, insert};
-use crate::client::{BATCH_BYTES, Batches, Cell, Client, Conform, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, http, json_column};
+use super::{ENGINE, catalog, change, error, insert};
+use crate::client::{BATCH_BYTES, Batches, Cell, Client, Conform, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Wanted, failed, http, json_column, spelled};
 use crate::descriptor::Options;
 use crate::write::Writer;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampSecondArray};
@@ -175,6 +175,46 @@ async fn rows(session: &Session, endpoint: &Endpoint, sql: &str, schema: &str) -
     rows.map_err(|e| http::not_understood(endpoint, format!("A row of the catalog is no JSON: {e}")))
 }
 
+/// The types of the columns that are written.
+async fn remote_types(session: &Session, endpoint: &Endpoint, table: &str, target: &WriteTarget) -> Result<Vec<String>> {
+    let described = rows(session, endpoint, &format!("DESCRIBE TABLE {table}"), "").await?;
+    let text = |row: &[Value], i: usize| row.get(i).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let of = |name: &str| {
+        described.iter().find(|row| text(row, 0) == name).map(|row| text(row, 1)).ok_or_else(|| {
+            failed(endpoint, "HV005", &format!("table {table} has no column \"{name}\""))
+                .with_hint("The remote table has changed: import it again, or set the option \"column_name\".")
+        })
+    };
+    target.columns.iter().map(|c| of(&c.name)).collect()
+}
+
+impl ClickHouseClient {
+    /// Gives rows other values; how many there were.
+    async fn update(&self, endpoint: &Endpoint, target: &WriteTarget, batch: &RecordBatch) -> Result<u64> {
+        let (writer, scalars) = spelled(endpoint, target, batch)?;
+        let made = {
+            let lease = self.pool.lease(endpoint).await?;
+            let types = remote_types(&lease.connection, endpoint, writer.table(), target).await?;
+            let made = change::update(&endpoint.name, &writer, &types, &scalars)?;
+            for check in &made.checks {
+                rows(&lease.connection, endpoint, check, "").await?;
+            }
+            lease.give_back();
+            made
+        };
+        let mut changed = 0;
+        for statement in made.statements {
+            let n = self.count(endpoint, statement.count.as_deref().unwrap_or_default()).await?;
+            writer.check(statement.rows, n)?;
+            if n > 0 && !statement.sql.is_empty() {
+                self.alter(endpoint, &statement.sql).await?;
+            }
+            changed += n;
+        }
+        Ok(changed)
+    }
+}
+
 #[async_trait]
 impl Client for ClickHouseClient {
     async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver> {
@@ -187,7 +227,7 @@ impl Client for ClickHouseClient {
     async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
         let lease = self.pool.lease(endpoint).await?;
         let id = query_id();
-        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())) };
+        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())), changes: false };
         let limit = options(endpoint).timeout("request_timeout_ms");
         let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", &[("wait_end_of_query", "1")]);
         let result: Result<u64> = async {
@@ -206,26 +246,20 @@ impl Client for ClickHouseClient {
 
     async fn write(&self, endpoint: &Endpoint, target: &WriteTarget, batch: &RecordBatch) -> Result<u64> {
         let server = endpoint.name.as_str();
-        if target.change != (Change::Insert { skip_conflicts: false }) || target.columns.is_empty() {
-            return Err(Error::refused(format!("server \"{server}\" takes plain rows only")));
+        match target.change {
+            Change::Delete => return self.write_as_sql(endpoint, target, batch).await,
+            Change::Update => return self.update(endpoint, target, batch).await,
+            Change::Insert { skip_conflicts: false } if !target.columns.is_empty() => {}
+            Change::Insert { .. } => return Err(Error::refused(format!("server \"{server}\" takes plain rows only"))),
         }
         let writer = Writer::new(&ENGINE, server, &endpoint.options, target)?;
         let lease = self.pool.lease(endpoint).await?;
-        let described = rows(&lease.connection, endpoint, &format!("DESCRIBE TABLE {}", writer.table()), "").await?;
-        let mut targets = Vec::new();
-        for c in &target.columns {
-            let text = |row: &[Value], i: usize| row.get(i).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let Some(row) = described.iter().find(|row| text(row, 0) == c.name) else {
-                return Err(failed(endpoint, "HV005", &format!("table {} has no column \"{}\"", writer.table(), c.name))
-                    .with_hint("The remote table has changed: import it again, or set the option \"column_name\"."));
-            };
-            let ident = ENGINE.dialect.ident(&c.name).map_err(|why| Error::refused(format!("server \"{server}\" cannot be written to: {why}")))?;
-            targets.push(insert::Target { ident, remote_type: text(row, 1) });
-        }
+        let types = remote_types(&lease.connection, endpoint, writer.table(), target).await?;
+        let targets: Vec<_> = writer.columns().0.iter().cloned().zip(types).map(|(ident, remote_type)| insert::Target { ident, remote_type }).collect();
         let sql = insert::statement(server, writer.table(), &target.columns, &targets)?;
         let body = insert::stream(server, &target.columns, batch)?;
         let id = query_id();
-        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())) };
+        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())), changes: false };
         let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", insert::SETTINGS).query(&[("query", sql)]);
         let limit = options(endpoint).timeout("request_timeout_ms");
         let result = async {
@@ -239,6 +273,26 @@ impl Client for ClickHouseClient {
         }
         lease.give_back();
         result
+    }
+
+    /// With a condition that names this change, so that it can be killed.
+    async fn alter(&self, endpoint: &Endpoint, sql: &str) -> Result<()> {
+        let lease = self.pool.lease(endpoint).await?;
+        let id = query_id();
+        let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())), changes: true };
+        let settings: &[(&str, &str)] = &[("wait_end_of_query", "1"), ("mutations_sync", "2"), ("lightweight_deletes_sync", "2")];
+        let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", settings);
+        let limit = options(endpoint).timeout("request_timeout_ms");
+        async {
+            let mut response = send(endpoint, request, format!("{sql} AND ('{id}' <> '')"), "TabSeparated").await?;
+            while http::in_time(endpoint, limit, response.chunk()).await?.is_some() {}
+            Ok::<(), Error>(())
+        }
+        .await?;
+        // What has failed may be tried again.
+        guard.disarm();
+        lease.give_back();
+        Ok(())
     }
 
     async fn forget(&self, server: Option<u32>) -> u64 {
@@ -263,6 +317,8 @@ impl Client for ClickHouseClient {
 /// Kills a statement unless told otherwise.
 struct KillOnDrop {
     target: Option<(reqwest::Client, Endpoint, String)>,
+    /// What it changes is changed in the background.
+    changes: bool,
 }
 
 impl KillOnDrop {
@@ -274,7 +330,8 @@ impl KillOnDrop {
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if let (Some((client, endpoint, id)), Ok(runtime)) = (self.target.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move { kill(&client, &endpoint, &id).await });
+            let changes = self.changes;
+            runtime.spawn(async move { if changes { kill_change(&client, &endpoint, &id).await } else { kill(&client, &endpoint, &id).await } });
         }
     }
 }
@@ -283,6 +340,17 @@ async fn kill(client: &reqwest::Client, endpoint: &Endpoint, id: &str) {
     let request = request(client, endpoint, &query_id(), "TabSeparated", &[]);
     // The name is ours: letters, digits and dashes.
     let killing = send(endpoint, request, format!("KILL QUERY WHERE query_id = '{id}' ASYNC"), "TabSeparated");
+    killed(endpoint, killing).await;
+}
+
+/// Kills a statement, and the change that it has begun.
+async fn kill_change(client: &reqwest::Client, endpoint: &Endpoint, id: &str) {
+    let request = request(client, endpoint, &query_id(), "TabSeparated", &[]);
+    killed(endpoint, send(endpoint, request, format!("KILL MUTATION WHERE NOT is_done AND position(command, '{id}') > 0 ASYNC"), "TabSeparated")).await;
+    kill(client, endpoint, id).await;
+}
+
+async fn killed(endpoint: &Endpoint, killing: impl Future<Output = Result<Response>>) {
     match tokio::time::timeout(SHORT, killing).await {
         Ok(Ok(_)) => {}
         Ok(Err(e)) => tracing::warn!("could not cancel a query: {e}"),

@@ -35,7 +35,7 @@ fn unfit(server: &str, column: &str, why: &str) -> Error {
 }
 
 /// The type in which a column is sent.
-fn sent_type(ty: &PgType) -> Option<String> {
+pub fn sent_type(ty: &PgType) -> Option<String> {
     if let Some(element) = ty.element() {
         // Elements of other types are not in arrays that are imported.
         let plain = matches!(element.base, oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::TEXT | oid::VARCHAR);
@@ -60,7 +60,7 @@ fn sent_type(ty: &PgType) -> Option<String> {
 }
 
 /// The condition that a value is stored as it was sent; `None` where the cast itself sees to that.
-fn guard(name: &str, ty: &PgType, remote: &str) -> Option<String> {
+pub fn guard(name: &str, ty: &PgType, remote: &str) -> Option<String> {
     if let (Some(element), Some(inner)) = (ty.element(), remote.strip_prefix("Array(").and_then(|t| t.strip_suffix(')'))) {
         let holds = guard("x", &element, inner)?;
         return Some(format!("arrayAll(x -> {holds}, {name})"));

@@ -3,6 +3,8 @@
 #[cfg(feature = "clients")]
 mod catalog;
 #[cfg(feature = "clients")]
+mod change;
+#[cfg(feature = "clients")]
 pub mod client;
 #[cfg(feature = "clients")]
 mod error;
@@ -22,7 +24,7 @@ pub static ENGINE: Engine = Engine {
     title: "ClickHouse",
     dialect: &ClickHouse,
     format: "ArrowStream over HTTP",
-    can: Capabilities { push: true, write: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
+    can: Capabilities { push: true, write: true, update: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
     schema_option: "database",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),

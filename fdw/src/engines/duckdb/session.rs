@@ -166,7 +166,7 @@ impl Session for DuckDbSession {
             return Ok(changed);
         }
         let mut changed = 0;
-        for (sql, meant) in writer.statements(&scalars)? {
+        for crate::write::Statement { sql, rows: meant, .. } in writer.statements(&scalars)? {
             let n = self.run(move |c| c.execute(&sql, [])).await? as u64;
             // More rows than were named are not to stay.
             writer.check(meant, n).inspect_err(|_| self.failed = true)?;

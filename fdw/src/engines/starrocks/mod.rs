@@ -22,7 +22,7 @@ pub static ENGINE: Engine = Engine {
     can: Capabilities {
         push: true,
         write: true,
-        update: false,
+        update: true,
         truncate: true,
         transactions: false,
         returning: false,

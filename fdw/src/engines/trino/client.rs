@@ -127,6 +127,40 @@ async fn parts(coordinator: &Coordinator, data: Option<Value>) -> Result<Vec<Vec
     }
 }
 
+impl TrinoClient {
+    /// Runs a statement; the number of rows it changed, if the connector tells.
+    async fn run(&self, endpoint: &Endpoint, sql: &str) -> Result<Option<u64>> {
+        let lease = self.pool.lease(endpoint).await?;
+        let coordinator = lease.connection.clone();
+        let statement = prepared(sql);
+        // As above: it goes on when this is dropped, and finds nobody waiting.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let mut sender = sender;
+            let done = async {
+                let page = coordinator.submit(&statement).await?;
+                let running = Running::new(&coordinator, &page);
+                let finish = async {
+                    let mut changed = page.update_count;
+                    while let Some(page) = running.advance().await? {
+                        changed = page.update_count.or(changed);
+                    }
+                    Ok::<Option<u64>, Error>(changed)
+                };
+                tokio::select! {
+                    biased;
+                    () = sender.closed() => Ok(None),
+                    changed = finish => changed,
+                }
+            }
+            .await;
+            lease.give_back();
+            let _ = sender.send(done);
+        });
+        receiver.await.map_err(|_| Error::internal("a statement was lost"))?
+    }
+}
+
 #[async_trait]
 impl Client for TrinoClient {
     async fn query(&self, endpoint: &Endpoint, sql: String, wanted: Wanted) -> Result<Receiver> {
@@ -156,34 +190,12 @@ impl Client for TrinoClient {
     }
 
     async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
-        let lease = self.pool.lease(endpoint).await?;
-        let coordinator = lease.connection.clone();
-        let sql = sql.to_owned();
-        // As above: it goes on when this is dropped, and finds nobody waiting.
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
-            let mut sender = sender;
-            let done = async {
-                let page = coordinator.submit(&Prepared::plain(&sql)).await?;
-                let running = Running::new(&coordinator, &page);
-                let finish = async {
-                    let mut changed = page.update_count;
-                    while let Some(page) = running.advance().await? {
-                        changed = page.update_count.or(changed);
-                    }
-                    Ok::<u64, Error>(changed.unwrap_or(0))
-                };
-                tokio::select! {
-                    biased;
-                    () = sender.closed() => Ok(0),
-                    changed = finish => changed,
-                }
-            }
-            .await;
-            lease.give_back();
-            let _ = sender.send(done);
-        });
-        receiver.await.map_err(|_| Error::internal("a statement was lost"))?
+        Ok(self.run(endpoint, sql).await?.unwrap_or(0))
+    }
+
+    async fn change(&self, endpoint: &Endpoint, count: &str, sql: &str) -> Result<u64> {
+        let counted = self.count(endpoint, count).await?;
+        Ok(self.run(endpoint, sql).await?.unwrap_or(counted))
     }
 
     async fn forget(&self, server: Option<u32>) -> u64 {
