@@ -7,6 +7,7 @@
 //!   accounted, and spilled, as if each were alone.
 //! - The rows are the same, in the same order.
 
+use crate::rank::RankExec;
 use crate::windows::partitioned;
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{BinaryViewType, ByteViewType, DataType, FieldRef, Schema, StringViewType};
@@ -67,7 +68,7 @@ pub fn runnable(plan: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Arc<dyn Exe
 
 fn prepare(node: Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let any = node.as_any();
-    if any.is::<SortExec>() || any.is::<RepartitionExec>() {
+    if any.is::<SortExec>() || any.is::<RepartitionExec>() || any.is::<RankExec>() {
         return compact_children(node, 1).map(|(node, changed)| Transformed::new(node, changed, TreeNodeRecursion::Continue));
     }
     if let Some(window) = partitioned(&node, stop)? {
@@ -218,7 +219,7 @@ impl ExecutionPlan for CompactExec {
     }
 }
 
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()

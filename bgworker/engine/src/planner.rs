@@ -6,9 +6,11 @@
 //!
 //! Invariants:
 //! - What an aggregation reads may be NULL in the logical plan, whatever is known of it. Names and types are still compared.
-//! - Nothing but fences is added to the physical plan.
+//! - Nothing is added to the physical plan but what stands in the logical one.
 
 use crate::fence::FenceExec;
+use crate::foremost::ForemostExec;
+use crate::rank::RankExec;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::Field;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -22,7 +24,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use weir_lower::Fence;
+use weir_lower::{Fence, Foremost, Rank};
 
 #[derive(Debug)]
 pub struct Planner;
@@ -102,24 +104,34 @@ impl UserDefinedLogicalNodeCore for Nullable {
     }
 }
 
-/// Plans [`Nullable`] as its input, and [`Fence`] as itself.
+/// Plans [`Nullable`] as its input, the others as themselves.
 struct Passing;
 
 #[async_trait]
 impl ExtensionPlanner for Passing {
     async fn plan_extension(
         &self,
-        _: &dyn PhysicalPlanner,
+        planner: &dyn PhysicalPlanner,
         node: &dyn UserDefinedLogicalNode,
-        _: &[&LogicalPlan],
+        logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
-        _: &SessionState,
+        state: &SessionState,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let (Some(logical), Some(input)) = (logical_inputs.first(), physical_inputs.first()) else {
+            return Err(internal_datafusion_err!("a node without its input"));
+        };
+        let expression = |e: &Expr| planner.create_physical_expr(e, logical.schema(), state);
+        if let Some(rank) = node.as_any().downcast_ref::<Rank>() {
+            return Ok(Some(Arc::new(RankExec::try_new(rank, Arc::clone(input), &expression)?)));
+        }
+        if let Some(foremost) = node.as_any().downcast_ref::<Foremost>() {
+            return Ok(Some(Arc::new(ForemostExec::try_new(foremost, Arc::clone(input), expression(&foremost.text)?)?)));
+        }
         let (nullable, fence) = (node.as_any().is::<Nullable>(), node.as_any().is::<Fence>());
         if !nullable && !fence {
             return Ok(None);
         }
-        let input = physical_inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("a node without its input"))?;
+        let input = Arc::clone(input);
         Ok(Some(if fence { Arc::new(FenceExec(input)) } else { input }))
     }
 }

@@ -17,6 +17,7 @@ mod lookups;
 pub mod relations;
 mod route;
 mod stable;
+mod texts;
 mod windows;
 mod wrap;
 

@@ -40,7 +40,11 @@ pub unsafe fn groups(stmt: *mut pg_sys::PlannedStmt) -> Option<f64> {
     most
 }
 
-unsafe fn each_node(stmt: *mut pg_sys::PlannedStmt, f: &mut dyn FnMut(*mut pg_sys::Plan)) {
+/// Every node of a plan.
+///
+/// # Safety
+/// `stmt` must be a finished plan.
+pub unsafe fn each_node(stmt: *mut pg_sys::PlannedStmt, f: &mut dyn FnMut(*mut pg_sys::Plan)) {
     // SAFETY: a finished plan is made of valid nodes and lists.
     unsafe {
         below((*stmt).planTree, f);

@@ -32,7 +32,10 @@ const COUNT: u32 = 2147;
 pub const MIN_MAX_ENUM: &[u32] = &[3527, 3526];
 
 /// min and max of text and of char(n).
-const MIN_MAX_TEXT: &[u32] = &[2145, 2129, 2245, 2244];
+pub const MIN_MAX_TEXT: &[u32] = &[2145, 2129, 2245, 2244];
+
+/// `pg_collation.dat`
+const C_COLLATION: u32 = 950;
 
 struct Stage {
     /// The expressions of the group keys as the tree has them, parallel to `aggregate.groups`.
@@ -309,7 +312,9 @@ unsafe fn agg_call(cx: &mut Cx, stage: &Stage, agg: *mut Aggref) -> Result<AggCa
         return Err(format!("{} is not exact (weir.fidelity = exact)", name()));
     }
     let filter = filter_clause(cx, agg.aggfilter)?;
-    let callee = Callee { func: agg.aggfnoid, operator: None, kind: FunctionKind::Aggregate, over: false, collation: agg.inputcollid };
+    // What is sorted by places is not compared again.
+    let collation = if ordered_set && order_by.iter().any(order::is_ranked) { pg_sys::Oid::from(C_COLLATION) } else { agg.inputcollid };
+    let callee = Callee { func: agg.aggfnoid, operator: None, kind: FunctionKind::Aggregate, over: false, collation };
     let arg_types: Vec<PgType> = direct.iter().chain(&args).map(Expr::ty).collect();
     let ty = result_type(types::pg_type(agg.aggtype, -1)?, &args);
     if MIN_MAX_TEXT.contains(&agg.aggfnoid.to_u32())

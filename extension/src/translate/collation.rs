@@ -33,6 +33,12 @@ pub fn default_is_bytes() -> bool {
     matches!(unsafe { class(pg_sys::DEFAULT_COLLATION_OID) }, Ok(Collation::C | Collation::CodePoint))
 }
 
+/// Whether a collation orders text by a library.
+pub fn is_locale(collation: pg_sys::Oid) -> bool {
+    // SAFETY: reads the catalog, in a transaction.
+    matches!(unsafe { class(collation) }, Ok(Collation::Locale))
+}
+
 /// The collation's name as in `COLLATE "…"`; for the default collation that of the database's locale.
 pub unsafe fn name(collation: pg_sys::Oid) -> String {
     known(collation).map_or_else(|_| collation.to_u32().to_string(), |k| k.name)

@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, list, tag};
-use super::{Cx, Result, collation, constant, from, json, order, param, row, sublink, types};
+use super::{Cx, Result, collation, columns, constant, from, json, order, param, row, sublink, types};
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
 use pgrx::pg_sys;
 use weir_plan::ir::{BoolTest, Collation, Expr, Scalar};
@@ -129,7 +129,7 @@ unsafe fn operator(cx: &mut Cx, op: *mut pg_sys::OpExpr) -> Result<Expr> {
     if let Some(compared) = super::labels::comparison(o.opfuncid.to_u32(), &args)? {
         return Ok(compared);
     }
-    if let Some(compared) = under_locale(o, &args) {
+    if let Some(compared) = under_locale(o.opfuncid.to_u32(), o.inputcollid, &args) {
         return Ok(compared);
     }
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
@@ -141,12 +141,11 @@ unsafe fn operator(cx: &mut Cx, op: *mut pg_sys::OpExpr) -> Result<Expr> {
 const TEXT_ORDER: &[u32] = &[740, 741, 742, 743, 1049, 1050, 1051, 1052];
 
 /// A comparison of them under a collation that is not that of bytes.
-unsafe fn under_locale(o: &pg_sys::OpExpr, args: &[Expr]) -> Option<Expr> {
-    let func = o.opfuncid.to_u32();
+pub unsafe fn under_locale(func: u32, collation: pg_sys::Oid, args: &[Expr]) -> Option<Expr> {
     if !TEXT_ORDER.contains(&func) {
         return None;
     }
-    let args = args.iter().cloned().chain([collation::locale(o.inputcollid)?]).collect();
+    let args = args.iter().cloned().chain([collation::locale(collation)?]).collect();
     Some(Expr::Call { func, args, ty: PgType::BOOL, collation: Collation::Locale })
 }
 
@@ -269,8 +268,11 @@ unsafe fn min_max(cx: &mut Cx, m: *mut pg_sys::MinMaxExpr) -> Result<Expr> {
     if matches!(ty.base, oid::ENUM | oid::INET | oid::CIDR) || ty.element().is_some() {
         return Err(format!("{} on type {}", if greatest { "GREATEST" } else { "LEAST" }, types::type_name(pg_sys::Oid::from(ty.oid))));
     }
-    order::check_order(&ty, x.inputcollid, if greatest { "GREATEST" } else { "LEAST" })?;
     let collation = collation::class(x.inputcollid)?;
+    match collation::locale(x.inputcollid).filter(|_| ty.is_collatable()) {
+        Some(locale) => args.push(locale),
+        None => order::check_order(&ty, x.inputcollid, if greatest { "GREATEST" } else { "LEAST" })?,
+    }
     Ok(if greatest { Expr::Greatest { args, ty, collation } } else { Expr::Least { args, ty, collation } })
 }
 
@@ -360,6 +362,10 @@ unsafe fn scalar_array(cx: &mut Cx, s: *mut pg_sys::ScalarArrayOpExpr) -> Result
     let callee = Callee::operator(x.opno, x.opfuncid, x.inputcollid);
     let func = x.opfuncid.to_u32();
     if let Some(list) = items {
+        if TEXT_ORDER.contains(&func) && collation::locale(x.inputcollid).is_some() && !columns::has_subquery(&left) {
+            let compared = list.into_iter().filter_map(|item| under_locale(func, x.inputcollid, &[left.as_ref().clone(), item])).collect();
+            return Ok(if x.useOr { Expr::Or(compared) } else { Expr::And(compared) });
+        }
         let element_type = list.first().map_or(left.ty(), Expr::ty);
         let collation = call::check(cx, callee, &[left.ty(), element_type])?;
         return Ok(Expr::InList { func, any: x.useOr, left, list, collation });

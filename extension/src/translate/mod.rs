@@ -55,6 +55,7 @@ use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
 
 pub use collation::default_is_bytes as default_collation_is_bytes;
+pub use collation::is_locale;
 pub use foreign::{Asked, OrderKey, base_relation, changed_relation, check_as_user, column_type};
 pub use from::rows as table_rows;
 pub use function_rte::{inline_functions, is_user_function};

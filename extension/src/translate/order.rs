@@ -6,7 +6,7 @@ use super::{Result, collation, labels, types};
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions;
-use weir_plan::ir::{Collation, Expr, SortKey};
+use weir_plan::ir::{Collation, Expr, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 
 /// Whether values of a type can be ordered by the engine; `what` names the construct in the refusal.
@@ -72,12 +72,56 @@ pub unsafe fn is_descending(sort_op: pg_sys::Oid, type_oid: pg_sys::Oid) -> Resu
     }
 }
 
+/// How the engine may sort text under the collation of a locale.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Locales {
+    /// By its place among all texts, which are all compared for that.
+    Ranked,
+    /// Not at all.
+    Refused,
+}
+
 /// One sort key; `node` is the expression as Postgres has it.
 pub unsafe fn sort_key(clause: *mut SortGroupClause, node: *mut Node, expr: Expr, what: &str) -> Result<SortKey> {
-    check_order(&expr.ty(), pg_sys::exprCollation(node), what)?;
+    sort_key_if(clause, node, expr, what, Locales::Ranked)
+}
+
+unsafe fn sort_key_if(clause: *mut SortGroupClause, node: *mut Node, expr: Expr, what: &str, locales: Locales) -> Result<SortKey> {
+    let collation = pg_sys::exprCollation(node);
     let descending = is_descending((*clause).sortop, pg_sys::exprType(node))?;
-    let expr = order_key(expr)?;
+    let locale = if locales == Locales::Ranked && is_text(&expr.ty()) { collation::locale(collation) } else { None };
+    let expr = match locale {
+        Some(locale) => Expr::Call { func: functions::TEXT_RANK, args: vec![expr, locale], ty: PgType::INT8, collation: Collation::Locale },
+        None => {
+            check_order(&expr.ty(), collation, what)?;
+            order_key(expr)?
+        }
+    };
     Ok(SortKey { expr, descending, nulls_first: (*clause).nulls_first })
+}
+
+fn is_text(ty: &PgType) -> bool {
+    matches!(ty.base, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME)
+}
+
+/// Whether a key is the place of a text under a locale.
+pub fn is_ranked(key: &SortKey) -> bool {
+    matches!(key.expr, Expr::Call { func: functions::TEXT_RANK, .. })
+}
+
+/// The value that a key is made of, and the key over a column which has that value. (The place of a text is known to whoever sorts alone.)
+pub fn carried(key: SortKey, column: impl FnOnce(&PgType) -> Expr) -> (Expr, SortKey) {
+    match key.expr {
+        Expr::Call { func: functions::TEXT_RANK, mut args, ty, collation } if !args.is_empty() => {
+            let text = std::mem::replace(&mut args[0], Expr::Const { value: Scalar::Null, ty });
+            args[0] = column(&text.ty());
+            (text, SortKey { expr: Expr::Call { func: functions::TEXT_RANK, args, ty, collation }, ..key })
+        }
+        value => {
+            let expr = column(&value.ty());
+            (value, SortKey { expr, ..key })
+        }
+    }
 }
 
 /// The keys of an ORDER BY; those that are the same for all rows are left out.
@@ -86,13 +130,13 @@ pub unsafe fn sort_keys(
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
     column: &dyn Fn(usize) -> Result<Expr>,
-    what: &str,
+    locales: Locales,
 ) -> Result<Vec<SortKey>> {
     let mut keys = Vec::new();
     for c in list::<SortGroupClause>(clause) {
         let i = entry_of(c, entries)?;
         if !is_row_independent(exprs[i]) {
-            keys.push(sort_key(c, exprs[i], column(i)?, what)?);
+            keys.push(sort_key_if(c, exprs[i], column(i)?, "ORDER BY", locales)?);
         }
     }
     Ok(keys)
@@ -111,12 +155,13 @@ pub struct DistinctOnKeys {
 }
 
 /// The keys by which DISTINCT ON picks the first row of each group. The order *of* groups does not matter for that: where the engine cannot
-/// order a key of DISTINCT ON as Postgres does, any order that keeps equal values together serves.
+/// order a key of DISTINCT ON as Postgres does, or `groups` says that it is not to, any order that keeps equal values together serves.
 pub unsafe fn distinct_on_keys(
     query: *mut Query,
     entries: &[*mut TargetEntry],
     exprs: &[*mut Node],
     column: &dyn Fn(usize) -> Result<Expr>,
+    groups: Locales,
 ) -> Result<DistinctOnKeys> {
     let on: Vec<u32> = list::<SortGroupClause>((*query).distinctClause).iter().map(|c| (**c).tleSortGroupRef).collect();
     let mut is_final_order = true;
@@ -125,7 +170,7 @@ pub unsafe fn distinct_on_keys(
     for c in list::<SortGroupClause>((*query).sortClause) {
         let i = entry_of(c, entries)?;
         let is_on = on.contains(&(*c).tleSortGroupRef);
-        match sort_key(c, exprs[i], column(i)?, "ORDER BY") {
+        match sort_key_if(c, exprs[i], column(i)?, "ORDER BY", if is_on { groups } else { Locales::Ranked }) {
             Ok(key) => keys.push(key),
             Err(_) if is_on => {
                 is_final_order = false;

@@ -1,5 +1,6 @@
 //! One query level: FROM, WHERE, grouping, windows, then (below the top) projection, DISTINCT, ORDER BY and LIMIT.
 
+use super::order::Locales;
 use super::tree::{self, list};
 use super::usage::{self, Used};
 use super::{Cx, Result, agg, cte, expr, from, input_order, order, param, setop, srf, ties, unused, window};
@@ -216,9 +217,10 @@ unsafe fn finish(
         && let Some(keys) = input_order::known(cx)
     {
         for key in keys {
-            let (id, ty) = (cx.new_col(), key.expr.ty());
-            named.push(Named { id, expr: key.expr });
-            order.push(SortKey { expr: Expr::Column { id, ty }, ..key });
+            let id = cx.new_col();
+            let (expr, key) = order::carried(key, |ty| Expr::Column { id, ty: *ty });
+            named.push(Named { id, expr });
+            order.push(key);
         }
     }
     let ordinal = if keep_order { ordinal_key(cx) } else { None }.map(|key| {
@@ -233,7 +235,8 @@ unsafe fn finish(
     if !q.distinctClause.is_null() {
         let on = distinct_keys(q.distinctClause, entries, exprs, &column)?;
         if q.hasDistinctOn {
-            let keys = order::distinct_on_keys(query, entries, exprs, &column)?;
+            let groups = if limited || ordered { Locales::Ranked } else { Locales::Refused };
+            let keys = order::distinct_on_keys(query, entries, exprs, &column, groups)?;
             rel = Rel::DistinctOn { input: Box::new(rel), on, keys: keys.keys };
             sorted = keys.is_final_order;
         } else {
@@ -241,7 +244,8 @@ unsafe fn finish(
         }
     }
     if keep_order && !sorted {
-        let mut keys = match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+        let locales = if limited || ordered { Locales::Ranked } else { Locales::Refused };
+        let mut keys = match order::sort_keys(q.sortClause, entries, exprs, &column, locales) {
             Ok(keys) => keys,
             Err(_) if !limited && !ordered => Vec::new(),
             Err(why) => return Err(why),
@@ -309,6 +313,22 @@ pub unsafe fn limit_node(cx: &Cx, node: *mut Node) -> Result<*mut Node> {
         return Err("LIMIT or OFFSET with a subquery, behind an order that the engine does not know".into());
     }
     Ok(node)
+}
+
+/// How many rows LIMIT and OFFSET read, if they are constants.
+pub unsafe fn rows_wanted(cx: &Cx, query: *mut Query) -> Option<i64> {
+    let constant = |node: *mut Node| {
+        let node = limit_folded(cx, node).ok()?;
+        if node.is_null() {
+            return Some(None);
+        }
+        if tree::tag(node) != pg_sys::NodeTag::T_Const {
+            return None;
+        }
+        Some(Some((*node.cast::<pg_sys::Const>()).constvalue.value() as i64))
+    };
+    let (limit, offset) = (constant((*query).limitCount)?, constant((*query).limitOffset)?);
+    limit?.checked_add(offset.unwrap_or(0))
 }
 
 unsafe fn limit_folded(cx: &Cx, node: *mut Node) -> Result<*mut Node> {

@@ -71,8 +71,12 @@ struct Pair {
 
 unsafe fn call(cx: &Cx, pair: Pair) -> Result<Expr> {
     let func = pg_sys::get_opcode(pair.operator);
-    let collation: Collation = call::check(cx, Callee::operator(pair.operator, func, pair.collation), &[pair.left.ty(), pair.right.ty()])?;
-    Ok(Expr::Call { func: func.to_u32(), args: vec![pair.left, pair.right], ty: PgType::BOOL, collation })
+    let args = vec![pair.left, pair.right];
+    if let Some(compared) = expr::under_locale(func.to_u32(), pair.collation, &args) {
+        return Ok(compared);
+    }
+    let collation: Collation = call::check(cx, Callee::operator(pair.operator, func, pair.collation), &args.iter().map(Expr::ty).collect::<Vec<_>>())?;
+    Ok(Expr::Call { func: func.to_u32(), args, ty: PgType::BOOL, collation })
 }
 
 /// The strict comparison in the operator's direction, and the equality, of its operator family.

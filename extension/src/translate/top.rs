@@ -4,6 +4,7 @@
 //! the rest is left to Postgres. Below a construct that evaluates its arguments only on condition (CASE, COALESCE, AND, OR), only plain
 //! columns are taken out: anything else might raise an error that Postgres would not.
 
+use super::order::Locales;
 use super::query::{self, Needed, entry_of};
 use super::tree::{self, list, map_children, special_var, tag};
 use super::{Cx, EngineColumn, Result, SortSpec, Top, TopLimit, expr, order};
@@ -11,6 +12,9 @@ use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::ir::{Expr, Named, Rel, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
+
+/// So many rows of an order of text the engine finds without sorting all.
+const FEW_ROWS: i64 = 10_000;
 
 /// The engine's columns as they are found.
 #[derive(Default)]
@@ -53,7 +57,7 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     let mut sorted = q.sortClause.is_null() || query::is_single_row(query);
     if q.hasDistinctOn {
         let on = query::distinct_keys(q.distinctClause, entries, exprs, &column)?;
-        let keys = order::distinct_on_keys(query, entries, exprs, &column)?;
+        let keys = order::distinct_on_keys(query, entries, exprs, &column, Locales::Refused)?;
         sorted |= keys.is_final_order;
         distinct_on = Some((on, keys.keys));
     } else if distinct {
@@ -62,7 +66,18 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     let mut keys: Vec<SortKey> = Vec::new();
     let mut not_sorted = None;
     if !sorted {
-        match order::sort_keys(q.sortClause, entries, exprs, &column, "ORDER BY") {
+        // Postgres sorts text as well as the engine does, unless it cannot know what the engine does, or would get all rows for a few.
+        let is_left = query::has_ties(query) || query::ordinal_key(cx).is_some();
+        let few = || query::rows_wanted(cx, query).is_some_and(|n| n <= FEW_ROWS);
+        let by_places = |keys: &[SortKey]| keys.iter().any(order::is_ranked);
+        let ranked = order::sort_keys(q.sortClause, entries, exprs, &column, Locales::Ranked);
+        let ranked = match ranked {
+            Ok(keys) if by_places(&keys) && !(is_left || (keys.first().is_some_and(order::is_ranked) && few())) => {
+                order::sort_keys(q.sortClause, entries, exprs, &column, Locales::Refused)
+            }
+            other => other,
+        };
+        match ranked {
             Ok(engine_keys) => {
                 keys = engine_keys;
                 keys.extend(query::ordinal_key(cx).map(|key| {

@@ -1,10 +1,10 @@
 //! Window functions.
 
-use super::agg::{FLOAT_SUMS, MIN_MAX_ENUM, ORDER_IS_RESULT, filter_clause, may_add_exactly, new_mark, result_type};
+use super::agg::{FLOAT_SUMS, MIN_MAX_ENUM, MIN_MAX_TEXT, ORDER_IS_RESULT, filter_clause, may_add_exactly, new_mark, result_type};
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
-use super::{Cx, Result, columns, expr, input_order, order, param, types, unused};
+use super::{Cx, Result, collation, columns, expr, input_order, order, param, types, unused};
 use pg_sys::{Node, NodeTag, Query, SortGroupClause, TargetEntry, WindowClause, WindowFunc};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -133,8 +133,13 @@ unsafe fn window_call(
     let kind = if func.winagg { FunctionKind::Aggregate } else { FunctionKind::Window };
     let callee = Callee { func: func.winfnoid, operator: None, kind, over: true, collation: func.inputcollid };
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
-    call::check(cx, callee, &arg_types)?;
     let ty = result_type(types::pg_type(func.wintype, -1)?, &args);
+    match collation::locale(func.inputcollid).filter(|_| MIN_MAX_TEXT.contains(&func.winfnoid.to_u32())) {
+        Some(locale) => args.push(locale),
+        None => {
+            call::check(cx, callee, &arg_types)?;
+        }
+    }
     if MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
         args.push(super::labels::constant(ty)?);
     }

@@ -1,7 +1,8 @@
 //! Order of text as the server's own collation has it: by the same function of the same library that the server asks.
 //!
 //! glibc's sort keys (`strxfrm`) do not order all text as its comparison (`strcoll`) does: of a million pairs of random strings, some twenty
-//! come out otherwise in glibc 2.36. So text is compared here, and no keys are made.
+//! come out otherwise in glibc 2.36. So text is compared here. Keys of ICU do order as its comparison does, which the server relies on, too: of
+//! these the first bytes can be had, to compare by first.
 //!
 //! Invariants:
 //! - A locale that cannot be opened, or a library that is not there, is an error: there is no other order to fall back to.
@@ -15,6 +16,10 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{Arc, Mutex, PoisonError};
 
+mod sort;
+
+pub use sort::Sorting;
+
 /// A locale, open for comparing.
 pub struct Collator(Provider);
 
@@ -27,12 +32,19 @@ enum Provider {
 struct Icu {
     collator: *mut c_char,
     compare: CompareUtf8,
+    sort_key: SortKey,
     close: unsafe extern "C" fn(*mut c_char),
     _library: libloading::Library,
 }
 
 /// `ucol_strcollUTF8`: bytes and length of both, and an error code.
 type CompareUtf8 = unsafe extern "C" fn(*const c_char, *const c_char, i32, *const c_char, i32, *mut c_int) -> c_int;
+
+/// `ucol_getSortKey`: UTF-16 and its length, room for the key; gives the key's length, with the zero at its end.
+type SortKey = unsafe extern "C" fn(*const c_char, *const u16, i32, *mut u8, i32) -> i32;
+
+/// No key is made of a longer text: it takes time for all of it, and most comparisons end before.
+const LONG_TEXT: usize = 1024;
 
 unsafe extern "C" {
     /// Of the C library, not declared by `libc` for every target.
@@ -50,6 +62,9 @@ static OPEN: Mutex<Option<HashMap<String, Arc<Collator>>>> = Mutex::new(None);
 thread_local! {
     /// Two texts with the zero that the C library wants at their ends.
     static TERMINATED: RefCell<(Vec<u8>, Vec<u8>)> = RefCell::default();
+
+    /// A text as ICU wants it, and its key.
+    static KEYED: RefCell<(Vec<u16>, Vec<u8>)> = RefCell::default();
 }
 
 /// `libc:<name of the locale>`, as [`Collator::open`] takes it.
@@ -117,6 +132,37 @@ impl Collator {
         };
         Ok(order.cmp(&0).then_with(|| a.as_bytes().cmp(b.as_bytes())))
     }
+
+    /// Whether there are prefixes at all.
+    pub fn has_prefixes(&self) -> bool {
+        matches!(self.0, Provider::Icu(_))
+    }
+
+    /// A number that orders texts as [`Self::compare`] does where it differs; `None` if there is none of this text.
+    pub fn prefix(&self, text: &str) -> Option<u64> {
+        let Provider::Icu(icu) = &self.0 else { return None };
+        if text.len() > LONG_TEXT {
+            return None;
+        }
+        KEYED.with_borrow_mut(|(utf16, key)| {
+            utf16.clear();
+            utf16.extend(text.encode_utf16());
+            let len = i32::try_from(utf16.len()).ok()?;
+            loop {
+                let room = i32::try_from(key.len()).ok()?;
+                // SAFETY: as long as said, and the collator is open.
+                let needed = unsafe { (icu.sort_key)(icu.collator, utf16.as_ptr(), len, key.as_mut_ptr(), room) };
+                let needed = usize::try_from(needed).ok().filter(|n| *n > 0)?;
+                if needed > key.len() {
+                    key.resize(needed, 0);
+                    continue;
+                }
+                let mut first = [0; 8];
+                first.iter_mut().zip(key.get(..needed)?).for_each(|(to, from)| *to = *from);
+                return Some(u64::from_be_bytes(first));
+            }
+        })
+    }
 }
 
 impl Drop for Icu {
@@ -155,13 +201,14 @@ fn open_icu(path: &str, name: &str) -> Result<Provider, String> {
             *library.get::<unsafe extern "C" fn(*const c_char, *mut c_int) -> *mut c_char>(format!("ucol_open_{release}\0").as_bytes()).map_err(failed)?;
         let close = *library.get::<unsafe extern "C" fn(*mut c_char)>(format!("ucol_close_{release}\0").as_bytes()).map_err(failed)?;
         let compare = *library.get::<CompareUtf8>(format!("ucol_strcollUTF8_{release}\0").as_bytes()).map_err(failed)?;
+        let sort_key = *library.get::<SortKey>(format!("ucol_getSortKey_{release}\0").as_bytes()).map_err(failed)?;
         let mut status = 0;
         let collator = open(CStr::as_ptr(&name), &raw mut status);
         // Warnings, of a locale that is known under another name, are negative.
         if status > 0 || collator.is_null() {
             return Err(format!("ICU has no locale {}: error {status}", name.to_string_lossy()));
         }
-        Ok(Provider::Icu(Icu { collator, compare, close, _library: library }))
+        Ok(Provider::Icu(Icu { collator, compare, sort_key, close, _library: library }))
     }
 }
 

@@ -34,6 +34,10 @@ pub const EVALUATED: u32 = 1;
 /// `network_cmp` and `btarraycmp`. In a plan, with one argument, the bytea whose order is that of the values. They are not in the table.
 pub const ORDER_KEYS: [u32; 2] = [926, 382];
 
+/// `bttextcmp`. In a sort key of a plan, with a text and the name of a locale, the place of the text among all of the relation, in the order of
+/// that locale. It is not in the table.
+pub const TEXT_RANK: u32 = 360;
+
 /// Arrays whose elements are equal, and (but for the collation of text) ordered, as they are held.
 pub fn has_plain_elements(ty: &PgType) -> bool {
     ty.element().is_some() && misc::plain_elements(&[*ty]).is_ok()

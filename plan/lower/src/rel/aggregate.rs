@@ -151,7 +151,14 @@ impl Lowerer<'_> {
     ) -> Result<RawAggregate> {
         let rename = std::mem::take(&mut self.rename_calls);
         let (node, group_exprs) = self.absorb(node, groups.iter().map(|g| &g.expr))?;
-        let (node, calls) = self.absorb_calls(node, calls)?;
+        let mut within: Vec<DfExpr> = Vec::new();
+        if sets.is_none() {
+            within.extend(node.dom.iter().flat_map(|(_, v)| physical(v)));
+            for e in &group_exprs {
+                within.push(group_key(&self.expr(e, &Scope::of(&node))?)?.expr);
+            }
+        }
+        let (node, calls) = self.absorb_calls(node, calls, &within)?;
         let scope = Scope::of(&node);
         let group_values = self.exprs(&group_exprs, &scope)?;
 
@@ -280,7 +287,7 @@ impl Lowerer<'_> {
         Ok(node)
     }
 
-    fn absorb_calls(&mut self, mut node: Node, calls: &[Named<AggCall>]) -> Result<(Node, Vec<Named<AggCall>>)> {
+    fn absorb_calls(&mut self, mut node: Node, calls: &[Named<AggCall>], within: &[DfExpr]) -> Result<(Node, Vec<Named<AggCall>>)> {
         let mut out = Vec::new();
         for n in calls {
             let c = &n.expr;
@@ -288,6 +295,7 @@ impl Lowerer<'_> {
             let (next, args) = self.absorb(next, &c.args)?;
             let (next, filter) = self.absorb(next, &c.filter)?;
             let (next, order_by) = self.absorb_keys(next, &c.order_by)?;
+            let (next, order_by) = self.with_ranks(next, order_by, within.to_vec())?;
             node = next;
             out.push(Named { id: n.id, expr: AggCall { direct, args, filter: filter.into_iter().next(), order_by, ..c.clone() } });
         }

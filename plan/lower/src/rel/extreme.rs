@@ -3,6 +3,7 @@
 use super::expr::Scope;
 use super::{Lowerer, consts, keys, unify};
 use crate::error::refused;
+use crate::func;
 use crate::udf;
 use crate::value::{DScale, Value};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBuilder, RecordBatch, UInt32Array, make_comparator};
@@ -12,25 +13,33 @@ use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::Expr as DfExpr;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::physical_expr::create_physical_expr;
+use std::cmp::Ordering;
 use std::sync::Arc;
+use weir_collate::Collator;
 use weir_plan::ir::{Collation, Expr, Scalar};
 use weir_plan::types::{PgType, oid};
 
 impl Lowerer<'_> {
     /// The first of the largest (or smallest) of the non-NULL arguments.
     pub(super) fn extreme(&self, args: &[Expr], ty: PgType, collation: Collation, greatest: bool, scope: &Scope<'_>) -> Result<Value> {
-        if ty.is_collatable() && !matches!(collation, Collation::C | Collation::CodePoint) {
-            return Err(refused("GREATEST or LEAST under a collation other than C"));
-        }
+        // The locale, if there is one, is the last argument.
+        let (args, locale) = match (collation, args) {
+            (Collation::Locale, [args @ .., locale]) if ty.is_collatable() => (args, Some(func::collator(&self.expr(locale, scope)?)?)),
+            _ if ty.is_collatable() && !matches!(collation, Collation::C | Collation::CodePoint) => {
+                return Err(refused("GREATEST or LEAST under a collation other than C"));
+            }
+            _ => (args, None),
+        };
         let args = self.exprs(args, scope)?;
         let form = unify::form(&args.iter().collect::<Vec<_>>(), ty)?;
         let args: Vec<Value> = args.iter().map(|v| form.apply(v)).collect();
         let keys = args.iter().map(keys::order_key).collect::<Result<Vec<_>>>()?;
         let pick = |of: Vec<DfExpr>, arrow: DataType| {
             let n = of.len();
-            let kernel = udf::over_arrays(move |arrays| picked(arrays, n, greatest));
+            let (locale, collator) = locale.clone().unzip();
+            let kernel = udf::over_arrays(move |arrays| picked(arrays, n, greatest, collator.as_deref()));
             let name = if greatest { "pg_greatest" } else { "pg_least" };
-            udf::call(name, n.to_string(), arrow, of.into_iter().chain(keys.iter().cloned()).collect(), kernel)
+            udf::call(name, format!("{n} {}", locale.unwrap_or_default()), arrow, of.into_iter().chain(keys.iter().cloned()).collect(), kernel)
         };
         let value = pick(args.iter().map(|v| v.expr.clone()).collect(), form.arrow.clone());
         let scales: Vec<DfExpr> = args.iter().filter_map(|v| matches!(v.dscale, Some(DScale::Dynamic(_))).then(|| v.dscale_expr()).flatten()).collect();
@@ -120,13 +129,23 @@ fn combine(state: Option<bool>, next: Option<bool>, any: bool) -> Option<bool> {
     }
 }
 
+/// The order of two keys in a row; neither is NULL there.
+type Compare<'a> = Box<dyn Fn(usize) -> Result<Ordering> + 'a>;
+
 /// For each row, that of the first `n` arrays whose key (the arrays after them) is the first extreme one; NULL if all are NULL.
-fn picked(arrays: &[ArrayRef], n: usize, greatest: bool) -> Result<ArrayRef> {
+fn picked(arrays: &[ArrayRef], n: usize, greatest: bool, collator: Option<&Collator>) -> Result<ArrayRef> {
     let (Some(values), Some(keys)) = (arrays.get(..n), arrays.get(n..)) else { return internal_err!("GREATEST without keys") };
-    let mut comparators = Vec::with_capacity(n * n);
+    let mut comparators: Vec<Compare<'_>> = Vec::with_capacity(n * n);
     for a in keys {
         for b in keys {
-            comparators.push(make_comparator(a, b, SortOptions::default())?);
+            comparators.push(match (collator, a.as_string_view_opt(), b.as_string_view_opt()) {
+                (None, ..) => {
+                    let compare = make_comparator(a, b, SortOptions::default())?;
+                    Box::new(move |row| Ok(compare(row, row)))
+                }
+                (Some(collator), Some(a), Some(b)) => Box::new(move |row| collator.compare(a.value(row), b.value(row)).map_err(refused)),
+                _ => return internal_err!("GREATEST of something that is no text"),
+            });
         }
     }
     let rows = keys.first().map_or(0, |k| k.len());
@@ -140,7 +159,7 @@ fn picked(arrays: &[ArrayRef], n: usize, greatest: bool) -> Result<ArrayRef> {
             let better = match best.and_then(|b| comparators.get(i * keys.len() + b)) {
                 None => true,
                 Some(compare) => {
-                    let order = compare(row, row);
+                    let order = compare(row)?;
                     if greatest { order.is_gt() } else { order.is_lt() }
                 }
             };

@@ -21,6 +21,7 @@ mod expr;
 mod extreme;
 mod fence;
 mod floats;
+mod foremost;
 pub(crate) mod forms;
 mod frame;
 mod framed;
@@ -28,6 +29,7 @@ mod join;
 pub(crate) mod keys;
 mod node;
 mod order;
+mod rank;
 mod recursion;
 mod scan;
 mod setop;
@@ -41,7 +43,9 @@ mod window;
 
 use cte::Cte;
 pub use fence::Fence;
+pub use foremost::Foremost;
 use node::{Domain, Node};
+pub use rank::Rank;
 pub use recursion::settle;
 pub use shift::{over_partitions, sees_all_rows_first};
 

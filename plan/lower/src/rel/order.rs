@@ -30,6 +30,7 @@ impl Lowerer<'_> {
 
     pub(super) fn sort(&mut self, node: Node, keys: &[SortKey]) -> Result<Node> {
         let (node, keys) = self.absorb_keys(node, keys)?;
+        let (node, keys) = self.with_ranks(node, keys, vec![])?;
         let sort = self.sort_exprs(&keys, &Scope::of(&node))?;
         // ORDER BY a constant sorts nothing.
         let sort: Vec<SortExpr> = sort.into_iter().filter(|s| !matches!(s.expr, DfExpr::Literal(..))).collect();
@@ -51,7 +52,15 @@ impl Lowerer<'_> {
         let skip = self.count(offset, "2201X", "OFFSET must not be negative")?.unwrap_or(0);
         let fetch = self.count(limit, "2201W", "LIMIT must not be negative")?;
         if domain.is_none() && (fetch.is_some() || skip == 0) {
-            let node = self.rel(input, None)?;
+            let node = match (input, fetch) {
+                (Rel::Sort { input, keys }, Some(fetch)) => {
+                    let node = self.rel(input, None)?;
+                    let (node, keys) = self.absorb_keys(node, keys)?;
+                    let node = self.foremost(node, &keys, skip.saturating_add(fetch))?;
+                    self.sort(node, &keys)?
+                }
+                _ => self.rel(input, None)?,
+            };
             return if skip == 0 && fetch.is_none() { Ok(node) } else { node.map_plan(|p| p.limit(skip, fetch)) };
         }
         // For each row of the domain: number its rows in their order. So too OFFSET without LIMIT, which DataFusion would apply
@@ -62,8 +71,9 @@ impl Lowerer<'_> {
         };
         let node = self.rel(sorted, domain)?;
         let (node, keys) = self.absorb_keys(node, keys)?;
+        let partition: Vec<DfExpr> = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
+        let (node, keys) = self.with_ranks(node, keys, partition.clone())?;
         let sort = self.sort_exprs(&keys, &Scope::of(&node))?;
-        let partition = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
         let (node, number) = self.numbered(node, partition, sort)?;
         let mut keep = number.clone().gt(lit(skip as u64));
         if let Some(fetch) = fetch {
@@ -90,6 +100,9 @@ impl Lowerer<'_> {
         for e in &on {
             partition.push(keys::group_key(&self.expr(e, &Scope::of(&node))?)?.expr);
         }
+        // Where rows of different groups are to be in order, too, the places are those among all rows.
+        let within = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
+        let (node, keys) = self.with_ranks(node, keys, within)?;
         let sort = self.sort_exprs(&keys, &Scope::of(&node))?;
         let (node, number) = self.numbered(node, partition, sort)?;
         let node = node.map_plan(|p| p.filter(number.eq(lit(1u64))))?;

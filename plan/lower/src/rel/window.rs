@@ -113,6 +113,11 @@ impl Lowerer<'_> {
             let (next, filter) = self.absorb(next, &c.filter)?;
             let (next, partition_by) = self.absorb(next, &c.partition_by)?;
             let (next, order_by) = self.absorb_keys(next, &c.order_by)?;
+            let mut within: Vec<DfExpr> = next.dom.iter().flat_map(|(_, v)| physical(v)).collect();
+            for e in &partition_by {
+                within.push(group_key(&self.expr(e, &Scope::of(&next))?)?.expr);
+            }
+            let (next, order_by) = self.with_ranks(next, order_by, within)?;
             node = next;
             calls.push((n.id, WindowCall { args, filter: filter.into_iter().next(), partition_by, order_by, ..c.clone() }));
         }
@@ -228,8 +233,9 @@ impl Lowerer<'_> {
             return Ok(Box::new(move || Ok(value)));
         }
         let mut args = args;
-        // min and max of enums get the labels as their last argument.
-        let direct = if matches!(call.func, 3526 | 3527) { args.pop().into_iter().collect() } else { vec![] };
+        // min and max get the labels of an enum, or the locale of text, as their last argument.
+        let has_direct = matches!(call.func, 3526 | 3527) || (matches!(call.func, 2129 | 2145 | 2244 | 2245) && args.len() == 2);
+        let direct = if has_direct { args.pop().into_iter().collect() } else { vec![] };
         let args = AggArgs {
             func: call.func,
             direct,

@@ -20,13 +20,10 @@ SELECT t COLLATE "C" < 'b', count(*), min(t COLLATE "C"), max(t) FROM w GROUP BY
 SELECT t FROM w GROUP BY t HAVING count(*) > 3 AND t > 'a';
 -- ordered
 SELECT t, count(*) FROM w GROUP BY t ORDER BY count(*) DESC, t LIMIT 20;
--- expect: any
 SELECT id, rank() OVER (PARTITION BY g ORDER BY t) FROM w;
--- expect: any
 SELECT g, string_agg(t, ',' ORDER BY t, id), GREATEST(min(t), 'k') FROM w GROUP BY g;
 -- expect: any
 SELECT id FROM w WHERE t > ALL (SELECT t FROM w i WHERE i.g = w.g AND i.t < 'c') OR t < ANY (ARRAY['b', 'C']) OR (t, v) < ('c', 'd');
--- expect: any
 SELECT g, min(t) OVER (PARTITION BY g) FROM w;
 -- do
 DELETE FROM w WHERE t = (SELECT max(t) FROM w) OR t < '-';

@@ -68,7 +68,7 @@ pub(super) fn mode(args: &AggArgs<'_>) -> Result<AggLowered> {
     ordered_set(args, "mode", String::new(), value, vec![value.expr.clone()], value.arrow.clone(), value.clone(), finish)
 }
 
-/// The value to sort: of a type whose Arrow order is Postgres's (text: the row of the function asks for byte order).
+/// The value to sort: of a type whose Arrow order is Postgres's (text: either that of bytes, or there is a key).
 pub(super) fn sorted_value<'a>(args: &'a AggArgs<'_>) -> Result<&'a Value> {
     let [value] = args.args.as_slice() else { return Err(refused("an ordered-set aggregate over several values")) };
     if args.windowed || args.order_by.len() != 1 || args.distinct {
@@ -177,7 +177,14 @@ fn ordered_set(
     finish: Finish,
 ) -> Result<AggLowered> {
     let descending = args.order_by.first().is_some_and(|k| !k.asc);
-    let sort = vec![(0, SortOptions { descending, nulls_first: false })];
+    let mut exprs = exprs;
+    let mut by = 0;
+    // Text has a key of its own where its order is not that of bytes.
+    if let Some(key) = args.order_by.first().filter(|k| value.ty.is_collatable() && k.expr != value.expr) {
+        by = exprs.len();
+        exprs.push(key.expr.clone());
+    }
+    let sort = vec![(by, SortOptions { descending, nulls_first: false })];
     let key = format!("{key} {}", value.arrow);
     let spec = Spec { name, key, result, args: 1, sort, skip_nulls: true, distinct: false, decided_by: None, finish };
     let arity = exprs.len();
