@@ -7,7 +7,7 @@
 use crate::average::averages;
 use crate::sql::{Tables, statement};
 use std::collections::HashMap;
-use weir_plan::ir::{ColId, Expr, Plan, Rel, Remote, Source};
+use weir_plan::ir::{ColId, Expr, Plan, Rel, Remote, SortKey, Source};
 use weir_plan::walk::{each_expr_mut, each_input_mut, each_part_mut, output_columns, subquery_mut};
 
 /// What became of a plan.
@@ -214,24 +214,36 @@ impl Pass<'_> {
             Rel::Join(join) if join.on.is_none() && matches!(join.kind, weir_plan::ir::JoinKind::Inner) => Err("a join without a condition".into()),
             // The remote's order would be lost on the way up: it may sort only to cut off.
             Rel::Sort { .. } => Err("a sort without a limit".into()),
+            Rel::DistinctOn { keys, .. } => {
+                let keys = keys.clone();
+                self.sorted(rel, needed, &columns, keys)
+            }
+            Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Window { input, .. } | Rel::Limit { input, .. } if is_distinct_on(input) => {
+                Err("rows that have the order of DISTINCT ON".into())
+            }
             Rel::Limit { input, .. } if matches!(input.as_ref(), Rel::Sort { .. }) => {
                 let Rel::Sort { keys, .. } = input.as_ref() else { return Err("no sort".into()) };
                 let keys = keys.clone();
-                // The sort above looks at its keys, too.
-                let mut wanted = needed;
-                for key in &keys {
-                    let mut used = HashMap::new();
-                    expr_references(&mut key.expr.clone(), &mut used);
-                    wanted.extend(used.into_keys().filter(|id| columns.contains(id)));
-                }
-                wanted.sort_unstable();
-                wanted.dedup();
-                let remote = statement(rel, &wanted, self.tables)?;
-                Ok(Rel::Sort { input: Box::new(Rel::Remote(Box::new(remote))), keys })
+                self.sorted(rel, needed, &columns, keys)
             }
             Rel::Distinct { .. } => Ok(Rel::Remote(Box::new(statement(rel, &columns, self.tables)?))),
             _ => Ok(Rel::Remote(Box::new(statement(rel, &needed, self.tables)?))),
         }
+    }
+
+    /// The relation as one remote statement, sorted again by these keys.
+    fn sorted(&self, rel: &Rel, needed: Vec<ColId>, columns: &[ColId], keys: Vec<SortKey>) -> Result<Rel, String> {
+        // The sort above looks at its keys, too.
+        let mut wanted = needed;
+        for key in &keys {
+            let mut used = HashMap::new();
+            expr_references(&mut key.expr.clone(), &mut used);
+            wanted.extend(used.into_keys().filter(|id| columns.contains(id)));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let remote = statement(rel, &wanted, self.tables)?;
+        Ok(Rel::Sort { input: Box::new(Rel::Remote(Box::new(remote))), keys })
     }
 
     /// The relations of subqueries in the expressions of one relation.
@@ -257,6 +269,15 @@ impl Pass<'_> {
             }
         });
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Whether the order of the relation is that of DISTINCT ON.
+fn is_distinct_on(rel: &Rel) -> bool {
+    match rel {
+        Rel::DistinctOn { .. } => true,
+        Rel::Project { input, .. } | Rel::Filter { input, .. } | Rel::Window { input, .. } | Rel::Limit { input, .. } => is_distinct_on(input),
+        _ => false,
     }
 }
 

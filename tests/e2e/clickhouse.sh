@@ -139,6 +139,7 @@ test_clickhouse() {
     expect "clickhouse: an array with an element that does not fit" 'does not fit its remote type Array.Int8' "$(clickhouse_sql "ALTER TABLE shop.lists ADD COLUMN n Array(Int8)"; failing "ALTER FOREIGN TABLE ch.lists ADD COLUMN n int[]; INSERT INTO ch.lists VALUES (1001, '{}', '{}', '{}', '{}', '{1,128}')")"
     same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch
     same_answers "clickhouse, pushed" ch tests/e2e/remote/pushed.sql local_ch
+    sets clickhouse ch local_ch
     wrong clickhouse ch ch.parents database
     expect "clickhouse: a user who may not change settings" 'ERROR:  42501: server "ch": .*HINT:  The remote user must be allowed to change settings' \
         "$(failing "BEGIN; ALTER USER MAPPING FOR CURRENT_USER SERVER ch OPTIONS (SET user 'reader'); SELECT count(*) FROM ch.parents" | tr '\n' ' ')"

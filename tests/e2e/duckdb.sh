@@ -57,6 +57,7 @@ test_duckdb() {
     duck_script duck "CREATE TABLE shop.shop.numbered AS SELECT range::int AS id, (range / 4)::decimal(20,4) AS free, CASE WHEN range % 100 = 50 THEN NULL ELSE range % 1000 END::int AS k, (range % 1000)::varchar AS v, (range % 1000 * 1.5)::decimal(12,2) AS n, timestamp '2024-01-01 00:00:00.25' + to_hours(range % 1000) AS ts, (range % 1000)::varchar AS c FROM range(1, 20001)"
     keys_sent duckdb duck schema_name
     same_answers "duckdb, pushed" duck tests/e2e/remote/pushed.sql
+    sets duckdb duck
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"
     expect "duckdb: wrong column" 'ERROR:  HV005: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents RENAME id TO number; SELECT number FROM duck.parents")"
     expect "duckdb: a value that does not fit" 'a value of column "n8" does not fit its declared type' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.items ALTER COLUMN n8 TYPE int; SELECT n8 FROM duck.items")"

@@ -34,10 +34,7 @@ pushed() { # label, server and schema, schema of the same tables here
     one_scan "$label" "$schema" "SELECT flag, count(*), sum(n4) FILTER (WHERE id > 1) FROM items GROUP BY flag HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 2" 'GROUP BY .*LIMIT 2'
     one_scan "$label" "$schema" "SELECT flag, avg(num) FROM items GROUP BY flag" 'GROUP BY'
     case $1 in
-        postgres | duckdb)
-            one_scan "$label" "$schema" "SELECT flag, n2, count(*), sum(n4) FROM items GROUP BY GROUPING SETS ((flag, n2), (n2), ())" 'GROUP BY GROUPING SETS'
-            one_scan "$label" "$schema" "SELECT flag, grouping(flag), count(*) FROM items GROUP BY ROLLUP (flag) HAVING count(*) > 1 ORDER BY grouping(flag), count(*) LIMIT 3" 'GROUPING SETS .* LIMIT 3'
-            ;;
+        postgres | duckdb) sets "$1" "$schema" ;;
         *) expect "$label: why grouping sets stay" 'Not Pushed: aggregate: GROUPING SETS' "$(plan "$schema" "SELECT flag, count(*) FROM items GROUP BY ROLLUP (flag)")" ;;
     esac
     at=$(plan "$schema" "SELECT m.note, b.id FROM plain m JOIN big b ON b.id = m.id" "SET enable_hashjoin = off; SET enable_nestloop = off")
@@ -48,6 +45,70 @@ pushed() { # label, server and schema, schema of the same tables here
     expect "$label: why a limit stays" 'Not Pushed: (order|limit|aggregate): ' "$(plan "$schema" "SELECT string_agg(v, ',') FROM items GROUP BY n4 ORDER BY 1 LIMIT 2")"
     expect "$label: why a join stays" 'Not Pushed: join: ' "$(plan "$schema" "SELECT p.id FROM parents p JOIN children c ON sqrt(c.parent) = sqrt(p.id)")"
     pushed_again "$label" "$schema"
+}
+
+# What needs GROUPING SETS and ranks there.
+sets() { # label, server and schema, schema of the same tables here
+    local label="$1, sets" schema=$2 sql
+    same_answers "$label" "$schema" tests/e2e/remote/sets.sql "${3:-local}"
+    one_scan "$label" "$schema" "SELECT flag, n2, count(*), sum(n4) FROM items GROUP BY GROUPING SETS ((flag, n2), (n2), ())" 'GROUP BY GROUPING SETS'
+    one_scan "$label" "$schema" "SELECT flag, grouping(flag), count(*) FROM items GROUP BY ROLLUP (flag) HAVING count(*) > 1 ORDER BY grouping(flag), count(*) LIMIT 3" 'GROUPING SETS .* LIMIT 3'
+    one_scan "$label" "$schema" "SELECT DISTINCT ON (parent) parent, id FROM children ORDER BY parent, id DESC" 'row_number\(\) OVER \(PARTITION BY .* ORDER BY'
+    one_scan "$label" "$schema" "SELECT id, parent FROM children ORDER BY parent FETCH FIRST 2 ROWS WITH TIES" 'rank\(\) OVER \(ORDER BY'
+    one_scan "$label" "$schema" "SELECT id, dense_rank() OVER (PARTITION BY flag ORDER BY n4) FROM items" 'dense_rank\(\) OVER \(PARTITION BY'
+    for sql in "SELECT flag, count(*) FROM items GROUP BY ROLLUP (flag)" "SELECT DISTINCT ON (parent) parent, id FROM children ORDER BY parent, id DESC" "SELECT id FROM children ORDER BY parent FETCH FIRST 2 ROWS WITH TIES"; do
+        expect "$label: as a whole: $sql" 'Remote SQL: .*(GROUPING SETS|OVER)' "$(plan "$schema" "$sql" "SET weir.route = force")"
+    done
+}
+
+# Joins and groups of partitions that are foreign tables of one server, as Postgres takes them apart.
+apart() { # label, server, option of the remote schema, command that runs SQL at the remote
+    local label="$1, partitions" server=$2 at=$3 schema="parts_$2" t sql here there on="SET enable_partitionwise_join = on; SET enable_partitionwise_aggregate = on"
+    shift 3
+    for t in pa1 pa2 pb1 pb2; do "$@" "CREATE TABLE shop.$t (k int, id int, v varchar(20))" >/dev/null; done
+    "$@" "INSERT INTO shop.pa1 VALUES (1, 1, 'a'), (2, 2, 'é'), (2, 3, NULL), (99, 4, 'x '), (NULL, 5, 'x')" >/dev/null
+    "$@" "INSERT INTO shop.pa2 VALUES (100, 6, 'a'), (101, 7, 'it''s'), (150, 8, 'q')" >/dev/null
+    "$@" "INSERT INTO shop.pb1 VALUES (2, 1, 'b'), (2, 2, 'b'), (3, 3, 'c'), (NULL, 4, 'n')" >/dev/null
+    "$@" "INSERT INTO shop.pb2 VALUES (101, 5, 'y'), (101, 6, NULL), (500, 7, 'z')" >/dev/null
+    # One partition has its columns in another order; NULLs are in the one that is for all others.
+    query "CREATE SCHEMA $schema; CREATE SCHEMA ${schema}_here; SET search_path = $schema;
+        CREATE TABLE pa (k int, id int, v text) PARTITION BY RANGE (k); CREATE TABLE pb (k int, id int, v text) PARTITION BY RANGE (k);
+        CREATE FOREIGN TABLE pa1 PARTITION OF pa DEFAULT SERVER $server OPTIONS ($at 'shop'); CREATE FOREIGN TABLE pb1 PARTITION OF pb DEFAULT SERVER $server OPTIONS ($at 'shop');
+        CREATE FOREIGN TABLE pa2 (v text, gone int, id int, k int) SERVER $server OPTIONS ($at 'shop'); ALTER FOREIGN TABLE pa2 DROP COLUMN gone;
+        CREATE FOREIGN TABLE pb2 PARTITION OF pb FOR VALUES FROM (100) TO (1000) SERVER $server OPTIONS ($at 'shop'); ALTER TABLE pa ATTACH PARTITION pa2 FOR VALUES FROM (100) TO (1000);
+        CREATE TABLE ${schema}_here.pa AS SELECT * FROM pa; CREATE TABLE ${schema}_here.pb AS SELECT * FROM pb; ANALYZE pa1, pa2, pb1, pb2"
+    while IFS= read -r sql; do
+        here=$(scans "${schema}_here" "$sql")
+        there=$(scans "$schema" "$on" "$sql")
+        if [ "$here" = "$there" ]; then report ok "$label: $sql"; else
+            report "not ok" "$label: $sql"
+            diff <(echo "$here") <(echo "$there") | head -n 6 | sed 's/^/#   /' || true
+        fi
+    done <<'SQL'
+SELECT pa.id, pb.id, pa.v, pb.v FROM pa JOIN pb ON pa.k = pb.k ORDER BY 1, 2
+SELECT pa.id, pb.id FROM pa LEFT JOIN pb ON pa.k = pb.k AND pb.v > 'a' ORDER BY 1, 2
+SELECT pa.id, pb.id FROM pa LEFT JOIN pb ON pa.k = pb.k WHERE pb.id IS NULL ORDER BY 1, 2
+SELECT pa.id, pb.id FROM pa FULL JOIN pb ON pa.k = pb.k ORDER BY 1, 2
+SELECT id FROM pa WHERE EXISTS (SELECT 1 FROM pb WHERE pb.k = pa.k AND pb.id > 1) ORDER BY 1
+SELECT id FROM pa WHERE NOT EXISTS (SELECT 1 FROM pb WHERE pb.k = pa.k) ORDER BY 1
+SELECT pa, pb.v FROM pa JOIN pb ON pa.k = pb.k ORDER BY pa.id, pb.id
+SELECT k, count(*), sum(id), count(v) FROM pa GROUP BY k ORDER BY k
+SELECT k, avg(id) FROM pa GROUP BY k HAVING count(*) > 1 OR max(id) > 7 ORDER BY k
+SELECT v, count(*) FROM pa GROUP BY v ORDER BY v COLLATE "C"
+SELECT pa.k, count(*), sum(pb.id), max(pb.v) FROM pa JOIN pb ON pa.k = pb.k WHERE pa.id > 1 GROUP BY pa.k HAVING count(*) > 1 ORDER BY 1
+SELECT pa.k, count(pb.id) FROM pa LEFT JOIN pb ON pa.k = pb.k GROUP BY pa.k ORDER BY 1
+SELECT k + 1, count(*) FROM pa GROUP BY k ORDER BY 1
+SELECT count(*), sum(id) FROM pa
+SELECT m.note, s.n FROM public.plain m JOIN (SELECT k, count(*) AS n FROM pa GROUP BY k) s ON s.k = m.id ORDER BY 1
+SELECT m.note, (SELECT sum(pb.id) FROM pa JOIN pb ON pa.k = pb.k WHERE pa.k = m.id) FROM public.plain m ORDER BY 1
+SELECT a.id, b.id, c.id FROM pa a JOIN pb b ON a.k = b.k JOIN pa c ON c.k = b.k ORDER BY 1, 2, 3
+SELECT pa.id, pb.id FROM pa JOIN pb ON pa.k = pb.k AND pa.k = 101 ORDER BY 1, 2
+SQL
+    expect "$label: a join is a statement for each" '^2$' "$(plan "$schema" "SELECT pa.id, pb.id FROM pa JOIN pb ON pa.k = pb.k" "$on" | grep -c 'Remote SQL: .* JOIN ' || true)"
+    expect "$label: groups are a statement for each" '^2$' "$(plan "$schema" "SELECT k, count(*), sum(id) FROM pa GROUP BY k HAVING count(*) > 1" "$on" | grep -c 'Remote SQL: .* GROUP BY ' || true)"
+    expect "$label: groups of a join are a statement for each" '^2$' "$(plan "$schema" "SELECT pa.k, count(*) FROM pa JOIN pb ON pa.k = pb.k GROUP BY pa.k" "$on" | grep -c 'Remote SQL: .* JOIN .* GROUP BY ' || true)"
+    expect "$label: only if it is asked for" '^0$' "$(plan "$schema" "SELECT pa.id, pb.id FROM pa JOIN pb ON pa.k = pb.k" | grep -c 'Remote SQL: .* JOIN ' || true)"
+    query "SET client_min_messages = warning; DROP SCHEMA $schema, ${schema}_here CASCADE"
 }
 
 # Plans that are kept, and rows that are read again.

@@ -247,6 +247,7 @@ test_postgres() {
         "$(query "SET search_path = pg, public; SET weir.route = force; EXPLAIN SELECT m.note, c.id FROM mirrored m FULL JOIN children c ON c.parent = m.id AND c.amount > 5" | grep 'Remote SQL')"
     mixed postgres pg schema_name
     pushed postgres pg
+    apart postgres pg schema_name counterpart_query
     at_once_postgres
     counterpart_query "CREATE TABLE shop.numbered AS SELECT id, id / 4.0 AS free, CASE WHEN id % 100 = 50 THEN NULL ELSE id % 1000 END AS k, (id % 1000)::varchar(20) AS v, (id % 1000 * 1.5)::numeric(12,2) AS n,
         timestamp '2024-01-01 00:00:00.25' + id % 1000 * interval '1 hour' AS ts, (id % 1000)::char(5) AS c FROM generate_series(1, 20000) id"
@@ -361,6 +362,7 @@ test_mariadb() {
     same_answers mariadb shop tests/e2e/remote/queries.sql
     mixed mariadb shop database
     pushed mariadb shop
+    apart mariadb shop database mariadb_sql
     mariadb_sql "CREATE TABLE numbered AS SELECT seq AS id, seq / 4 AS free, CASE WHEN seq % 100 = 50 THEN NULL ELSE seq % 1000 END AS k, CAST(seq % 1000 AS CHAR(20)) AS v,
         CAST(seq % 1000 * 1.5 AS DECIMAL(12,2)) AS n, TIMESTAMP('2024-01-01 00:00:00.25') + INTERVAL seq % 1000 HOUR AS ts, CAST(seq % 1000 AS CHAR(5)) AS c FROM seq_1_to_20000" shop
     keys_sent mariadb shop database

@@ -94,6 +94,7 @@ test_trino() {
     same_answers trino trino tests/e2e/remote/queries.sql local 4
     same_answers "trino, arrays" trino tests/e2e/remote/lists.sql local 12
     lists_written trino trino local
+    sets trino trino
     trino_duckdb "CREATE TABLE shop.numbered AS SELECT range::int AS id, (range / 4)::decimal(20,4) AS free, CASE WHEN range % 100 = 50 THEN NULL ELSE range % 1000 END::int AS k, (range % 1000)::varchar AS v, (range % 1000 * 1.5)::decimal(12,2) AS n, timestamp '2024-01-01 00:00:00.25' + to_hours(range % 1000) AS ts, (range % 1000)::varchar AS c FROM range(1, 20001)"
     keys_sent trino trino schema
     expect "trino: values of parameters go with EXECUTE, the statement in a header" 'weir=SELECT%20.*%3F' "$(trino_asks 'requests?header=X-Trino-Prepared-Statement')"

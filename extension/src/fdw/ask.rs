@@ -25,6 +25,8 @@ pub struct Wish<'a> {
     pub target: *mut pg_sys::PathTarget,
     /// How far it goes in the query under planning.
     pub stage: Stage,
+    /// What is asked of its groups, if that is not what the query says: for partitions.
+    pub having: Option<*mut Node>,
     /// Of rows: an order of their own.
     pub order: &'a [OrderKey],
 }
@@ -213,7 +215,7 @@ impl Wish<'_> {
                 (*query).hasAggs = (*parse).hasAggs;
                 (*query).groupClause = copy((*parse).groupClause);
                 (*query).groupingSets = expanded((*parse).groupingSets);
-                let having: *mut List = copy((*parse).havingQual.cast());
+                let having: *mut List = copy(self.having.unwrap_or((*parse).havingQual).cast());
                 (*query).havingQual = if having.is_null() { std::ptr::null_mut() } else { lifted.lift(pg_sys::make_ands_explicit(having).cast(), &own)? };
             }
             if self.stage >= Stage::Windowed && (*parse).hasWindowFuncs {
@@ -221,7 +223,10 @@ impl Wish<'_> {
                 (*query).windowClause = copy((*parse).windowClause);
             }
             if self.stage >= Stage::Distinct && !(*parse).distinctClause.is_null() {
-                if columns.iter().any(|c| !is_key((*parse).distinctClause, c.key)) {
+                if (*parse).hasDistinctOn {
+                    // Which rows are the first ones.
+                    (*query).sortClause = copy((*parse).sortClause);
+                } else if columns.iter().any(|c| !is_key((*parse).distinctClause, c.key)) {
                     return Err("a column that DISTINCT does not look at".into());
                 }
                 (*query).hasDistinctOn = (*parse).hasDistinctOn;

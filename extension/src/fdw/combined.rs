@@ -1,5 +1,6 @@
 //! Joins, aggregates, DISTINCT, ORDER BY and LIMIT of foreign tables of one server, for queries that also read tables that are not ours: one
-//! remote statement where the planner can use it.
+//! remote statement where the planner can use it. Also joins and groups of partitions, where `enable_partitionwise_join` and
+//! `enable_partitionwise_aggregate` have the planner take them apart.
 //!
 //! Only if what is asked for (`ask`) becomes one statement whose columns are what the planner wants, there is a path; else the reason is noted.
 //!
@@ -73,12 +74,14 @@ unsafe fn join(
             return Err("LATERAL".into());
         }
         let from = shape::joined(joinrel, shape::of(root, outer)?, shape::of(root, inner)?, kind, restrictions)?;
-        let wish = Wish { root, relids: (*joinrel).relids, from, target: (*joinrel).reltarget, stage: Stage::Rows, order: &[] };
+        let wish = Wish { root, relids: (*joinrel).relids, from, target: (*joinrel).reltarget, stage: Stage::Rows, having: None, order: &[] };
         let plain = wish.ask()?;
         let rows = (*joinrel).rows;
         let total = STARTUP_COST + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
         add_join(root, joinrel, [rows, STARTUP_COST, total], std::ptr::null_mut(), restrictions, plain);
-        for order in order::useful(root, joinrel) {
+        // Partitions are appended in no order.
+        let orders = if (*joinrel).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_JOINREL { Vec::new() } else { order::useful(root, joinrel) };
+        for order in orders {
             match (Wish { order: &order.keys, ..wish }).ask() {
                 Ok(private) => {
                     let sorting = sort_cost(rows);
@@ -139,12 +142,14 @@ pub unsafe extern "C-unwind" fn upper_paths(
     };
     // SAFETY: Postgres passes relations under planning, and for the last stage its own structure.
     unsafe {
+        let groups = if stage == Stage::Grouped { extra.cast::<pg_sys::GroupPathExtraData>().as_ref() } else { None };
         let limit = if stage == Stage::Limited { extra.cast::<pg_sys::FinalPathExtraData>().as_ref() } else { None };
         if stage == Stage::Limited && !limit.is_some_and(|l| l.limit_needed) {
             return;
         }
         // What was not pushed before is not pushed further.
-        let known = matches!((*input).reloptkind, pg_sys::RelOptKind::RELOPT_BASEREL) || !(*input).fdw_private.is_null();
+        let known =
+            matches!((*input).reloptkind, pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL) || !(*input).fdw_private.is_null();
         if !known || ((*input).reloptkind == pg_sys::RelOptKind::RELOPT_UPPER_REL && shape::info(root, input).from.is_null()) {
             return;
         }
@@ -154,13 +159,44 @@ pub unsafe extern "C-unwind" fn upper_paths(
         }
         let below = (*input).reloptkind == pg_sys::RelOptKind::RELOPT_UPPER_REL;
         let rows = if below { shape::info(root, input).rows } else { (*input).rows };
-        match upper(root, stage, kind, input, output, rows, limit) {
+        let done = if (*output).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_UPPER_REL {
+            part(root, input, output, rows, groups)
+        } else {
+            upper(root, stage, kind, input, output, rows, limit)
+        };
+        match done {
             Ok(from) => {
                 own.from = from;
                 own.rows = rows;
             }
-            Err(why) => shape::note(root, (*root).all_baserels, stage, &why),
+            Err(why) => {
+                let partition = (*output).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_UPPER_REL;
+                shape::note(root, if partition { (*input).relids } else { (*root).all_baserels }, stage, &why);
+            }
         }
+    }
+}
+
+/// Adds the path of the groups of one partition, where no group is in two of them; the item of FROM below it.
+unsafe fn part(
+    root: *mut pg_sys::PlannerInfo,
+    input: *mut pg_sys::RelOptInfo,
+    output: *mut pg_sys::RelOptInfo,
+    rows_below: f64,
+    groups: Option<&pg_sys::GroupPathExtraData>,
+) -> Result<*mut pg_sys::Node, String> {
+    // SAFETY: as passed.
+    unsafe {
+        check(root, false)?;
+        let groups = groups.filter(|g| g.patype == pg_sys::PartitionwiseAggregateType::PARTITIONWISE_AGGREGATE_FULL).ok_or("a part of a group")?;
+        let (from, target) = (shape::of(root, input)?, (*output).reltarget);
+        let wish = Wish { root, relids: (*input).relids, from, target, stage: Stage::Grouped, having: Some(groups.havingQual), order: &[] };
+        let private = wish.ask()?;
+        let rows = estimated((*output).pathlist).unwrap_or(rows_below);
+        let startup = STARTUP_COST + pg_sys::cpu_operator_cost * rows_below;
+        let total = startup + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
+        add_upper(root, output, target, [rows, startup * DONE_THERE, total * DONE_THERE], std::ptr::null_mut(), private);
+        Ok(from)
     }
 }
 
@@ -181,9 +217,12 @@ unsafe fn upper(
         if (*parse).hasTargetSRFs {
             return Err("a set-returning function".into());
         }
+        if stage == Stage::Windowed && is_cut_short(parse) {
+            return Err("a condition that Postgres checks while it computes the window".into());
+        }
         let from = shape::of(root, input)?;
         let target = (*root).upper_targets.get(kind as usize).copied().filter(|t| !t.is_null()).unwrap_or((*output).reltarget);
-        let private = Wish { root, relids: (*root).all_baserels, from, target, stage, order: &[] }.ask()?;
+        let private = Wish { root, relids: (*root).all_baserels, from, target, stage, having: None, order: &[] }.ask()?;
         // What is computed there does not travel, but costs something.
         let mut rows = estimated((*output).pathlist).unwrap_or(rows_below);
         let mut startup = STARTUP_COST;
@@ -206,6 +245,29 @@ unsafe fn upper(
         let total = startup + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
         add_upper(root, output, target, [rows, startup * DONE_THERE, total * DONE_THERE], pathkeys, private);
         Ok(from)
+    }
+}
+
+/// Whether a window function is computed only until a condition of an enclosing query does not hold any more, which is checked nowhere else.
+unsafe fn is_cut_short(parse: *mut pg_sys::Query) -> bool {
+    // SAFETY: a query under planning.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        let found = {
+            let _ = parse;
+            false
+        };
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let found =
+            (0..length((*parse).windowClause)).any(|i| !(*pg_sys::list_nth((*parse).windowClause, i).cast::<pg_sys::WindowClause>()).runCondition.is_null());
+        #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+        let found = {
+            let flags = pg_sys::PVC_RECURSE_AGGREGATES | pg_sys::PVC_INCLUDE_WINDOWFUNCS | pg_sys::PVC_RECURSE_PLACEHOLDERS;
+            let parts = pg_sys::pull_var_clause((*parse).targetList.cast(), flags.cast_signed());
+            let mut nodes = (0..length(parts)).map(|i| pg_sys::list_nth(parts, i).cast::<pg_sys::Node>());
+            nodes.any(|n| (*n).type_ == pg_sys::NodeTag::T_WindowFunc && !(*n.cast::<pg_sys::WindowFunc>()).runCondition.is_null())
+        };
+        found
     }
 }
 
@@ -244,8 +306,10 @@ unsafe fn add_upper(
 unsafe fn stage_of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -> Stage {
     // SAFETY: a relation under planning.
     unsafe {
-        if (*rel).reloptkind != pg_sys::RelOptKind::RELOPT_UPPER_REL {
-            return Stage::Rows;
+        match (*rel).reloptkind {
+            pg_sys::RelOptKind::RELOPT_UPPER_REL => {}
+            pg_sys::RelOptKind::RELOPT_OTHER_UPPER_REL => return Stage::Grouped,
+            _ => return Stage::Rows,
         }
         let of = |kind: pg_sys::UpperRelationKind::Type| {
             let rels = (*root).upper_rels.get(kind as usize).copied().unwrap_or(std::ptr::null_mut());

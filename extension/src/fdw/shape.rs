@@ -89,7 +89,12 @@ pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -
     // SAFETY: by contract.
     unsafe {
         match (*rel).reloptkind {
-            pg_sys::RelOptKind::RELOPT_BASEREL => {
+            pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL => {
+                // A partition does not say there as whom it is read.
+                #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+                if (*rel).reloptkind == pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL && (*rel).userid != pg_sys::InvalidOid {
+                    return Err("a partition that is read as somebody else".into());
+                }
                 let rte = *(*root).simple_rte_array.add((*rel).relid as usize);
                 if (*rte).rtekind != pg_sys::RTEKind::RTE_RELATION {
                     return Err("what is no table".into());
@@ -102,11 +107,14 @@ pub unsafe fn of(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo) -
                 (*item).rtindex = (*rel).relid.cast_signed();
                 Ok(item_of(item.cast(), clauses((*rel).baserestrictinfo, &|_| true)?))
             }
-            pg_sys::RelOptKind::RELOPT_JOINREL | pg_sys::RelOptKind::RELOPT_UPPER_REL => {
+            pg_sys::RelOptKind::RELOPT_JOINREL
+            | pg_sys::RelOptKind::RELOPT_UPPER_REL
+            | pg_sys::RelOptKind::RELOPT_OTHER_JOINREL
+            | pg_sys::RelOptKind::RELOPT_OTHER_UPPER_REL => {
                 let from = if (*rel).fdw_private.is_null() { std::ptr::null_mut() } else { info(root, rel).from };
                 if from.is_null() { Err("a part of it is not pushed".into()) } else { Ok(from) }
             }
-            _ => Err("a partition".into()),
+            _ => Err("a relation of this kind".into()),
         }
     }
 }

@@ -49,11 +49,17 @@ pub unsafe fn by_rank(cx: &mut Cx, rel: Rel, offset: Option<Expr>, limit: Option
     let mut conditions = vec![int8(cx, INT8GT, row_number, skipped.clone(), PgType::BOOL)?];
     if let Some(e) = limit {
         let e = bounds.column(cx, e)?;
-        let place = int8(cx, INT8MI, counted, skipped, PgType::INT8)?;
-        // None has no ties, and behind an offset the rank can be less than what is left out.
-        let some = int8(cx, INT8GT, e.clone(), Expr::Const { value: Scalar::Int8(0), ty: PgType::INT8 }, PgType::BOOL)?;
-        let kept = Expr::And(vec![int8(cx, INT8LE, place, e.clone(), PgType::BOOL)?, some]);
-        conditions.push(Expr::Or(vec![Expr::IsNull(Box::new(e)), kept]));
+        let unskipped = matches!(skipped, Expr::Const { value: Scalar::Int8(0), .. });
+        if unskipped && matches!(e, Expr::Const { value: Scalar::Int8(1..), .. }) {
+            // A number that is known: nothing but the comparison, which other servers have, too.
+            conditions = vec![int8(cx, INT8LE, counted, e, PgType::BOOL)?];
+        } else {
+            let place = int8(cx, INT8MI, counted, skipped, PgType::INT8)?;
+            // None has no ties, and behind an offset the rank can be less than what is left out.
+            let some = int8(cx, INT8GT, e.clone(), Expr::Const { value: Scalar::Int8(0), ty: PgType::INT8 }, PgType::BOOL)?;
+            let kept = Expr::And(vec![int8(cx, INT8LE, place, e.clone(), PgType::BOOL)?, some]);
+            conditions.push(Expr::Or(vec![Expr::IsNull(Box::new(e)), kept]));
+        }
     }
     let ranked = bounds.beside(Rel::Window { input, functions });
     let kept = Rel::Filter { input: Box::new(ranked), predicate: Expr::And(conditions) };

@@ -287,6 +287,15 @@ impl Dialect for ClickHouse {
         if has_equality { Ok(()) } else { Err("an outer join without an equality".into()) }
     }
 
+    /// With `group_by_use_nulls`, what a set does not group by is NULL.
+    fn has_grouping_sets(&self) -> bool {
+        true
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+
     fn comparable(&self, class: Class, term: &Term) -> Result<String> {
         Ok(match class {
             Class::Bool | Class::Int | Class::Numeric | Class::Date | Class::Timestamp | Class::Timestamptz | Class::Text => term.sql.clone(),

@@ -249,6 +249,11 @@ pub trait Dialect: Sync {
         self.has_constructs()
     }
 
+    /// Whether the keys of GROUPING SETS must be columns.
+    fn sets_of_columns(&self) -> bool {
+        false
+    }
+
     /// What stands between AS and a common table expression, if there are any; all that read one in a statement see the same rows.
     fn common_table(&self) -> Option<CommonTable> {
         None
@@ -264,9 +269,20 @@ pub trait Dialect: Sync {
         true
     }
 
+    /// Whether `row_number`, `rank` and `dense_rank` mean there what they mean here.
+    fn ranks(&self) -> bool {
+        false
+    }
+
     /// A window function, or an aggregate as one; `over`: what stands after OVER, `frame` its frame.
-    fn window(&self, _func: u32, _args: &[Term], _over: &Over, _ty: PgType) -> Result<Term> {
-        Err("a window function".into())
+    fn window(&self, func: u32, _args: &[Term], over: &Over, ty: PgType) -> Result<Term> {
+        let name = match func {
+            3100 => "row_number",
+            3101 => "rank",
+            3102 => "dense_rank",
+            _ => return Err("a window function".into()),
+        };
+        if self.ranks() { Ok(Term::computed(format!("{name}() OVER ({})", over.order), ty)) } else { Err("a window function".into()) }
     }
 
     /// The expression as a key: what GROUP BY, DISTINCT and set operations tell apart just as Postgres does.

@@ -200,6 +200,10 @@ impl Dialect for Postgres {
         true
     }
 
+    fn ranks(&self) -> bool {
+        true
+    }
+
     fn function(&self, func: u32, args: &[Term], ty: PgType, collation: Collation) -> Option<Result<Term>> {
         if matches!(meaning::scalar(func), Some(Meaning::Compare(..))) {
             return None;

@@ -217,6 +217,19 @@ impl Dialect for Trino {
         }
     }
 
+    fn has_grouping_sets(&self) -> bool {
+        true
+    }
+
+    /// "Only column names are allowed."
+    fn sets_of_columns(&self) -> bool {
+        true
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+
     fn comparable(&self, class: Class, term: &Term) -> Result<String> {
         Ok(match class {
             Class::Bool | Class::Int | Class::Numeric | Class::Date | Class::Timestamp | Class::Timestamptz | Class::Text => term.sql.clone(),

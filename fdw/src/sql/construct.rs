@@ -2,8 +2,11 @@
 
 use super::{Builder, Select, expr};
 use crate::dialect::{CommonTable, Form, Over, Result, Term};
-use weir_plan::ir::{Bound, ColId, Collation, CteId, Exclude, Expr, Frame, FrameUnits, Named, Rel, Scalar, SetOp, SetOpKind, WindowCall};
+use weir_plan::ir::{Bound, ColId, Collation, CteId, Exclude, Expr, Frame, FrameUnits, Named, Rel, Scalar, SetOp, SetOpKind, SortKey, WindowCall};
 use weir_plan::types::{PgType, oid};
+
+/// `row_number()`
+const ROW_NUMBER: u32 = 3100;
 
 impl Builder<'_> {
     pub(super) fn constructs(&self, what: &str) -> Result<()> {
@@ -95,7 +98,29 @@ impl Builder<'_> {
 
     pub(super) fn window(&mut self, input: &Rel, functions: &[Named<WindowCall>]) -> Result<Select> {
         let select = self.rel(input)?;
-        self.constructs("a window function")?;
+        self.windowed(select, functions)
+    }
+
+    /// The first row of each group, in the order of the keys.
+    pub(super) fn distinct_on(&mut self, input: &Rel, on: &[Expr], keys: &[SortKey]) -> Result<Select> {
+        let select = self.rel(input)?;
+        // Of no other column: those of a plan are counted from below.
+        let id = ColId(u32::MAX - self.aliases);
+        let frame = Frame { units: FrameUnits::Range, start: Bound::UnboundedPreceding, end: Bound::CurrentRow, exclude: Exclude::NoOthers };
+        let place =
+            WindowCall { func: ROW_NUMBER, args: Vec::new(), filter: None, partition_by: on.to_vec(), order_by: keys.to_vec(), frame, ty: PgType::INT8 };
+        let select = self.windowed(select, &[Named { id, expr: place }])?;
+        let mut select = self.wrap(select)?;
+        let place = select.get(id).ok_or("a column that is lost")?.sql.clone();
+        select.filter.push(format!("({place} = 1)"));
+        select.columns.retain(|(column, _)| *column != id);
+        self.sort(select, keys)
+    }
+
+    fn windowed(&mut self, select: Select, functions: &[Named<WindowCall>]) -> Result<Select> {
+        if !select.order.is_empty() && functions.iter().any(|f| f.expr.order_by.is_empty()) {
+            return Err("a window without an order over rows that have one".into());
+        }
         let mut select = self.plain(select)?;
         let dialect = self.dialect()?;
         let mut added = Vec::new();

@@ -54,7 +54,7 @@ impl Builder<'_> {
             }
             Rel::OneRow | Rel::Values { .. } => Err("rows that are not of a remote table".into()),
             Rel::Window { input, functions } => self.window(input, functions),
-            Rel::DistinctOn { .. } => Err("DISTINCT ON".into()),
+            Rel::DistinctOn { input, on, keys } => self.distinct_on(input, on, keys),
             Rel::Expand(_) => Err("a set-returning function".into()),
             Rel::SetOp(op) => self.set_operation(op),
             Rel::With { ctes, body } => self.with(ctes, body),
@@ -170,7 +170,8 @@ impl Builder<'_> {
         if aggregate.grouping_sets.is_some() || !aggregate.groupings.is_empty() {
             // Before the input is known to be of some dialect, it is of none.
             let input = self.rel(&aggregate.input)?;
-            if !self.dialect()?.has_grouping_sets() {
+            let dialect = self.dialect()?;
+            if !dialect.has_grouping_sets() {
                 return Err("GROUPING SETS".into());
             }
             return self.grouped(input, aggregate);
@@ -182,6 +183,7 @@ impl Builder<'_> {
     fn grouped(&mut self, input: Select, aggregate: &Aggregate) -> Result<Select> {
         let mut select = self.plain(input)?;
         let dialect = self.dialect()?;
+        let sets = aggregate.grouping_sets.is_some() || !aggregate.groupings.is_empty();
         let (mut columns, mut keys) = (Vec::new(), Vec::new());
         for group in &aggregate.groups {
             let term = self.expr(&mut select, &group.expr)?;
@@ -189,6 +191,9 @@ impl Builder<'_> {
                 return Err("a constant as a group".into());
             }
             let key = dialect.key(&term)?;
+            if sets && dialect.sets_of_columns() && (term.form != Form::Column || key != term.sql) {
+                return Err("GROUPING SETS of expressions".into());
+            }
             keys.push(key.clone());
             let form = if term.ty.base == oid::NUMERIC { term.form.clone() } else { Form::Computed };
             columns.push((group.id, Term { sql: key, form, ..term }));
@@ -248,7 +253,7 @@ impl Builder<'_> {
         }
     }
 
-    fn sort(&mut self, select: Select, keys: &[SortKey]) -> Result<Select> {
+    pub(super) fn sort(&mut self, select: Select, keys: &[SortKey]) -> Result<Select> {
         let blocked = select.distinct || !select.order.is_empty() || select.limit.is_some() || select.offset.is_some();
         let mut select = if blocked { self.wrap(select)? } else { select };
         let dialect = self.dialect()?;

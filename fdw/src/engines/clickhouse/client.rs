@@ -27,7 +27,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("aggregate_functions_null_for_empty", "1"),
     ("transform_null_in", "0"),
     ("cast_keep_nullable", "1"),
-    ("group_by_use_nulls", "0"),
+    // Of GROUPING SETS: a key that a set does not have is NULL.
+    ("group_by_use_nulls", "1"),
+    ("force_grouping_standard_compatibility", "1"),
     ("empty_result_for_aggregation_by_empty_set", "0"),
     ("join_default_strictness", "ALL"),
     ("any_join_distinct_right_table_keys", "0"),
