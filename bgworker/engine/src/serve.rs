@@ -4,6 +4,7 @@
 //! - The socket lies in a directory that only the server's user may enter, and the peer's user id is checked besides.
 //! - A connection runs one request at a time; when the peer closes, what runs is dropped.
 
+use crate::mirror::CopySender;
 use crate::query;
 use crate::resources::Resources;
 use crate::transact::Transactions;
@@ -65,6 +66,7 @@ struct CopyIn {
     relid: u32,
     generation: i64,
     writing: Option<tokio::task::JoinHandle<Result<()>>>,
+    _sender: CopySender,
 }
 
 impl CopyIn {
@@ -187,8 +189,11 @@ impl Connection {
                 // Whether the backend waits or not: what it asked to commit is committed.
                 ToEngine::TransactCommit { points } => transactions.commit(points).await.map(Some),
                 ToEngine::CopyBegin { relid, generation, snapshot, lsn } => {
-                    copying = Some(CopyIn { relid, generation, writing: None });
-                    self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|retry| Some(FromEngine::CopyGo { retry }))
+                    copying = None;
+                    self.resources.mirrors.copy_begin(relid, generation, snapshot, lsn).await.map(|sender| {
+                        copying = sender.map(|sender| CopyIn { relid, generation, writing: None, _sender: sender });
+                        Some(FromEngine::CopyGo { retry: copying.is_none() })
+                    })
                 }
                 ToEngine::CopyBatch { ipc, poisoned } => self.copy_batch(copying.as_mut(), ipc, poisoned).await.map(|()| None),
                 ToEngine::CopyEnd => self.copy_end(copying.take()).await,

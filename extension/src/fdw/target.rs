@@ -122,11 +122,21 @@ pub unsafe extern "C-unwind" fn add_row_identity(root: *mut pg_sys::PlannerInfo,
         let tupdesc = (*rel).rd_att;
         for attnum in keys {
             let attr = attribute(tupdesc, usize::try_from(attnum - 1).unwrap_or(0));
-            let var = pg_sys::makeVar(rti.cast_signed(), attnum, (*attr).atttypid, (*attr).atttypmod, (*attr).attcollation, 0);
+            let var = pg_sys::makeVar(varno(rti), attnum, (*attr).atttypid, (*attr).atttypmod, (*attr).attcollation, 0);
             let name = pg_sys::pstrdup(junk_name(relid.to_u32(), attnum).as_ptr());
             pg_sys::add_row_identity_var(root, var, rti, name);
         }
     }
+}
+
+#[cfg(feature = "pg14")]
+fn varno(rti: u32) -> u32 {
+    rti
+}
+
+#[cfg(not(feature = "pg14"))]
+fn varno(rti: u32) -> i32 {
+    rti.cast_signed()
 }
 
 fn refused(table: &ForeignTable, what: &str) -> Error {

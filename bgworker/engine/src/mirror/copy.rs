@@ -8,6 +8,7 @@
 //! - Transactions that the snapshot did not see are merged into one net effect as they commit, so memory holds the rows changed, not the
 //!   changes.
 //! - A copy that is begun again starts over: *start* moves to the present.
+//! - Where no copy is under way, since it waits for its turn or has failed, little is kept: *start* moves on instead.
 
 use super::changes::{NetRows, TableChanges};
 use super::layout::Layout;
@@ -16,9 +17,16 @@ use super::table::{Part, Status};
 use super::write::SegmentWriter;
 use super::{Dirty, Mirrors, Phase, WAITING_LIMIT_BYTES, fail_in, gone};
 use arrow::array::RecordBatch;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use weir_plan::manifest::{Lsn, PgSnapshot};
 use weir_plan::{Error, Result};
+
+/// Of transactions that commit before there is a snapshot, which are a few as a rule.
+const KEPT_LIMIT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 64 << 20 };
+
+/// Held by whoever sends the rows of a copy: if it is gone, so is the copy.
+#[derive(Debug)]
+pub struct Sender(#[allow(dead_code, reason = "only counted")] Arc<()>);
 
 /// A mirror whose copy is not complete.
 pub struct Copying {
@@ -36,6 +44,7 @@ struct Run {
     lsn: Lsn,
     net: NetRows,
     poisoned: Vec<i16>,
+    sender: Weak<()>,
     /// Taken out by the end of the copy; shared with the batches that are being written.
     writer: Arc<tokio::sync::Mutex<Option<SegmentWriter>>>,
 }
@@ -65,16 +74,20 @@ impl Copying {
     /// Keeps a committed transaction.
     ///
     /// # Errors
-    /// Too much is kept, or the changes cannot be followed.
+    /// Too much changes during the copy, or the changes cannot be followed.
     pub fn commit(&mut self, _layout: &Arc<Layout>, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<()> {
+        if self.run.as_ref().is_some_and(|run| run.sender.strong_count() == 0) {
+            *self = Self::new(commit_lsn);
+        }
         match &mut self.run {
             Some(run) if run.sees(xid, commit_lsn) => Ok(()),
             Some(run) => run.absorb(changes),
             None => {
                 self.kept_bytes += changes.bytes;
                 self.kept.push((xid, commit_lsn, changes));
-                if self.kept_bytes > WAITING_LIMIT_BYTES {
-                    return Err(Error::refused("too much changed before the initial copy"));
+                if self.kept_bytes > KEPT_LIMIT_BYTES {
+                    // The snapshot will see these, or another is taken.
+                    *self = Self::new(commit_lsn + 1);
                 }
                 Ok(())
             }
@@ -83,11 +96,11 @@ impl Copying {
 }
 
 impl Mirrors {
-    /// A copy worker has taken a snapshot at `lsn`. `true`: a transaction that it does not see is lost to us; take another.
+    /// A copy worker has taken a snapshot at `lsn`. `None`: a transaction that it does not see is lost to us; take another.
     ///
     /// # Errors
     /// The mirror is not waiting for a copy.
-    pub async fn copy_begin(&self, relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn) -> Result<bool> {
+    pub async fn copy_begin(&self, relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn) -> Result<Option<Sender>> {
         let mut guard = self.applier.lock().await;
         let applier = &mut *guard;
         let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
@@ -97,13 +110,15 @@ impl Mirrors {
             **copying = Copying::new(self.shared.read().decoded);
         }
         if applier.recent.misses_any(&snapshot, copying.start) {
-            return Ok(true);
+            return Ok(None);
         }
+        let sender = Arc::new(());
         let mut run = Run {
             snapshot,
             lsn,
             net: NetRows::new(&mirror.layout),
             poisoned: Vec::new(),
+            sender: Arc::downgrade(&sender),
             writer: Arc::new(tokio::sync::Mutex::new(Some(SegmentWriter::new(&self.io, &mirror.layout, self.limits.segment_rows, self.limits.row_group_rows)))),
         };
         copying.kept_bytes = 0;
@@ -121,7 +136,7 @@ impl Mirrors {
             table.rows_copied = 0;
         }
         match failed {
-            None => Ok(false),
+            None => Ok(Some(Sender(sender))),
             Some(e) => {
                 self.waiting.lock().failed.push((relid, generation, e.message.clone()));
                 Err(e)

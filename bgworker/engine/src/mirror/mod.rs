@@ -35,6 +35,7 @@ mod tests;
 mod uploads;
 mod write;
 
+pub use copy::Sender as CopySender;
 pub use scan::Bindings;
 pub use snapshot::Snapshot;
 

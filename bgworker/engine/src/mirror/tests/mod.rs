@@ -140,3 +140,38 @@ fn a_mirror_that_somebody_changes_holds_up_no_other() {
         mirrors.manifest_committed(late, ManifestOutcome::Committed).await;
     });
 }
+
+#[test]
+fn little_is_kept_for_a_copy_that_is_not_under_way() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(3);
+        let table = &tables()[0];
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
+        mirrors.load(table.def(1, MirrorState::Copying), 100).await;
+        let mut at = 100;
+        let mut change = async |xids: std::ops::Range<u32>| {
+            for xid in xids {
+                for batch in table.messages(&[Change::Insert(vec![Cell::Int(xid.into()), Cell::Null, Cell::Null, Cell::Null])], &mut rng) {
+                    mirrors.changes(10, 1, xid, batch.expect("rows"), &[]).expect("fits");
+                }
+                at += 10;
+                mirrors.commit(&[(xid, at)], at + 5).await;
+            }
+            at
+        };
+        let slot = async || mirrors.flush(false).await.expect("writes").expect("something").slot_lsn;
+        // No copy has begun yet.
+        let end = change(1000..1200).await;
+        assert!(slot().await > end - 1000);
+        // One has: whatever it does not see is kept, until it is lost.
+        let snapshot = PgSnapshot { xmin: 1200, xmax: 1200, xip: vec![] };
+        let sender = mirrors.copy_begin(10, 1, snapshot, end).await.expect("begins");
+        assert!(sender.is_some());
+        change(1200..1400).await;
+        assert!(slot().await <= end);
+        drop(sender);
+        let end = change(1400..1600).await;
+        assert!(slot().await > end - 1000);
+    });
+}

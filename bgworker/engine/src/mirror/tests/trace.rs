@@ -33,6 +33,7 @@ struct Copy {
     rows: Vec<Row>,
     sent: usize,
     begun: bool,
+    sender: Option<CopySender>,
     snapshot: PgSnapshot,
     lsn: Lsn,
 }
@@ -326,7 +327,7 @@ impl Trace {
     }
 
     fn new_copy(&self, generation: i64) -> Copy {
-        Copy { generation, rows: vec![], sent: 0, begun: false, snapshot: PgSnapshot::default(), lsn: 0 }
+        Copy { generation, rows: vec![], sent: 0, begun: false, sender: None, snapshot: PgSnapshot::default(), lsn: 0 }
     }
 
     async fn copy_step(&mut self) {
@@ -352,12 +353,13 @@ impl Trace {
                     return;
                 }
             }
-            let retry = self.mirrors.copy_begin(relid, copy.generation, copy.snapshot.clone(), copy.lsn).await.expect("begins");
-            copy.begun = !retry;
+            copy.sender = self.mirrors.copy_begin(relid, copy.generation, copy.snapshot.clone(), copy.lsn).await.expect("begins");
+            copy.begun = copy.sender.is_some();
         } else if copy.sent < copy.rows.len() {
             if self.rng.random_range(0..10) == 0 {
                 // The connection is lost; the copy is begun again.
                 copy.begun = false;
+                copy.sender = None;
             } else {
                 let n = self.rng.random_range(1..=copy.rows.len() - copy.sent);
                 let rows = &copy.rows[copy.sent..copy.sent + n];
