@@ -28,7 +28,7 @@ use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
-use weir_collate::{Collator, Sorting};
+use weir_collate::{Collator, Sorting, Texts};
 use weir_lower::Rank;
 use weir_lower::error::refused;
 
@@ -149,13 +149,13 @@ impl ExecutionPlan for RankExec {
 }
 
 /// The distinct texts of a key, and which of them each row has.
-struct Texts {
+struct Seen {
     known: ArrowBytesViewMap<u32>,
     next: u32,
     of_rows: Vec<u32>,
 }
 
-impl Texts {
+impl Seen {
     fn add(&mut self, texts: &ArrayRef) -> Result<()> {
         if texts.as_string_view_opt().is_none() {
             return internal_err!("an order of text over {}", texts.data_type());
@@ -181,13 +181,13 @@ impl Texts {
 /// The whole input.
 struct Read {
     rows: Vec<RecordBatch>,
-    texts: Vec<Texts>,
+    texts: Vec<Seen>,
     reservation: MemoryReservation,
 }
 
 async fn read(mut input: SendableRecordBatchStream, keys: &[Key], reservation: MemoryReservation) -> Result<Read> {
     let mut rows = Vec::new();
-    let mut texts: Vec<Texts> = keys.iter().map(|_| Texts { known: ArrowBytesViewMap::new(OutputType::Utf8View), next: 0, of_rows: Vec::new() }).collect();
+    let mut texts: Vec<Seen> = keys.iter().map(|_| Seen { known: ArrowBytesViewMap::new(OutputType::Utf8View), next: 0, of_rows: Vec::new() }).collect();
     let mut noted = 0;
     while let Some(batch) = input.next().await {
         let batch = batch?;
@@ -197,7 +197,7 @@ async fn read(mut input: SendableRecordBatchStream, keys: &[Key], reservation: M
         for (key, texts) in keys.iter().zip(&mut texts) {
             texts.add(&key.text.evaluate(&batch)?.into_array(batch.num_rows())?)?;
         }
-        let bytes = texts.iter().map(Texts::bytes).sum();
+        let bytes = texts.iter().map(Seen::bytes).sum();
         reservation.try_grow(batch.get_array_memory_size() + usize::saturating_sub(bytes, noted))?;
         noted = noted.max(bytes);
         rows.push(batch);
@@ -235,14 +235,15 @@ enum Places {
 }
 
 impl Places {
-    async fn of(key: &Key, texts: Texts, rows: &[RecordBatch], reservation: &MemoryReservation, threads: usize) -> Result<Self> {
-        let Texts { known, of_rows, .. } = texts;
+    async fn of(key: &Key, texts: Seen, rows: &[RecordBatch], reservation: &MemoryReservation, threads: usize) -> Result<Self> {
+        let Seen { known, of_rows, .. } = texts;
         let array = known.into_state();
         let Some(array) = array.as_string_view_opt().cloned() else { return internal_err!("distinct texts that are none") };
         let count = u32::try_from(array.len()).map_err(|_| refused("the order of so many texts"))?;
         let nulls = (0..count).find(|i| array.is_null(*i as usize));
-        let texts = Ordered::of(array, Collator::open(&key.locale).map_err(refused)?, reservation).await?;
-        let len = texts.array.len();
+        let len = array.len();
+        let texts = comparable(&array, Collator::open(&key.locale).map_err(refused)?, reservation).await?;
+        drop(array);
         if !key.within.is_empty() && len > FEW_TEXTS {
             // 8 bytes for the pair of each row, and again for sorting them.
             reservation.try_grow(of_rows.len() * 16)?;
@@ -258,7 +259,7 @@ impl Places {
                 let compare = move |a: u32, b: u32| {
                     let (Some(a), Some(b)) = (compared.get(a as usize), compared.get(b as usize)) else { return Ok(Ordering::Equal) };
                     match (a >> 32).cmp(&(b >> 32)) {
-                        Ordering::Equal => texts.compare(text_of(*a), text_of(*b)),
+                        Ordering::Equal => texts.compare(text_of(*a), text_of(*b)).map_err(refused),
                         of_groups => Ok(of_groups),
                     }
                 };
@@ -270,7 +271,7 @@ impl Places {
         }
         reservation.try_grow(len * 16)?;
         let items = (0..count).filter(|i| Some(*i) != nulls).collect();
-        let compare = move |a: u32, b: u32| texts.compare(a, b);
+        let compare = move |a: u32, b: u32| texts.compare(a, b).map_err(refused);
         let places = numbered(sorted(items, Arc::new(compare), threads).await?, len);
         let places = (0..).zip(places).map(|(i, place)| (Some(i) != nulls).then_some(place)).collect();
         Ok(Places::OfTexts { of_rows, places })
@@ -321,39 +322,18 @@ fn pairs_of_rows(texts: &[u32], rows: &[RecordBatch], key: &Key) -> Result<Vec<u
     Ok(pairs)
 }
 
-/// Texts that can be compared by their numbers.
-struct Ordered {
-    array: StringViewArray,
-    collator: Arc<Collator>,
-    /// For each of them, if the collator has such.
-    prefixes: Vec<Option<u64>>,
-}
-
-impl Ordered {
-    async fn of(array: StringViewArray, collator: Arc<Collator>, reservation: &MemoryReservation) -> Result<Self> {
-        let mut prefixes = Vec::new();
-        if collator.has_prefixes() {
-            reservation.try_grow(array.len() * size_of::<Option<u64>>())?;
-            prefixes.reserve_exact(array.len());
-            for (i, text) in array.iter().enumerate() {
-                prefixes.push(text.and_then(|text| collator.prefix(text)));
-                if i % STEP == STEP - 1 {
-                    tokio::task::yield_now().await;
-                }
-            }
+/// The texts as they are compared. In the place of NULL stands an empty one.
+async fn comparable(array: &StringViewArray, collator: Arc<Collator>, reservation: &MemoryReservation) -> Result<Texts> {
+    let bytes = array.lengths().map(|n| n as usize).sum();
+    reservation.try_grow(Texts::needed(&collator, array.len(), bytes))?;
+    let mut texts = Texts::new(collator, array.len(), bytes);
+    for (i, text) in array.iter().enumerate() {
+        texts.push(text.unwrap_or_default()).map_err(refused)?;
+        if i % STEP == STEP - 1 {
+            tokio::task::yield_now().await;
         }
-        Ok(Self { array, collator, prefixes })
     }
-
-    fn compare(&self, a: u32, b: u32) -> Result<Ordering> {
-        let (a, b) = (a as usize, b as usize);
-        if let (Some(Some(x)), Some(Some(y))) = (self.prefixes.get(a), self.prefixes.get(b))
-            && x != y
-        {
-            return Ok(x.cmp(y));
-        }
-        self.collator.compare(self.array.value(a), self.array.value(b)).map_err(refused)
-    }
+    Ok(texts)
 }
 
 /// For each of `len` items its place in the order; 0 for those that are not in it.

@@ -4,7 +4,7 @@
 //! comparisons, and they cost both the same; where an index gives it their order, or it keeps the first rows only, it makes fewer.
 
 use super::windows::each_node;
-use crate::translate::is_locale;
+use crate::translate::{FEW_ROWS, is_locale};
 use pgrx::pg_sys;
 
 /// How many there are, at most.
@@ -24,12 +24,15 @@ pub unsafe fn comparisons(stmt: *mut pg_sys::PlannedStmt) -> f64 {
                         sum += to_sort((*plan).plan_rows);
                     }
                 }
-                // The engine finds the first rows by a text as Postgres does, those by a later key not. The last order of all is left to Postgres.
+                // The engine finds a few first rows by a text as Postgres does, more of them, and those by a later key, not. The last order of
+                // all is left to Postgres.
                 pg_sys::NodeTag::T_Limit if plan != root => {
                     let below = (*plan).lefttree;
                     if !below.is_null() && (*below).type_ == pg_sys::NodeTag::T_Sort {
                         let sort = &*below.cast::<pg_sys::Sort>();
-                        if !has_locale(sort.collations, sort.numCols.min(1), 0) && has_locale(sort.collations, sort.numCols, 1) {
+                        let few = (*plan).plan_rows <= FEW_ROWS as f64;
+                        let by_first = has_locale(sort.collations, sort.numCols.min(1), 0);
+                        if !(by_first && few) && has_locale(sort.collations, sort.numCols, 0) {
                             sum += to_sort((*below).plan_rows);
                         }
                     }

@@ -60,6 +60,7 @@ pub use foreign::{Asked, OrderKey, base_relation, changed_relation, check_as_use
 pub use from::rows as table_rows;
 pub use function_rte::{inline_functions, is_user_function};
 pub use lift::Lifted;
+pub use top::FEW_ROWS;
 pub use top::adopt_typmods;
 pub use tree::{has_executor_param, special_var};
 

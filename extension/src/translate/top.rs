@@ -13,8 +13,8 @@ use pgrx::pg_sys;
 use weir_plan::ir::{Expr, Named, Rel, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 
-/// So many rows of an order of text the engine finds without sorting all.
-const FEW_ROWS: i64 = 10_000;
+/// So many first rows by a text the engine finds in less time than Postgres needs to get all.
+pub const FEW_ROWS: i64 = 1000;
 
 /// The engine's columns as they are found.
 #[derive(Default)]

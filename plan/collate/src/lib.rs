@@ -17,8 +17,10 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod sort;
+mod texts;
 
 pub use sort::Sorting;
+pub use texts::Texts;
 
 /// A locale, open for comparing.
 pub struct Collator(Provider);
@@ -119,27 +121,18 @@ impl Collator {
                 // SAFETY: both end with a zero, and the locale is open.
                 unsafe { strcoll_l(left.as_ptr().cast(), right.as_ptr().cast(), *locale) }
             }),
-            Provider::Icu(icu) => {
-                let (a_len, b_len) = (length(a)?, length(b)?);
-                let mut status = 0;
-                // SAFETY: as long as said, and the collator is open.
-                let order = unsafe { (icu.compare)(icu.collator, a.as_ptr().cast(), a_len, b.as_ptr().cast(), b_len, &raw mut status) };
-                if status > 0 {
-                    return Err(format!("ICU could not compare two texts: error {status}"));
-                }
-                order
-            }
+            Provider::Icu(icu) => icu_order(icu, a.as_bytes(), b.as_bytes())?,
         };
         Ok(order.cmp(&0).then_with(|| a.as_bytes().cmp(b.as_bytes())))
     }
 
     /// Whether there are prefixes at all.
-    pub fn has_prefixes(&self) -> bool {
+    fn has_prefixes(&self) -> bool {
         matches!(self.0, Provider::Icu(_))
     }
 
     /// A number that orders texts as [`Self::compare`] does where it differs; `None` if there is none of this text.
-    pub fn prefix(&self, text: &str) -> Option<u64> {
+    fn prefix(&self, text: &str) -> Option<u64> {
         let Provider::Icu(icu) = &self.0 else { return None };
         if text.len() > LONG_TEXT {
             return None;
@@ -172,7 +165,19 @@ impl Drop for Icu {
     }
 }
 
-fn length(text: &str) -> Result<i32, String> {
+/// What `ucol_strcollUTF8` says of two texts.
+fn icu_order(icu: &Icu, a: &[u8], b: &[u8]) -> Result<c_int, String> {
+    let (a_len, b_len) = (length(a)?, length(b)?);
+    let mut status = 0;
+    // SAFETY: as long as said, and the collator is open.
+    let order = unsafe { (icu.compare)(icu.collator, a.as_ptr().cast(), a_len, b.as_ptr().cast(), b_len, &raw mut status) };
+    if status > 0 {
+        return Err(format!("ICU could not compare two texts: error {status}"));
+    }
+    Ok(order)
+}
+
+fn length(text: &[u8]) -> Result<i32, String> {
     i32::try_from(text.len()).map_err(|_| "a text that is too long to compare".into())
 }
 

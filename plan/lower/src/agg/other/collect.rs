@@ -330,7 +330,7 @@ impl GroupsAccumulator for Groups {
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let Grouped { columns, bounds } = self.take_groups(emit_to, false)?;
-        columns.iter().map(|c| Ok(Arc::new(lists(c, &bounds)?) as ArrayRef)).collect()
+        columns.iter().map(|c| Ok(Arc::new(lists(&in_few_buffers(c), &bounds)?) as ArrayRef)).collect()
     }
 
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], opt_filter: Option<&BooleanArray>, total_num_groups: usize) -> Result<()> {
@@ -339,18 +339,21 @@ impl GroupsAccumulator for Groups {
         let mut groups = Vec::new();
         for (i, v) in values.iter().enumerate() {
             let list = v.as_list_opt::<i32>().ok_or_else(|| refused("a collected state that is no list"))?;
-            let mut parts = Vec::new();
-            for (row, group) in group_indices.iter().enumerate() {
-                if list.is_valid(row) && opt_filter.is_none_or(|f| f.is_valid(row) && f.value(row)) {
-                    let items = list.value(row);
+            // Taken out together: to put slices together would repeat the buffers of strings for each of them.
+            let mut rows: Vec<u32> = Vec::new();
+            for ((row, group), span) in group_indices.iter().enumerate().zip(list.value_offsets().windows(2)) {
+                if list.is_valid(row)
+                    && opt_filter.is_none_or(|f| f.is_valid(row) && f.value(row))
+                    && let [start, end] = span
+                {
+                    let items = start.cast_unsigned()..end.cast_unsigned();
                     if i == 0 {
                         groups.extend(std::iter::repeat_n(*group, items.len()));
                     }
-                    parts.push(items);
+                    rows.extend(items);
                 }
             }
-            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            columns.push(if parts.is_empty() { new_empty_array(&list.value_type()) } else { concat(&parts)? });
+            columns.push(take(list.values(), &UInt32Array::from(rows), None)?);
         }
         self.push(columns, groups.into_iter());
         Ok(())
@@ -359,6 +362,17 @@ impl GroupsAccumulator for Groups {
     fn size(&self) -> usize {
         let arrays: usize = self.batches.iter().flatten().map(|a| a.to_data().get_slice_memory_size().unwrap_or_else(|_| a.get_array_memory_size())).sum();
         arrays + self.groups.capacity() * size_of::<usize>()
+    }
+}
+
+/// Strings in buffers of their own: each batch of a state would else have all buffers of all rows.
+fn in_few_buffers(column: &ArrayRef) -> ArrayRef {
+    if let Some(texts) = column.as_string_view_opt() {
+        Arc::new(texts.gc())
+    } else if let Some(bytes) = column.as_binary_view_opt() {
+        Arc::new(bytes.gc())
+    } else {
+        Arc::clone(column)
     }
 }
 
