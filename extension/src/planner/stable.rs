@@ -75,23 +75,34 @@ unsafe extern "C-unwind" fn needs_watch(function: pg_sys::Oid) -> bool {
     language_if_stable(function).is_some_and(|language| !matches!(language, INTERNAL | C | SQL)) && catalog::installed()
 }
 
+/// What is kept with a function that has been called.
+const SHARES: usize = 1;
+const SHARES_NOT: usize = 2;
+
 /// A call of a function that is watched, by us or by others, or that has settings or an owner of its own.
-#[pg_guard]
+///
+/// Not guarded, as it comes twice with each call: only [`shares`] can raise anything, and nothing here owns anything then.
 unsafe extern "C-unwind" fn watch(event: pg_sys::FmgrHookEventType::Type, function: *mut pg_sys::FmgrInfo, private: *mut pg_sys::Datum) {
-    match event {
-        pg_sys::FmgrHookEventType::FHET_START => {
-            // SAFETY: the function that is about to be called.
-            let shares = language_if_stable(unsafe { (*function).fn_oid }).is_some();
+    // SAFETY: as called; the place for what is kept is zero at first, and belongs to the previous hook if there is one.
+    unsafe {
+        let previous = PREVIOUS;
+        if event == pg_sys::FmgrHookEventType::FHET_START {
+            let known = if previous.is_none() { (*private).value() } else { 0 };
+            let shares = if known == 0 { shares((*function).fn_oid) } else { known == SHARES };
+            if previous.is_none() {
+                *private = pg_sys::Datum::from(if shares { SHARES } else { SHARES_NOT });
+            }
             CALLS.with_borrow_mut(|calls| calls.push(shares));
-        }
-        _ => {
+        } else {
             CALLS.with_borrow_mut(Vec::pop);
         }
-    }
-    // SAFETY: as called.
-    unsafe {
-        if let Some(previous) = PREVIOUS {
+        if let Some(previous) = previous {
             previous(event, function, private);
         }
     }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn shares(function: pg_sys::Oid) -> bool {
+    language_if_stable(function).is_some()
 }
