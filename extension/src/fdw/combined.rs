@@ -249,6 +249,7 @@ unsafe fn upper(
 }
 
 /// Whether a window function is computed only until a condition of an enclosing query does not hold any more, which is checked nowhere else.
+#[cfg_attr(feature = "pg14", allow(unused_unsafe, reason = "there are no such conditions before release 15"))]
 unsafe fn is_cut_short(parse: *mut pg_sys::Query) -> bool {
     // SAFETY: a query under planning.
     unsafe {
