@@ -162,6 +162,9 @@ write_trino() {
     direct_rows trino
     both trino "UPDATE and DELETE by key" "UPDATE @w@ SET v = 'changed', num = num * 2 WHERE id BETWEEN 100 AND 110; DELETE FROM @w@ WHERE id BETWEEN 200 AND 450; DELETE FROM @w@ WHERE v = 'v500'; UPDATE @w@ SET t = NULL, ts = NULL WHERE id = 4"
     direct_changes trino 1100 "schema 'shop'"
+    trino_duckdb "CREATE TABLE shop.uncounted AS SELECT range::int AS id, 'x' AS v FROM range(10)"
+    query "CREATE FOREIGN TABLE trino_w.uncounted (id int OPTIONS (key 'true'), v text) SERVER trino OPTIONS (schema 'shop')"
+    expect "trino, write: a connector that does not count" '^SET#SET#DELETE 3#UPDATE 2#DELETE 0#5$' "$(effect "DELETE FROM trino_w.uncounted WHERE id < 3; UPDATE trino_w.uncounted SET v = 'y' WHERE id > 7; DELETE FROM trino_w.uncounted WHERE v = 'z'; SELECT count(*) FROM trino_w.uncounted WHERE v = 'x'" | paste -sd '#')"
     expect "trino, write: a key that is there" 'ERROR:  [0-9A-Z]{5}: server "trino"' "$(failing "INSERT INTO trino_w.w (id) VALUES (1)")"
     expect "trino, write: a date that cannot be written" 'server "trino": a value of column "d" cannot be written' "$(failing "INSERT INTO trino_w.w (id, d) VALUES (999999, 'infinity')")"
     both trino "TRUNCATE" "TRUNCATE @w@; SELECT count(*) FROM @w@; INSERT INTO @w@ (id) VALUES (1)"

@@ -225,6 +225,9 @@ class Query:
         kind = sql.split(None, 1)[0].upper()
         if kind in ("INSERT", "UPDATE", "DELETE"):
             self.update = result.fetchone()[0]
+            if "uncounted" in sql:
+                # As connectors that drop partitions do.
+                self.update = None
             self.columns, self.rows = [{"name": "rows", "type": "bigint"}], [[self.update]]
         elif kind in ("CREATE", "DROP", "TRUNCATE"):
             return

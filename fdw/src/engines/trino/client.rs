@@ -129,10 +129,9 @@ async fn parts(coordinator: &Coordinator, data: Option<Value>) -> Result<Vec<Vec
 
 impl TrinoClient {
     /// Runs a statement; the number of rows it changed, if the connector tells.
-    async fn run(&self, endpoint: &Endpoint, sql: &str) -> Result<Option<u64>> {
+    async fn run(&self, endpoint: &Endpoint, statement: Prepared) -> Result<Option<u64>> {
         let lease = self.pool.lease(endpoint).await?;
         let coordinator = lease.connection.clone();
-        let statement = prepared(sql);
         // As above: it goes on when this is dropped, and finds nobody waiting.
         let (sender, receiver) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
@@ -190,12 +189,12 @@ impl Client for TrinoClient {
     }
 
     async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
-        Ok(self.run(endpoint, sql).await?.unwrap_or(0))
+        Ok(self.run(endpoint, Prepared::plain(sql)).await?.unwrap_or(0))
     }
 
     async fn change(&self, endpoint: &Endpoint, count: &str, sql: &str) -> Result<u64> {
         let counted = self.count(endpoint, count).await?;
-        Ok(self.run(endpoint, sql).await?.unwrap_or(counted))
+        Ok(self.run(endpoint, prepared(sql)).await?.unwrap_or(counted))
     }
 
     async fn forget(&self, server: Option<u32>) -> u64 {
