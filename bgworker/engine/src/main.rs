@@ -26,6 +26,7 @@ mod pool;
 mod prepared;
 mod projections;
 mod query;
+mod raising;
 mod rank;
 mod remote;
 mod resources;

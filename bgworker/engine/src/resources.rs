@@ -12,6 +12,7 @@ use crate::planner::Planner;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
 use crate::projections::FencedProjections;
+use crate::raising::FenceRaising;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -234,6 +235,7 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     let mut rules: Vec<_> = ours.into_iter().chain(rules).collect();
     let before = rules.iter().position(|rule| rule.name() == CollectJoinKeys::BEFORE).unwrap_or(rules.len());
     rules.insert(before, Arc::new(CollectJoinKeys));
+    rules.insert(before, Arc::new(FenceRaising));
     let mut logical: Vec<_> = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
     let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
     logical.insert(after, Arc::new(ReduceOuterJoins));

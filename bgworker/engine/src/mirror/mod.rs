@@ -26,6 +26,7 @@ mod orphans;
 mod prune;
 mod scan;
 mod segment;
+mod sift;
 mod snapshot;
 mod stats;
 pub mod storage;
@@ -36,7 +37,7 @@ mod uploads;
 mod write;
 
 pub use copy::Sender as CopySender;
-pub use scan::Bindings;
+pub use scan::{Bindings, MirrorScan};
 pub use snapshot::Snapshot;
 
 use arrow::array::RecordBatch;

@@ -4,11 +4,12 @@
 //! - Rows come out exactly once per execution, however many partitions run and however fast each is: they share one queue of work, and a
 //!   plan that is executed again gets another queue.
 //! - Batches are slices of what the cache or the delta holds; nothing is copied unless rows are deleted.
-//! - Filters only save work: whoever pushed one down still applies it.
+//! - Filters only save work: whoever pushed one down still applies it. By statistics whole units are left out, by [`Sieve`] rows.
 //! - A plan does not depend on the content it was made over: statistics are estimates, and the content may be exchanged before execution.
 
 use super::prune::Pruner;
 use super::segment::{Footer, Segment};
+use super::sift::{Sieve, pick};
 use super::table::{RowsView, TableView};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
@@ -421,6 +422,7 @@ impl ExecutionPlan for MirrorScan {
             opened: self.binding.get(),
             physical: Arc::clone(&self.physical),
             schema: Arc::clone(&self.schema),
+            sieve: Sieve::new(&self.predicates, &self.schema),
             predicates: self.predicates.clone(),
             pruner: Arc::clone(&self.pruner),
             queue,
@@ -474,12 +476,18 @@ impl ExecutionPlan for MirrorScan {
 /// The columns of the unit that a partition is reading.
 struct Current {
     columns: Vec<ArrayRef>,
-    part: usize,
-    /// Number of the unit's first row within the part.
-    start: u32,
-    /// Rows of the unit still to be read.
+    from: From,
+    /// Rows of the columns still to be read.
     next: u32,
     end: u32,
+}
+
+/// What the rows of the columns are.
+enum From {
+    /// Those of a part from this one on, the deleted ones among them.
+    Part { part: usize, start: u32 },
+    /// Those that were picked.
+    Picked,
 }
 
 /// What one partition does.
@@ -489,6 +497,7 @@ struct Work {
     schema: SchemaRef,
     predicates: Vec<Arc<dyn PhysicalExpr>>,
     pruner: Arc<Pruner>,
+    sieve: Sieve,
     queue: Arc<AtomicUsize>,
     batch_rows: u32,
     current: Option<Current>,
@@ -508,9 +517,10 @@ impl Work {
             current.next += rows;
             let columns = current.columns.iter().map(|c| c.slice(offset as usize, rows as usize)).collect();
             let options = RecordBatchOptions::new().with_row_count(Some(rows as usize));
-            let first = current.start + offset;
-            let deletes = &self.opened.source.view.parts[current.part].deletes;
-            let keep = deletes.keep(first, rows);
+            let keep = match current.from {
+                From::Part { part, start } => self.opened.source.view.parts[part].deletes.keep(start + offset, rows),
+                From::Picked => None,
+            };
             if current.next >= current.end {
                 self.current = None;
             }
@@ -521,6 +531,20 @@ impl Work {
                 Some(mask) => return Ok(Some(filter_record_batch(&batch, &BooleanArray::new(mask, None))?)),
             }
         }
+    }
+
+    /// The rows of a morsel that filters made at run time keep, without those that are deleted; `None` if it is not worth while.
+    fn sift(&mut self, columns: &[ArrayRef], unit: Unit, morsel: Morsel) -> Result<Option<Vec<ArrayRef>>> {
+        if self.sieve.is_empty() {
+            return Ok(None);
+        }
+        let (offset, rows) = (morsel.offset as usize, morsel.rows as usize);
+        let columns: Vec<ArrayRef> = columns.iter().map(|c| c.slice(offset, rows)).collect();
+        let Some(mut kept) = self.sieve.keep(&columns, rows)? else { return Ok(None) };
+        if let Some(alive) = self.opened.source.view.parts[unit.part].deletes.keep(unit.start + morsel.offset, morsel.rows) {
+            kept = &kept & &alive;
+        }
+        pick(&columns, kept).map(Some)
     }
 
     /// Opens the next unit that has to be read; `false` if there is none.
@@ -539,7 +563,19 @@ impl Work {
                 RowsView::File(segment) => read(segment, unit.group, &self.physical).await?,
                 RowsView::Mem(chunks) => self.physical.iter().map(|&c| Arc::clone(chunks[unit.group].batch.column(c))).collect(),
             };
-            self.current = Some(Current { columns, part: unit.part, start: unit.start, next: morsel.offset, end: morsel.offset + morsel.rows });
+            let end = morsel.offset + morsel.rows;
+            self.current = match self.sift(&columns, unit, morsel)? {
+                None => Some(Current { columns, from: From::Part { part: unit.part, start: unit.start }, next: morsel.offset, end }),
+                Some(picked) => {
+                    let end = picked.first().map_or(0, |c| u32::try_from(c.len()).unwrap_or(u32::MAX));
+                    if end == 0 {
+                        // Many such units in a row are work without a pause.
+                        tokio::task::yield_now().await;
+                        continue;
+                    }
+                    Some(Current { columns: picked, from: From::Picked, next: 0, end })
+                }
+            };
             return Ok(true);
         }
     }
