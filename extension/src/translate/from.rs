@@ -5,7 +5,7 @@
 
 use super::query::Needed;
 use super::tree::{self, list, tag};
-use super::{Cx, Result, columns, cte, encoding, expr, foreign, function_rte, input_order, param, partitioned, query, sink, types};
+use super::{Cx, Result, columns, cte, encoding, expr, foreign, function_rte, input_order, param, partitioned, query, sink, types, unused};
 use pg_sys::{FromExpr, JoinExpr, JoinType, Node, NodeTag, RTEKind, RangeTblEntry, RangeTblRef};
 use pgrx::pg_sys;
 use std::collections::{BTreeSet, HashSet};
@@ -316,7 +316,14 @@ pub unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
         let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
         set_column(cx, rti, attno, column);
     }
-    Ok(output.rel)
+    let mut rel = output.rel;
+    let is_alone = cx.levels.last().is_some_and(|l| (*(*l.query).jointree).quals.is_null() && tree::length((*(*l.query).jointree).fromlist) == 1)
+        && order_is_visible(cx);
+    // (A remote server computes what it is asked for.)
+    if !is_alone && unused::keeps_conditions_out((*rte).subquery, used) && !weir_fdw::push::has_foreign(&mut rel) {
+        rel = unused::fenced(rel, Vec::new(), false);
+    }
+    Ok(rel)
 }
 
 /// Whether a user could expect to see the order of a subquery in FROM of the current level: it is the only item, and nothing

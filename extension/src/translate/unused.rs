@@ -111,6 +111,14 @@ pub unsafe fn fenced_nodes(cx: &mut Cx, rel: Rel, nodes: &[*mut Node], lets_cond
     Ok(if exprs.is_empty() { rel } else { fenced(rel, exprs, lets_conditions_pass) })
 }
 
+/// Whether a subquery in FROM is computed whole in Postgres, though conditions above could leave out rows, and that shows: it has a limit, windows
+/// or DISTINCT ON, and one of the columns that are used can raise an error.
+pub unsafe fn keeps_conditions_out(query: *mut Query, used: &BTreeSet<i16>) -> bool {
+    let q = &*query;
+    let is_whole = !q.limitCount.is_null() || !q.limitOffset.is_null() || q.hasWindowFuncs || q.hasDistinctOn;
+    is_whole && list::<TargetEntry>(q.targetList).into_iter().any(|te| used.contains(&(*te).resno) && can_fail((*te).expr.cast()))
+}
+
 /// The columns of a query, by `resno`, that are not among those needed, and can raise an error.
 pub unsafe fn columns_that_can_fail(query: *mut Query, needed: &BTreeSet<i16>) -> BTreeSet<i16> {
     let target = list::<TargetEntry>((*query).targetList);

@@ -77,3 +77,16 @@ SELECT id FROM u WHERE EXISTS (SELECT 1 FROM u v WHERE v.id = u.id LIMIT 0) OR i
 SELECT id, EXISTS (SELECT FROM u v LIMIT 0) AS y FROM u WHERE id < 3;
 SELECT count(*) FROM (SELECT count(*) FROM u LIMIT 0) s;
 SELECT count(*) FROM (SELECT id FROM u ORDER BY x % 3 OFFSET 2 FETCH FIRST 0 ROWS WITH TIES) s;
+-- Subqueries that Postgres computes whole: no condition from above leaves out rows.
+-- expect: error
+SELECT id, y FROM (SELECT id, 1 / x AS y FROM u OFFSET 0) s WHERE id < 3;
+-- expect: error
+SELECT id, y FROM (SELECT id, 1 / x AS y FROM u LIMIT 100) s WHERE id < 3;
+-- expect: error
+SELECT id, y FROM (SELECT id, 1 / x AS y FROM u ORDER BY t OFFSET 0) s WHERE id < 3;
+-- expect: error
+SELECT s.id, y FROM (SELECT id, 1 / x AS y FROM u OFFSET 0) s JOIN u ON u.id = s.id WHERE u.id < 3;
+-- expect: error
+SELECT s.id, y FROM (SELECT DISTINCT ON (t) id, 1 / x AS y FROM u ORDER BY t, id) s WHERE s.id < 3;
+-- expect: error
+SELECT s.id, y FROM (SELECT id, 1 / x AS y, row_number() OVER (ORDER BY id) AS r FROM u) s WHERE s.id < 3;
