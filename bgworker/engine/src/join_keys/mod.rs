@@ -57,7 +57,7 @@ impl PhysicalOptimizerRule for CollectJoinKeys {
         plan.transform_up(|node| {
             let Some(join) = node.as_any().downcast_ref::<HashJoinExec>().filter(|j| filters_right(j)) else { return Ok(Transformed::no(node)) };
             let lists = crate::remote::takes_keys(join.right());
-            if !lists && !reads_a_mirror(join.right()) {
+            if !lists && (!reads_a_mirror(join.right()) || is_larger(join.left(), join.right())) {
                 return Ok(Transformed::no(node));
             }
             // Below a repartitioning, so that all keys are known when the first partition of the join has its left side.
@@ -81,6 +81,12 @@ impl PhysicalOptimizerRule for CollectJoinKeys {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Whether this side is known to be the larger one, whose keys leave out little.
+fn is_larger(this: &Plan, that: &Plan) -> bool {
+    let rows = |plan: &Plan| plan.partition_statistics(None).ok().and_then(|s| s.num_rows.get_value().copied());
+    matches!((rows(this), rows(that)), (Some(this), Some(that)) if this > that)
 }
 
 fn reads_a_mirror(plan: &Plan) -> bool {
