@@ -131,6 +131,17 @@ agree "after the engine was killed"
 # shellcheck disable=SC2086
 "$venv/bin/python" tests/s3/bucket.py delete "$endpoint" "$key" "$secret" "$home/${named##*"$home/"}.left" $theirs
 
+# A bucket that takes connections and does not answer: queries run in Postgres after a while, and in the engine when it answers again.
+kill -STOP "$moto"
+started=$SECONDS
+check "the storage does not answer: Postgres does" "$(query "SET weir.route = force; SELECT max(id) FROM orders; SELECT fallback FROM weir.last_route()" | paste -sd ' ')" "200000 t"
+took=$((SECONDS - started))
+kill -CONT "$moto"
+if [ "$took" -lt 40 ]; then report ok "it did so in time"; else report "not ok" "it took $took s"; fi
+back() { [ "$(query "SET weir.route = force; SELECT max(id) FROM orders; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd ' ')" = "200000 t" ]; }
+wait_until 60 "the storage" back || true
+agree "the storage answers again"
+
 # Who is not a superuser learns nothing of the credentials, and the log does not hold them.
 as_clerk() { pg_client $cluster psql -X -q -A -t -d $db -U clerk -c "$1" 2>&1 || true; }
 shown="$(as_clerk "SHOW weir.storage_options") $(as_clerk "SELECT * FROM pg_settings") $(as_clerk "SELECT * FROM weir.mirrors")

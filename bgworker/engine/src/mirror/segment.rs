@@ -21,12 +21,16 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 use weir_plan::manifest::SegmentMeta;
 use weir_plan::{Error, Result};
 
 /// Read from the end of a file at once; the footers of most segments are smaller.
 const FOOTER_HINT_BYTES: usize = 64 << 10;
+
+/// How long a bucket may take for what is read at once. Then a query runs in Postgres; the client of the bucket would go on trying for minutes.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 
 /// What all segments share.
 pub struct Io {
@@ -212,11 +216,21 @@ impl Segment {
         }
     }
 
+    /// What a read gives, if it comes in time.
+    async fn in_time<T>(&self, read: impl Future<Output = parquet::errors::Result<T>>) -> Result<T> {
+        let read = async { read.await.map_err(|e| self.error(e)) };
+        if self.io.bucket.is_none() {
+            return read.await;
+        }
+        let late = |_| Error::internal(format!("segment {} of mirror {}: the storage did not answer within {LONGEST_READ:?}", self.path, self.layout.name));
+        tokio::time::timeout(LONGEST_READ, read).await.map_err(late)?
+    }
+
     /// The footer, read at first need.
     pub async fn footer(&self) -> Result<Arc<Footer>> {
         let read = || async {
             let mut reader = self.reader();
-            let metadata = reader.get_metadata(None).await.map_err(|e| self.error(e))?;
+            let metadata = self.in_time(reader.get_metadata(None)).await?;
             let whole = file_schema(&self.layout.schema);
             let columns = self.columns_of(metadata.file_metadata().schema_descr().root_schema().get_fields().iter().map(|f| f.name()))?;
             let schema = whole.project(&(0..columns).collect::<Vec<_>>()).map_err(|e| self.damaged(e))?;
@@ -272,7 +286,7 @@ impl Segment {
             .with_batch_size(rows.max(1))
             .build()
             .map_err(|e| self.error(e))?;
-        let mut batches: Vec<RecordBatch> = stream.try_collect().await.map_err(|e| self.error(e))?;
+        let mut batches: Vec<RecordBatch> = self.in_time(stream.try_collect()).await?;
         let batch = match batches.len() {
             1 => batches.swap_remove(0),
             0 => return Err(self.damaged("row group without rows")),
