@@ -114,7 +114,11 @@ enum Brief {
 
 pub fn last_route() -> LastRoute {
     match BRIEF.get() {
-        Some(Brief::Cheap(cost)) => LastRoute { reason: format!("cost {cost:.0} is below weir.min_cost"), ..LastRoute::default() },
+        Some(Brief::Cheap(cost)) => {
+            // Who looks at a plan is still where it was made: what keeps any query there says more.
+            let reason = transaction_forbids().unwrap_or_else(|| format!("cost {cost:.0} is below weir.min_cost"));
+            LastRoute { reason, ..LastRoute::default() }
+        }
         Some(Brief::NotMirrored(relid)) => LastRoute { reason: route::not_mirrored(relid), unasked: true, ..LastRoute::default() },
         None => LAST.with_borrow(Clone::clone),
     }

@@ -317,8 +317,8 @@ pub unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BT
         set_column(cx, rti, attno, column);
     }
     let mut rel = output.rel;
-    let is_alone = cx.levels.last().is_some_and(|l| (*(*l.query).jointree).quals.is_null() && tree::length((*(*l.query).jointree).fromlist) == 1)
-        && order_is_visible(cx);
+    let is_alone =
+        cx.levels.last().is_some_and(|l| (*(*l.query).jointree).quals.is_null() && tree::length((*(*l.query).jointree).fromlist) == 1) && order_is_visible(cx);
     // (A remote server computes what it is asked for.)
     if !is_alone && unused::keeps_conditions_out((*rte).subquery, used) && !weir_fdw::push::has_foreign(&mut rel) {
         rel = unused::fenced(rel, Vec::new(), false);
