@@ -216,11 +216,19 @@ impl First {
             passes.push(order.is_none_or(Ordering::is_le));
         }
         let rows = compact(&filter_record_batch(batch, &BooleanArray::from(passes))?)?;
-        if rows.num_rows() > 0 {
-            self.reservation.try_grow(rows.get_array_memory_size())?;
-            self.kept_rows += rows.num_rows();
-            self.kept.push(rows);
+        if rows.num_rows() == 0 {
+            return Ok(());
         }
+        if let Err(e) = self.reservation.try_grow(rows.get_array_memory_size()) {
+            if !new {
+                return Err(e);
+            }
+            // Many of those that have been kept are known not to be among the first by now.
+            self.look_again()?;
+            return self.keep(&rows, false);
+        }
+        self.kept_rows += rows.num_rows();
+        self.kept.push(rows);
         Ok(())
     }
 

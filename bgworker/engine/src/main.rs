@@ -15,6 +15,7 @@ mod filters;
 mod foremost;
 mod groups;
 mod join_keys;
+mod kept;
 mod keys;
 mod limits;
 mod mirror;

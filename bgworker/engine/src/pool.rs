@@ -36,6 +36,11 @@ const MERGES: [&str; 2] = ["ExternalSorterMerge", "SortPreservingMergeExec"];
 pub trait Cache: Send + Sync {
     /// Sets how many bytes it may hold, and drops what is more.
     fn set_limit(&self, bytes: u64);
+
+    /// What mirrors hold beside it: changes that are not in segments, and indexes.
+    fn held_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Shared by all queries.
@@ -51,6 +56,8 @@ struct State {
     /// What the cache may hold now.
     cache_limit: usize,
     reserved: usize,
+    /// What mirrors hold.
+    held: usize,
     consumers: HashMap<usize, Holding>,
 }
 
@@ -73,7 +80,8 @@ enum Grant {
 impl State {
     /// The most that queries may hold.
     fn for_queries(&self) -> usize {
-        self.limit - self.cache_wish / CACHE_FLOOR_PART
+        let most = self.limit - self.cache_wish / CACHE_FLOOR_PART;
+        most - self.held.min(most / 2)
     }
 
     /// `reserved`: what the reservation that is to grow holds, which may be one of several of its consumer.
@@ -119,7 +127,7 @@ impl State {
 
     /// What the cache may hold beside the queries; `None` if that is as it was.
     fn new_cache_limit(&mut self) -> Option<u64> {
-        let free = self.limit.saturating_sub(self.reserved);
+        let free = self.limit.saturating_sub(self.reserved).saturating_sub(self.held);
         let step = self.limit / CACHE_STEP_PART;
         let limit = if free >= self.cache_wish {
             self.cache_wish
@@ -169,6 +177,7 @@ impl SharedPool {
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer();
         let mut state = self.state.lock();
+        state.held = self.cache.held_bytes();
         let holding = state.consumers.get(&consumer.id()).copied().unwrap_or_default();
         // Merging is how sorts let go of memory; what it takes is bounded.
         let finishes = MERGES.iter().any(|name| consumer.name().starts_with(name));

@@ -236,7 +236,8 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
             None => stream.next().await.transpose().map_err(|e| failed(&e))?,
         };
         let Some(batch) = next else { break };
-        for (ipc, rows) in output.encode(&batch)? {
+        for piece in output.encode(&batch) {
+            let (ipc, rows) = piece?;
             sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
         }
     }

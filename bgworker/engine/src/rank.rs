@@ -1,14 +1,17 @@
 //! The places of texts in the order of a locale, as columns of integers ([`weir_lower::Rank`]).
 //!
-//! All rows are read before the first is given on. The distinct texts are sorted by the library's comparison, in parallel; where texts are
+//! All rows are read before the first is given on, and wait in a file if there is no room for them ([`Kept`]), each with the numbers of its texts; the
+//! distinct texts stay in memory. They are sorted by the library's comparison, in parallel; where texts are
 //! compared only within groups and that is less work, within these.
 //!
 //! Invariants:
+//! - What is in a file is not looked at twice, so texts of such rows are not compared within groups.
 //! - Rows, texts and what is noted of them are on the account of the query's memory pool.
 //! - Between a few thousand comparisons the scheduler gets its turn, so that a query which nobody waits for ends.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use crate::kept::Kept;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, UInt32Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -136,10 +139,12 @@ impl ExecutionPlan for RankExec {
         let input = self.input.execute(partition, Arc::clone(&task))?;
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let reservation = MemoryConsumer::new("order of text").register(task.memory_pool());
+        let fields = self.input.schema().fields().iter().cloned().chain((0..self.keys.len()).map(number_field)).collect::<Vec<_>>();
+        let kept = Kept::new("rows ordered by text", Arc::new(Schema::new(fields)), &task, &self.metrics, partition);
         let threads = task.session_config().target_partitions().max(1);
         let (keys, schema) = (Arc::clone(&self.keys), Arc::clone(&self.schema));
         let batches = futures::stream::once(async move {
-            let read = read(input, &keys, reservation).await?;
+            let read = read(input, &keys, kept, reservation).await?;
             ranked(read, &keys, schema, threads).await
         })
         .try_flatten()
@@ -148,106 +153,128 @@ impl ExecutionPlan for RankExec {
     }
 }
 
-/// The distinct texts of a key, and which of them each row has.
+/// The column with the number of each row's text.
+fn number_field(key: usize) -> Arc<Field> {
+    Arc::new(Field::new(format!("text {key}"), DataType::UInt32, false))
+}
+
+/// The distinct texts of a key.
 struct Seen {
     known: ArrowBytesViewMap<u32>,
     next: u32,
-    of_rows: Vec<u32>,
 }
 
 impl Seen {
-    fn add(&mut self, texts: &ArrayRef) -> Result<()> {
+    /// Which of them each row has.
+    fn add(&mut self, texts: &ArrayRef) -> Result<UInt32Array> {
         if texts.as_string_view_opt().is_none() {
             return internal_err!("an order of text over {}", texts.data_type());
         }
-        let (next, of_rows) = (&mut self.next, &mut self.of_rows);
+        let next = &mut self.next;
         // NULL counts as one of them: it has a place in the array of all, too.
         let number = |_: Option<&[u8]>| {
             *next = next.saturating_add(1);
             *next - 1
         };
+        let mut of_rows = Vec::with_capacity(texts.len());
         self.known.insert_if_new(texts, number, |id| of_rows.push(id));
         if self.next == u32::MAX {
             return Err(refused("the order of so many texts"));
         }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.known.size() + self.of_rows.capacity() * size_of::<u32>()
+        Ok(of_rows.into())
     }
 }
 
 /// The whole input.
 struct Read {
-    rows: Vec<RecordBatch>,
+    rows: Kept,
     texts: Vec<Seen>,
     reservation: MemoryReservation,
 }
 
-async fn read(mut input: SendableRecordBatchStream, keys: &[Key], reservation: MemoryReservation) -> Result<Read> {
-    let mut rows = Vec::new();
-    let mut texts: Vec<Seen> = keys.iter().map(|_| Seen { known: ArrowBytesViewMap::new(OutputType::Utf8View), next: 0, of_rows: Vec::new() }).collect();
+async fn read(mut input: SendableRecordBatchStream, keys: &[Key], mut rows: Kept, reservation: MemoryReservation) -> Result<Read> {
+    let mut texts: Vec<Seen> = keys.iter().map(|_| Seen { known: ArrowBytesViewMap::new(OutputType::Utf8View), next: 0 }).collect();
     let mut noted = 0;
     while let Some(batch) = input.next().await {
         let batch = batch?;
         if batch.num_rows() == 0 {
             continue;
         }
+        let mut columns = batch.columns().to_vec();
         for (key, texts) in keys.iter().zip(&mut texts) {
-            texts.add(&key.text.evaluate(&batch)?.into_array(batch.num_rows())?)?;
+            columns.push(Arc::new(texts.add(&key.text.evaluate(&batch)?.into_array(batch.num_rows())?)?));
         }
-        let bytes = texts.iter().map(Seen::bytes).sum();
-        reservation.try_grow(batch.get_array_memory_size() + usize::saturating_sub(bytes, noted))?;
+        let bytes = texts.iter().map(|t| t.known.size()).sum();
+        let more = usize::saturating_sub(bytes, noted);
+        if reservation.try_grow(more).is_err() {
+            // The rows make room.
+            rows.write_out()?;
+            reservation.try_grow(more)?;
+        }
         noted = noted.max(bytes);
-        rows.push(batch);
+        rows.push(&RecordBatch::try_new(rows.schema(), columns)?)?;
     }
     Ok(Read { rows, texts, reservation })
 }
 
 /// The rows with their ranks.
 async fn ranked(read: Read, keys: &[Key], schema: SchemaRef, threads: usize) -> Result<impl futures::Stream<Item = Result<RecordBatch>> + use<>> {
-    let Read { rows, texts, reservation } = read;
+    let Read { mut rows, texts, reservation } = read;
     let mut places = Vec::new();
-    for (key, texts) in keys.iter().zip(texts) {
-        places.push(Places::of(key, texts, &rows, &reservation, threads).await?);
+    let own = schema.fields().len() - keys.len();
+    for ((key, texts), column) in keys.iter().zip(texts).zip(own..) {
+        places.push(Places::of(key, texts, column, &mut rows, &reservation, threads).await?);
     }
     let mut first = 0;
-    let batches = rows.into_iter().map(move |batch| {
-        let range = first..first + batch.num_rows();
-        first = range.end;
-        reservation.shrink(batch.get_array_memory_size().min(reservation.size()));
-        let mut columns = batch.columns().to_vec();
-        for p in &places {
-            columns.push(Arc::new(range.clone().map(|row| p.of_row(row)).collect::<Int64Array>()) as ArrayRef);
+    let batches = rows.into_stream()?.map(move |batch| {
+        let batch = batch?;
+        let _accounted = &reservation;
+        let (columns, numbers) = batch.columns().split_at(own);
+        let mut columns = columns.to_vec();
+        for (p, numbers) in places.iter().zip(numbers) {
+            let numbers = numbers.as_primitive::<UInt32Type>().values();
+            let ranks: Int64Array = numbers.iter().zip(first..).map(|(text, row)| p.of_row(row, *text)).collect();
+            columns.push(Arc::new(ranks) as ArrayRef);
         }
+        first += batch.num_rows();
         Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
     });
-    Ok(futures::stream::iter(batches))
+    Ok(batches)
 }
 
 /// Where the texts of a key come.
 enum Places {
     /// By the number of the text; NULL has none.
-    OfTexts { of_rows: Vec<u32>, places: Vec<Option<u32>> },
+    OfTexts { places: Vec<Option<u32>> },
     /// By group and text of a row.
     WithinGroups { of_rows: Vec<u64>, pairs: Vec<u64>, places: Vec<u32>, nulls: Option<u32> },
 }
 
 impl Places {
-    async fn of(key: &Key, texts: Seen, rows: &[RecordBatch], reservation: &MemoryReservation, threads: usize) -> Result<Self> {
-        let Seen { known, of_rows, .. } = texts;
-        let array = known.into_state();
+    /// `column`: where the rows have the numbers of their texts.
+    async fn of(key: &Key, texts: Seen, column: usize, rows: &mut Kept, reservation: &MemoryReservation, threads: usize) -> Result<Self> {
+        let array = texts.known.into_state();
         let Some(array) = array.as_string_view_opt().cloned() else { return internal_err!("distinct texts that are none") };
         let count = u32::try_from(array.len()).map_err(|_| refused("the order of so many texts"))?;
         let nulls = (0..count).find(|i| array.is_null(*i as usize));
         let len = array.len();
-        let texts = comparable(&array, Collator::open(&key.locale).map_err(refused)?, reservation).await?;
+        let collator = Collator::open(&key.locale).map_err(refused)?;
+        // 16 bytes for the order and its reverse.
+        let needed = Texts::needed(&collator, len, array.lengths().map(|n| n as usize).sum()) + len * 16;
+        if reservation.try_grow(needed).is_err() {
+            rows.write_out()?;
+            reservation.try_grow(needed)?;
+        }
+        let texts = comparable(&array, collator).await?;
         drop(array);
-        if !key.within.is_empty() && len > FEW_TEXTS {
-            // 8 bytes for the pair of each row, and again for sorting them.
-            reservation.try_grow(of_rows.len() * 16)?;
-            let of_rows = pairs_of_rows(&of_rows, rows, key)?;
+        let all = rows.in_memory().map_or(0, |rows| rows.iter().map(RecordBatch::num_rows).sum());
+        // 8 bytes for the pair of each row, and again for sorting them.
+        if !key.within.is_empty()
+            && len > FEW_TEXTS
+            && reservation.try_grow(all * 16).is_ok()
+            && let Some(rows) = rows.in_memory()
+        {
+            let of_rows = pairs_of_rows(column, rows, key)?;
             let mut pairs: Vec<u64> = of_rows.iter().copied().filter(|pair| Some(text_of(*pair)) != nulls).collect();
             pairs.sort_unstable();
             pairs.dedup();
@@ -267,22 +294,18 @@ impl Places {
                 let pairs = Arc::unwrap_or_clone(pairs);
                 return Ok(Places::WithinGroups { of_rows, pairs, places, nulls });
             }
-            reservation.shrink(of_rows.len() * 16);
+            reservation.shrink(all * 16);
         }
-        reservation.try_grow(len * 16)?;
         let items = (0..count).filter(|i| Some(*i) != nulls).collect();
         let compare = move |a: u32, b: u32| texts.compare(a, b).map_err(refused);
         let places = numbered(sorted(items, Arc::new(compare), threads).await?, len);
         let places = (0..).zip(places).map(|(i, place)| (Some(i) != nulls).then_some(place)).collect();
-        Ok(Places::OfTexts { of_rows, places })
+        Ok(Places::OfTexts { places })
     }
 
-    fn of_row(&self, row: usize) -> Option<i64> {
+    fn of_row(&self, row: usize, text: u32) -> Option<i64> {
         match self {
-            Places::OfTexts { of_rows, places } => {
-                let text = *of_rows.get(row)?;
-                places.get(text as usize).copied().flatten().map(i64::from)
-            }
+            Places::OfTexts { places } => places.get(text as usize).copied().flatten().map(i64::from),
             Places::WithinGroups { of_rows, pairs, places, nulls } => {
                 let pair = *of_rows.get(row)?;
                 if Some(text_of(pair)) == *nulls {
@@ -304,17 +327,16 @@ fn work(groups: impl IntoIterator<Item = usize>) -> f64 {
 }
 
 /// For each row the number of its group, and that of its text below.
-fn pairs_of_rows(texts: &[u32], rows: &[RecordBatch], key: &Key) -> Result<Vec<u64>> {
+fn pairs_of_rows(column: usize, rows: &[RecordBatch], key: &Key) -> Result<Vec<u64>> {
     let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(Vec::new()) };
     let fields = key.within.iter().map(|e| e.return_field(&schema)).collect::<Result<Vec<_>>>()?;
     let mut groups = new_group_values(Arc::new(Schema::new(fields)), &GroupOrdering::None)?;
     let mut of_batch = Vec::new();
-    let mut pairs = Vec::with_capacity(texts.len());
-    let mut texts = texts.iter();
+    let mut pairs = Vec::with_capacity(rows.iter().map(RecordBatch::num_rows).sum());
     for batch in rows {
         let columns = key.within.iter().map(|e| e.evaluate(batch)?.into_array(batch.num_rows())).collect::<Result<Vec<_>>>()?;
         groups.intern(&columns, &mut of_batch)?;
-        for (group, text) in of_batch.iter().zip(texts.by_ref().take(batch.num_rows())) {
+        for (group, text) in of_batch.iter().zip(batch.column(column).as_primitive::<UInt32Type>().values()) {
             let group = u32::try_from(*group).map_err(|_| refused("the order of text in so many groups"))?;
             pairs.push(u64::from(group) << 32 | u64::from(*text));
         }
@@ -323,9 +345,8 @@ fn pairs_of_rows(texts: &[u32], rows: &[RecordBatch], key: &Key) -> Result<Vec<u
 }
 
 /// The texts as they are compared. In the place of NULL stands an empty one.
-async fn comparable(array: &StringViewArray, collator: Arc<Collator>, reservation: &MemoryReservation) -> Result<Texts> {
+async fn comparable(array: &StringViewArray, collator: Arc<Collator>) -> Result<Texts> {
     let bytes = array.lengths().map(|n| n as usize).sum();
-    reservation.try_grow(Texts::needed(&collator, array.len(), bytes))?;
     let mut texts = Texts::new(collator, array.len(), bytes);
     for (i, text) in array.iter().enumerate() {
         texts.push(text.unwrap_or_default()).map_err(refused)?;
@@ -445,10 +466,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_accounted() {
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(1 << 20))).build_arc().expect("builds");
-        let context = SessionContext::new_with_config_rt(SessionConfig::new(), runtime);
-        let failed = datafusion::physical_plan::collect(Arc::new(over(&rows(60_000, 3, 40_000), false)), context.task_ctx()).await;
+    async fn texts_stay_in_memory_and_rows_need_not() {
+        let context = |bytes| {
+            let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes))).build_arc().expect("builds");
+            SessionContext::new_with_config_rt(SessionConfig::new(), runtime).task_ctx()
+        };
+        // Many texts.
+        let failed = datafusion::physical_plan::collect(Arc::new(over(&rows(60_000, 3, 40_000), false)), context(1 << 20)).await;
         assert!(matches!(failed.expect_err("is too much").find_root(), DataFusionError::ResourcesExhausted(_)));
+        // Many rows of few texts.
+        for within in [false, true] {
+            let rows = rows(60_000, 3, 1000);
+            let rank = Arc::new(over(&rows, within));
+            let batches = datafusion::physical_plan::collect(Arc::clone(&rank) as _, context(1 << 20)).await.expect("runs");
+            assert!(rank.metrics().and_then(|m| m.spilled_bytes()).unwrap_or(0) > 0);
+            let column = |at| batches.iter().flat_map(move |b| b.column(at).as_primitive::<Int64Type>().iter().collect::<Vec<_>>());
+            let texts = batches.iter().flat_map(|b| b.column(1).as_string_view().iter().collect::<Vec<_>>());
+            assert!(texts.eq(rows.iter().map(|(_, t)| t.as_deref())));
+            assert!(column(2).eq(ranks(over(&rows, false)).await));
+        }
     }
 }

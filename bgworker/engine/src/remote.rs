@@ -422,7 +422,8 @@ pub async fn query(resources: &Resources, remote: Endpoint, sql: String, writer:
     writer.send(&FromEngine::Started { schema, columns: vec![(0, None)], snapshot_lsn: 0 }).await?;
     let mut rows = 0;
     while let Some(batch) = next {
-        for (piece, n) in output.encode(&batch)? {
+        for piece in output.encode(&batch) {
+            let (piece, n) = piece?;
             rows += n;
             writer.send_batch(&piece).await?;
         }

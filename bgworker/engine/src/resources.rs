@@ -121,8 +121,8 @@ impl Resources {
         std::fs::create_dir_all(&spill).map_err(|e| Error::internal(format!("could not create directory \"{}\": {e}", spill.display())))?;
         let env = environment(&spill, &settings)?;
         let (wishes, wish_queue) = Wishes::channel();
-        let mirrors = Mirrors::new(storage, settings.cache_limit_bytes);
         let (limit, cache) = limits(&settings);
+        let mirrors = Mirrors::new(storage, cache, limit, (spill.clone(), settings.temp_limit_bytes));
         let places = place_count(&settings);
         Ok(Arc::new(Resources {
             state: session_state(&settings, Arc::clone(&env)),
@@ -190,6 +190,7 @@ impl Resources {
         let old = std::mem::replace(&mut *self.settings.lock(), new.clone());
         let (limit, cache) = limits(&new);
         self.pool.set_limits(limit, cache);
+        self.mirrors.set_limits(limit, new.temp_limit_bytes);
         if old.temp_limit_bytes != new.temp_limit_bytes {
             *self.env.lock() = environment(&self.spill, &new)?;
         }

@@ -116,7 +116,8 @@ async fn query(session: &mut dyn Session, sql: String, columns: Vec<RemoteColumn
         }
         writer.send(&FromEngine::Started { schema: head.clone(), columns: physical.clone(), snapshot_lsn: 0 }).await?;
         while let Some(batch) = next {
-            for (piece, n) in output.encode(&batch)? {
+            for piece in output.encode(&batch) {
+                let (piece, n) = piece?;
                 rows += n;
                 writer.send_batch(&piece).await?;
             }

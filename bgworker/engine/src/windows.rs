@@ -1,4 +1,4 @@
-//! Window functions over partitions that come one after the other.
+//! Window functions over partitions that come one after the other, and over the whole input where it has to be kept.
 //!
 //! DataFusion's operators either keep the whole input until it has ended, or keep a state for each partition whose upkeep costs more than
 //! the function itself where partitions are small. This one keeps the rows of the partition that has not ended, and computes complete
@@ -6,8 +6,10 @@
 //!
 //! Invariants:
 //! - The rows and their order are those of the operator that is replaced; a function is computed by the same expression, over a whole partition.
-//! - The rows of the partition that has not ended are accounted for; while partitions are computed their rows are held twice, and that is not.
+//! - The rows of the partition that has not ended are accounted for, and twice while partitions are computed; so are results that wait. (Of what
+//!   DataFusion's operators hold nothing is.)
 
+use crate::kept::bytes_of;
 use crate::physical::Stop;
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::{concat, concat_batches, take};
@@ -42,7 +44,8 @@ pub fn partitioned(node: &Arc<dyn ExecutionPlan>, stop: &Stop) -> Result<Option<
         return Ok(None);
     };
     let Some(partition_by) = windows.first().map(|w| w.partition_by()) else { return Ok(None) };
-    if partition_by.is_empty() || keys.len() != partition_by.len() || windows.iter().any(|w| w.partition_by() != partition_by) {
+    // Without partitions the other operator keeps what its frames need.
+    if partition_by.is_empty() && !any.is::<WindowAggExec>() || keys.len() != partition_by.len() || windows.iter().any(|w| w.partition_by() != partition_by) {
         return Ok(None);
     }
     Ok(Some(Arc::new(PartitionedWindowExec {
@@ -132,6 +135,7 @@ impl ExecutionPlan for PartitionedWindowExec {
             open_bytes: 0,
             last_key: None,
             done: VecDeque::new(),
+            done_bytes: 0,
             // What may be refused at the last row is not to have given any out.
             holds: self.windows.iter().any(|w| weir_lower::sees_all_rows_first(w.as_ref())),
             ended: false,
@@ -230,20 +234,23 @@ struct Partitions {
     open_bytes: usize,
     last_key: Option<Vec<ArrayRef>>,
     done: VecDeque<RecordBatch>,
+    done_bytes: usize,
     /// Nothing is given out before the input has ended.
     holds: bool,
     ended: bool,
     reservation: MemoryReservation,
 }
 
-fn bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_array_memory_size())).sum()
-}
-
 impl Partitions {
     /// The next batch of results that may be given out.
     fn given_out(&mut self) -> Option<RecordBatch> {
-        if self.holds && !self.ended { None } else { self.done.pop_front() }
+        if self.holds && !self.ended {
+            return None;
+        }
+        if self.done.is_empty() {
+            self.reservation.shrink(std::mem::take(&mut self.done_bytes));
+        }
+        self.done.pop_front()
     }
 
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
@@ -254,6 +261,7 @@ impl Partitions {
         let keys = self.keys.iter().map(|k| k.evaluate_to_sort_column(&batch)).collect::<Result<Vec<_>>>()?;
         let starts: Vec<usize> = evaluate_partition_ranges(rows, &keys)?.into_iter().map(|r| r.start).collect();
         let continues = match &self.last_key {
+            Some(_) if keys.is_empty() => true,
             Some(last) => {
                 let both = last.iter().zip(&keys).map(|(last, key)| Ok(concat(&[last, &key.values.slice(0, 1)])?)).collect::<Result<Vec<_>>>()?;
                 arrow::compute::partition(&both)?.len() == 1
@@ -269,7 +277,7 @@ impl Partitions {
             self.complete(None)?;
         }
         let rest = batch.slice(last, rows - last);
-        let size = bytes(&rest);
+        let size = bytes_of(&rest)?;
         self.reservation.try_grow(size)?;
         self.open_bytes += size;
         self.open.push(rest);
@@ -280,6 +288,8 @@ impl Partitions {
     fn complete(&mut self, rows: Option<RecordBatch>) -> Result<()> {
         self.stop.check()?;
         self.open.extend(rows);
+        let size = self.open.iter().map(bytes_of).sum::<Result<usize>>()?;
+        self.reservation.try_grow(size)?;
         let whole = concat_batches(&self.input_schema, &self.open)?;
         self.open.clear();
         self.reservation.shrink(std::mem::take(&mut self.open_bytes));
@@ -314,9 +324,14 @@ impl Partitions {
             });
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        let results = bytes_of(&batch)?;
         if self.holds {
-            self.reservation.try_grow(bytes(&batch))?;
+            self.reservation.try_grow(results.saturating_sub(size))?;
+        } else {
+            self.reservation.grow(results.saturating_sub(size));
         }
+        self.reservation.shrink(size.saturating_sub(results));
+        self.done_bytes += results;
         let mut at = 0;
         while at < batch.num_rows() {
             let n = self.batch_rows.min(batch.num_rows() - at);
@@ -370,5 +385,32 @@ mod tests {
         let out = datafusion::physical_plan::collect(ours, context).await.expect("runs");
         let sums: Vec<i64> = out.iter().flat_map(|b| b.column(2).as_primitive::<Int64Type>().values().to_vec()).collect();
         assert_eq!(sums, [1, 3, 3, 7, 12, 18, 7, 8, 17, 10, 11, 23, 36]);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_without_partitions_is_accounted() {
+        let schema = Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, true)]));
+        let batch = |from: i64| RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from_iter_values(from..from + 1000))]).expect("builds");
+        let window = || {
+            let batches: Vec<RecordBatch> = (0..100).map(|n| batch(n * 1000)).collect();
+            let input = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&schema), None).expect("builds");
+            let sum = WindowFunctionDefinition::AggregateUDF(datafusion::functions_aggregate::sum::sum_udaf());
+            let frame = Arc::new(WindowFrame::new(None));
+            let all = create_window_expr(&sum, "s".into(), &[col("v", &schema).expect("exists")], &[], &[], frame, Arc::clone(&schema), false, false, None);
+            let window: Arc<dyn ExecutionPlan> = Arc::new(WindowAggExec::try_new(vec![all.expect("builds")], input, true).expect("builds"));
+            partitioned(&window, &Stop::default()).expect("no error").expect("replaced")
+        };
+        let context = |bytes| {
+            let pool = Arc::new(datafusion::execution::memory_pool::GreedyMemoryPool::new(bytes));
+            let runtime = datafusion::execution::runtime_env::RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().expect("builds");
+            SessionContext::new_with_config_rt(datafusion::prelude::SessionConfig::new(), runtime).task_ctx()
+        };
+        let roomy = context(1 << 30);
+        let out = datafusion::physical_plan::collect(window(), Arc::clone(&roomy)).await.expect("runs");
+        let sums: Vec<i64> = out.iter().flat_map(|b| b.column(1).as_primitive::<Int64Type>().values().to_vec()).collect();
+        assert!(sums.len() == 100_000 && sums.iter().all(|s| *s == 99_999 * 50_000));
+        assert_eq!(roomy.memory_pool().reserved(), 0);
+        let failed = datafusion::physical_plan::collect(window(), context(1 << 20)).await.expect_err("is too much");
+        assert!(matches!(failed.find_root(), datafusion::common::DataFusionError::ResourcesExhausted(_)));
     }
 }

@@ -29,6 +29,10 @@ pub use callbacks::install;
 /// Who has flushed a commit makes it visible within a few microseconds, if it gets a processor.
 const VISIBLE_SOON: [Duration; 4] = [Duration::ZERO, Duration::from_micros(20), Duration::from_micros(100), Duration::from_micros(200)];
 
+/// Bytes of rows, of all tables, that are not sent yet, and after how many changes at most they are counted: a transaction may change many tables.
+const MAX_UNSENT_BYTES: usize = 32 << 20;
+const COUNT_AFTER: usize = 64;
+
 /// How often a commit that waits for a standby is looked at where nothing else can be done meanwhile.
 const VISIBLE_AGAIN: Duration = Duration::from_millis(1);
 
@@ -259,6 +263,11 @@ impl Capture {
         self.group.first().map_or(self.xid, |(xid, _)| *xid)
     }
 
+    fn unsent_bytes(&self) -> usize {
+        let of_table = |relid: &u32| self.tracked.get(relid).and_then(|t| t.chunk.as_ref()).map_or(0, |c| c.rows.size_bytes());
+        self.touched.iter().map(of_table).sum()
+    }
+
     /// Sends the rows of a table that are not sent yet.
     fn flush(&mut self, relid: u32) -> Result<()> {
         let xid = self.group_xid();
@@ -332,6 +341,11 @@ impl Capture {
             Ok(()) => {
                 if self.tracked.get(&relid).and_then(|t| t.chunk.as_ref()).is_some_and(Chunk::is_full) {
                     self.flush(relid)?;
+                }
+                if self.group_rows.is_multiple_of(COUNT_AFTER.max(self.touched.len())) && self.unsent_bytes() > MAX_UNSENT_BYTES {
+                    for relid in self.touched.clone() {
+                        self.flush(relid)?;
+                    }
                 }
             }
             Err(reason) => self.give_up(relid, reason),

@@ -2,6 +2,7 @@
 
 use crate::Check;
 use crate::server::{Outcome, Server, describe, sqlstate};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub fn checks() -> Vec<Check> {
         ("what exceeds weir.memory_limit spills, and the answer is the same".into(), Box::new(spills)),
         ("a join beyond weir.memory_limit runs in Postgres".into(), Box::new(join_falls_back)),
         ("what exceeds weir.temp_limit ends with 53200".into(), Box::new(disk_ends)),
+        ("a transaction may change more than the engine has memory for".into(), Box::new(large_transaction)),
         ("queries beyond weir.max_concurrent_queries wait in order".into(), Box::new(waits_in_order)),
         ("a cancelled query leaves the queue".into(), Box::new(leaves_the_queue)),
         ("a query does not wait long for a mirror that lags behind".into(), Box::new(lags)),
@@ -111,6 +113,69 @@ fn disk_ends(server: &Server) -> Outcome {
         server.must_be_routed(&mut session)?;
         if count == i64::from(crate::ROWS) { Ok(()) } else { Err(format!("{count} rows")) }
     })
+}
+
+/// Megabytes of memory that a process has.
+fn resident_mb(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kb.unwrap_or(0) / 1024
+}
+
+/// What it grows by at most while `f` runs.
+fn growth_mb(pid: i32, f: impl FnOnce() -> Outcome) -> Outcome<u64> {
+    let before = resident_mb(pid);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = resident_mb(pid).max(most);
+                thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        let outcome = f();
+        over.store(true, Ordering::Relaxed);
+        outcome?;
+        watching.join().map(|most| most.saturating_sub(before)).map_err(|_| "nobody watched".to_owned())
+    })
+}
+
+/// The values take some 200 MB, and what is noted of each row as much again; a segment that is written or read takes its part whatever the limit is.
+fn large_transaction(server: &Server) -> Outcome {
+    const MOST_MB: u64 = 220;
+    const WHOLE: &str = "SELECT count(*), sum(v), min(id), max(t) FROM huge";
+    let mut session = server.connect()?;
+    let table = "CREATE TABLE huge (id bigint PRIMARY KEY, v int, t text); SELECT weir.mirror('huge'), weir.sync()";
+    server.batch(&mut session, table)?;
+    let outcome = server.with_settings(&[("weir.memory_limit", "80MB"), ("weir.cache_limit", "16MB")], || {
+        let changes = [
+            "INSERT INTO huge SELECT i, i % 7, repeat(md5(i::text), 3) FROM generate_series(1, 1500000) i",
+            "UPDATE huge SET v = v + 1, id = id + 10000000 WHERE id % 2 = 0",
+            "DELETE FROM huge WHERE id % 3 = 0",
+        ];
+        for sql in changes {
+            let mut session = server.connect()?;
+            let (worker, engine) = (server.worker_pid()?, server.engine_pid()?);
+            let mut of_engine = 0;
+            let of_worker = growth_mb(worker, || {
+                of_engine = growth_mb(engine, || {
+                    server.batch(&mut session, sql)?;
+                    server.batch(&mut session, "SELECT weir.sync()")
+                })?;
+                Ok(())
+            })?;
+            println!("   {of_engine} MB in the engine, {of_worker} MB in the worker: {sql}");
+            if of_engine > MOST_MB || of_worker > MOST_MB {
+                return Err(format!("{sql}: the engine took {of_engine} MB, the worker {of_worker} MB"));
+            }
+            same_as_postgres(server, WHOLE)?;
+        }
+        Ok(())
+    });
+    server.batch(&mut session, "DROP TABLE huge")?;
+    outcome
 }
 
 const ENDLESS: &str = "SELECT count(*) FROM big a JOIN big b ON a.v < b.v AND a.t > b.t";

@@ -52,7 +52,6 @@ impl Finder {
 
 /// What a transaction does to one table, with all rows found.
 pub struct Prepared {
-    pub relid: u32,
     truncate: bool,
     deletes: Vec<Place>,
     inserts: Vec<RecordBatch>,
@@ -61,6 +60,10 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    pub fn truncates(&self) -> bool {
+        self.truncate
+    }
+
     pub fn is_empty(&self) -> bool {
         !self.truncate && self.deletes.is_empty() && self.inserts.is_empty()
     }
@@ -82,7 +85,7 @@ pub async fn prepare(net: NetRows, layout: &Layout, finder: &mut Finder, shared:
     }
     let fetched = fetch(&net, &places, layout, shared).await?;
     let (inserts, keys) = net.finish(fetched)?;
-    Ok(Prepared { relid: layout.relid, truncate, deletes: places.into_iter().flatten().collect(), inserts, keys, poisoned: Vec::new() })
+    Ok(Prepared { truncate, deletes: places.into_iter().flatten().collect(), inserts, keys, poisoned: Vec::new() })
 }
 
 async fn find(keys: &[Key], places: &mut [Option<Place>], layout: &Layout, finder: &mut Finder, shared: &RwLock<Shared>, indexes: &IndexCache) -> Result<()> {

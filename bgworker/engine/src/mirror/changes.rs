@@ -7,7 +7,7 @@ use super::key::Key;
 use super::layout::Layout;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int8Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat, concat_batches, take};
-use arrow::datatypes::Int8Type;
+use arrow::datatypes::{DataType, Field, Int8Type, Schema};
 use std::sync::Arc;
 use weir_capture::net::{Net, Source};
 use weir_plan::protocol::op;
@@ -29,14 +29,18 @@ pub enum Op {
     Truncate,
 }
 
-/// What a transaction does to one table, in order.
-#[derive(Debug, Default)]
-pub struct TableChanges {
-    pub generation: i64,
-    pub ops: Vec<Op>,
-    pub poisoned: Vec<i16>,
-    pub bytes: usize,
+impl Op {
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Op::Rows(rows) => rows.bytes(),
+            Op::Truncate => size_of::<Op>(),
+        }
+    }
 }
+
+/// About what a changed row takes while its place is looked for, beside its values.
+const ROW_COST_BYTES: usize = 128;
 
 fn bad(layout: &Layout, what: &str) -> Error {
     Error::internal(format!("changes of mirror {}: {what}", layout.name))
@@ -71,6 +75,19 @@ impl ChangedRows {
 
     pub fn bytes(&self) -> usize {
         super::table::batch_bytes(&self.rows) + self.len()
+    }
+
+    /// As a batch that [`ChangedRows::read`] takes.
+    pub fn to_batch(&self) -> Result<RecordBatch> {
+        let mut fields = vec![Field::new("op", DataType::Int8, false)];
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(self.ops.clone())];
+        fields.extend(self.rows.schema_ref().fields().iter().map(|f| f.as_ref().clone()));
+        columns.extend_from_slice(super::table::compact(self.rows.clone())?.columns());
+        if let Some(unchanged) = &self.unchanged {
+            fields.push(Field::new("unchanged", DataType::Binary, true));
+            columns.push(Arc::new(unchanged.clone()));
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| Error::internal(e.to_string()))
     }
 
     fn slice(&self, start: usize, len: usize) -> ChangedRows {
@@ -113,7 +130,8 @@ pub struct NetRows {
     origin: Vec<(u32, u32)>,
     /// The old half of an update whose new half is in the next message.
     held: Option<ChangedRows>,
-    pub bytes: usize,
+    /// About what all this takes in memory.
+    pub cost_bytes: usize,
 }
 
 /// A value that has to be fetched: which new row and physical column, and from where.
@@ -126,7 +144,7 @@ pub struct Fetched {
 
 impl NetRows {
     pub fn new(layout: &Arc<Layout>) -> Self {
-        Self { layout: Arc::clone(layout), net: Net::new(layout.key.unique), batches: Vec::new(), origin: Vec::new(), held: None, bytes: 0 }
+        Self { layout: Arc::clone(layout), net: Net::new(layout.key.unique), batches: Vec::new(), origin: Vec::new(), held: None, cost_bytes: 0 }
     }
 
     /// Adds the next step.
@@ -180,11 +198,17 @@ impl NetRows {
                 _ => return Err(bad(&layout, "unknown operation")),
             }
         }
+        self.cost_bytes += changed.len() * ROW_COST_BYTES;
         if inserted {
-            self.bytes += super::table::batch_bytes(&filled);
+            self.cost_bytes += super::table::batch_bytes(&filled);
             self.batches.push(filled);
         }
         Ok(())
+    }
+
+    /// What is to follow when this has been applied: the old half of an update goes with its new half.
+    pub fn successor(&mut self) -> Self {
+        Self { held: self.held.take(), ..Self::new(&self.layout) }
     }
 
     /// The rows with unchanged values filled in where the preceding old half has them.

@@ -5,24 +5,27 @@
 //!
 //! Invariants:
 //! - A transaction decoded before *start* was not kept, so the snapshot must have seen it, or another is taken.
-//! - Transactions that the snapshot did not see are merged into one net effect as they commit, so memory holds the rows changed, not the
-//!   changes.
+//! - Transactions that the snapshot did not see are kept in a file beyond a little, and applied when the copy has ended.
 //! - A copy that is begun again starts over: *start* moves to the present.
 //! - Where no copy is under way, since it waits for its turn or has failed, little is kept: *start* moves on instead.
 
-use super::changes::{NetRows, TableChanges};
+use super::fork::Fork;
 use super::layout::Layout;
 use super::segment::Segment;
 use super::table::{Part, Status};
+use super::waiting::{Room, TableChanges};
 use super::write::SegmentWriter;
-use super::{Dirty, Mirrors, Phase, WAITING_LIMIT_BYTES, fail_in, gone};
+use super::{Mirrors, Phase, Ready, fail_in, gone};
 use arrow::array::RecordBatch;
 use std::sync::{Arc, Weak};
 use weir_plan::manifest::{Lsn, PgSnapshot};
 use weir_plan::{Error, Result};
 
 /// Of transactions that commit before there is a snapshot, which are a few as a rule.
-const KEPT_LIMIT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 64 << 20 };
+const KEPT_LIMIT_BYTES: u64 = if cfg!(test) { 1 << 10 } else { 8 << 20 };
+
+/// Of transactions that a copy under way does not see, in memory.
+const MISSED_LIMIT_BYTES: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
 
 /// Held by whoever sends the rows of a copy: if it is gone, so is the copy.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub struct Copying {
     pub start: Lsn,
     /// Committed transactions, as long as no snapshot is known.
     kept: Vec<(u32, Lsn, TableChanges)>,
-    kept_bytes: usize,
+    kept_bytes: u64,
     run: Option<Run>,
 }
 
@@ -42,8 +45,8 @@ pub struct Copying {
 struct Run {
     snapshot: PgSnapshot,
     lsn: Lsn,
-    net: NetRows,
-    poisoned: Vec<i16>,
+    /// What the snapshot does not see.
+    missed: TableChanges,
     sender: Weak<()>,
     /// Taken out by the end of the copy; shared with the batches that are being written.
     writer: Arc<tokio::sync::Mutex<Option<SegmentWriter>>>,
@@ -54,14 +57,17 @@ impl Run {
         commit_lsn < self.lsn && self.snapshot.sees(xid)
     }
 
-    fn absorb(&mut self, changes: TableChanges) -> Result<()> {
-        for op in changes.ops {
-            self.net.absorb(op)?;
+    fn miss(&mut self, layout: &Layout, mut changes: TableChanges, room: &Room) -> Result<()> {
+        while let Some(op) = changes.next(layout)? {
+            self.missed.push(op);
+            if self.missed.memory_bytes() > MISSED_LIMIT_BYTES
+                && let Err(e) = self.missed.write_out(&room.spool)
+                && self.missed.memory_bytes() > room.most_bytes
+            {
+                return Err(Error::refused(format!("too much changed during the initial copy: {}", e.message)));
+            }
         }
-        self.poisoned.extend(changes.poisoned);
-        if self.net.bytes > WAITING_LIMIT_BYTES {
-            return Err(Error::refused("too much changed during the initial copy"));
-        }
+        self.missed.poison(&changes.poisoned);
         Ok(())
     }
 }
@@ -75,15 +81,15 @@ impl Copying {
     ///
     /// # Errors
     /// Too much changes during the copy, or the changes cannot be followed.
-    pub fn commit(&mut self, _layout: &Arc<Layout>, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<()> {
+    pub fn commit(&mut self, layout: &Layout, xid: u32, commit_lsn: Lsn, changes: TableChanges, room: &Room) -> Result<()> {
         if self.run.as_ref().is_some_and(|run| run.sender.strong_count() == 0) {
             *self = Self::new(commit_lsn);
         }
         match &mut self.run {
             Some(run) if run.sees(xid, commit_lsn) => Ok(()),
-            Some(run) => run.absorb(changes),
+            Some(run) => run.miss(layout, changes, room),
             None => {
-                self.kept_bytes += changes.bytes;
+                self.kept_bytes += changes.bytes();
                 self.kept.push((xid, commit_lsn, changes));
                 if self.kept_bytes > KEPT_LIMIT_BYTES {
                     // The snapshot will see these, or another is taken.
@@ -116,16 +122,16 @@ impl Mirrors {
         let mut run = Run {
             snapshot,
             lsn,
-            net: NetRows::new(&mirror.layout),
-            poisoned: Vec::new(),
+            missed: TableChanges::new(generation),
             sender: Arc::downgrade(&sender),
-            writer: Arc::new(tokio::sync::Mutex::new(Some(SegmentWriter::new(&self.io, &mirror.layout, self.limits.segment_rows, self.limits.row_group_rows)))),
+            writer: Arc::new(tokio::sync::Mutex::new(Some(SegmentWriter::new(&self.io, &mirror.layout, &self.limits())))),
         };
         copying.kept_bytes = 0;
+        let room = self.room();
         let mut failed = None;
         for (xid, commit_lsn, changes) in std::mem::take(&mut copying.kept) {
             if !run.sees(xid, commit_lsn)
-                && let Err(e) = run.absorb(changes)
+                && let Err(e) = run.miss(&mirror.layout, changes, &room)
             {
                 failed = Some(e);
                 break;
@@ -138,7 +144,7 @@ impl Mirrors {
         match failed {
             None => Ok(Some(Sender(sender))),
             Some(e) => {
-                self.waiting.lock().failed.push((relid, generation, e.message.clone()));
+                self.noticed.lock().failed.push((relid, generation, e.message.clone()));
                 Err(e)
             }
         }
@@ -154,7 +160,7 @@ impl Mirrors {
             let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
             let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
             let run = copying.run.as_mut().ok_or_else(|| gone(relid))?;
-            run.poisoned.extend_from_slice(poisoned);
+            run.missed.poison(poisoned);
             (Arc::clone(&mirror.layout), Arc::clone(&run.writer))
         };
         let batch = layout.normalise(batch.columns(), batch.num_rows())?;
@@ -200,26 +206,24 @@ impl Mirrors {
         // Another copy may have begun meanwhile.
         let run = copying.run.take_if(|run| Arc::ptr_eq(&run.writer, writer)).ok_or_else(|| gone(relid))?;
         let start = copying.start;
-        if let Some(table) = self.shared.write().tables.get_mut(&relid) {
-            table.parts = segments.iter().map(|s| Part::file(Arc::clone(s), super::deletes::DeleteVector::default())).collect();
-            table.version += 1;
-        }
-        mirror.finder.parts_changed();
+        let parts = segments.iter().map(|s| Part::file(Arc::clone(s), super::deletes::DeleteVector::default())).collect();
         mirror.phase = Phase::Copied { snapshot: run.snapshot, lsn: run.lsn, start };
-        let prepared = self.prepare_net(mirror, run.net, run.poisoned).await;
+        let mut fork = Fork::new(&mirror.layout, parts, super::apply::Finder::default());
+        let applied = fork.apply(run.missed, &self.means()).await;
         let decoded = {
             let mut shared = self.shared.write();
             let decoded = shared.decoded;
             let table = shared.tables.get_mut(&relid).ok_or_else(|| gone(relid))?;
-            match prepared.and_then(|p| self.apply_to(p, mirror, table, start)) {
+            match applied.and_then(|()| self.apply_to(Ready::Large(Box::new(fork)), mirror, table, start)) {
                 Ok(()) => {
+                    // Those that were truncated meanwhile.
+                    segments.iter().filter(|s| table.part(s.uid).is_none()).for_each(|s| s.doom());
                     table.status = Status::Active { from: run.lsn };
                     table.version += 1;
-                    mirror.dirty.get_or_insert_with(|| Dirty { lsn: start, since: std::time::Instant::now() });
                 }
                 Err(e) => {
                     // The event reaches the worker with the next of the change stream.
-                    self.waiting.lock().events.extend(fail_in(applier, &mut shared, relid, &e.message));
+                    self.noticed.lock().events.extend(fail_in(applier, &mut shared, relid, &e.message));
                     return Err(e);
                 }
             }

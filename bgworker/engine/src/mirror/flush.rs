@@ -15,7 +15,7 @@ use super::layout::Layout;
 use super::segment::{Segment, collect_garbage};
 use super::table::{Part, PartView, Rows, RowsView, Table};
 use super::write::{ROW_GROUP_ROWS, SEGMENT_ROWS, SegmentWriter};
-use super::{Applier, Dirty, Event, Mirror, Mirrors, Phase};
+use super::{Applier, Dirty, Event, MIN_INDEX_BYTES, Mirror, Mirrors, Phase};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use std::collections::{HashMap, HashSet};
@@ -30,15 +30,30 @@ use weir_plan::{Error, Result};
 /// How long others are written without a mirror that somebody is changing.
 const BUSY_FOR: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 20 });
 
-/// When to write, and what to write anew.
+/// Rows that are read at once to be written anew.
+const REWRITE_BATCH_ROWS: usize = 1 << 13;
+
+/// When to write, what to write anew, and how much of it all may be in memory.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of one table's delta that call for a flush at once.
     pub delta_bytes: usize,
+    /// Bytes of all deltas beyond which changes wait until the largest are written.
+    pub deltas_bytes: usize,
+    /// Bytes of changes that wait for their commit in memory.
+    pub waiting_bytes: usize,
+    /// About what a piece of a transaction may take that is applied in pieces.
+    pub piece_bytes: usize,
+    /// Bytes of indexes of segments.
+    pub index_bytes: u64,
+    /// Bytes of changes that can't be written.
+    pub memory_bytes: usize,
     /// A commit waits no longer than this for a flush.
     pub age: Duration,
     pub segment_rows: u32,
     pub row_group_rows: usize,
+    /// Bytes of a row group's values.
+    pub row_group_bytes: usize,
     /// Segments of fewer live rows are small; this many are rewritten together, and so on by powers of four.
     pub small_rows: u32,
     pub fan_in: usize,
@@ -46,13 +61,22 @@ pub struct Limits {
     pub rewrite_rows: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Those of an engine with so much memory: a half of it at most is for what mirrors have in memory.
+    pub fn within(memory_bytes: u64) -> Self {
+        let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+        const MB: usize = 1 << 20;
         Self {
-            delta_bytes: 64 << 20,
+            delta_bytes: (memory / 8).clamp(4 * MB, 64 * MB),
+            deltas_bytes: memory / 4,
+            waiting_bytes: (memory / 8).clamp(4 * MB, 256 * MB),
+            piece_bytes: (memory / 16).clamp(4 * MB, 64 * MB),
+            index_bytes: (memory_bytes / 8).max(MIN_INDEX_BYTES),
+            memory_bytes: memory,
             age: Duration::from_secs(30),
             segment_rows: SEGMENT_ROWS,
             row_group_rows: ROW_GROUP_ROWS,
+            row_group_bytes: (memory / 8).clamp(8 * MB, 48 * MB),
             small_rows: 1 << 15,
             fan_in: 6,
             rewrite_rows: SEGMENT_ROWS * 4,
@@ -111,6 +135,7 @@ impl Mirrors {
     }
 
     fn capture(&self, applier: &mut Applier, force: bool) -> Result<(Vec<Captured>, Lsn)> {
+        let limits = self.limits();
         let shared = self.shared.read();
         let decoded = shared.decoded;
         let mut slot_lsn = decoded;
@@ -125,10 +150,10 @@ impl Mirrors {
                 (Phase::Copied { start, .. }, _) => slot_lsn = slot_lsn.min(*start),
                 (Phase::Following, None) => {}
                 (Phase::Following, Some(dirty)) => {
-                    let due = force || !mirror.announced || table.delta_bytes() > self.limits.delta_bytes || dirty.since.elapsed() >= self.limits.age;
+                    let due = force || !mirror.announced || table.delta_bytes() > limits.delta_bytes || dirty.since.elapsed() >= limits.age;
                     let waits = !force && mirror.busy.is_some_and(|since| since.elapsed() < BUSY_FOR);
                     if due && !waits && decoded >= mirror.skip_below {
-                        captured.push(self.capture_table(mirror, table, decoded)?);
+                        captured.push(capture_table(mirror, table, decoded, &limits)?);
                         mirror.flushing = mirror.dirty.take();
                     } else {
                         slot_lsn = slot_lsn.min(dirty.lsn);
@@ -139,36 +164,13 @@ impl Mirrors {
         Ok((captured, slot_lsn))
     }
 
-    fn capture_table(&self, mirror: &mut Mirror, table: &Table, position: Lsn) -> Result<Captured> {
-        // The delta's last part grows no more.
-        mirror.finder.active = None;
-        let rewritten = choose(table, &self.limits);
-        let view = table.view()?;
-        let mut sources: Vec<PartView> = view.parts.iter().filter(|p| rewritten.contains(&p.uid)).cloned().collect();
-        // Parts without a live row are no part of the view, but go as well.
-        let empty = table.parts.iter().filter(|p| rewritten.contains(&p.uid) && p.live_rows() == 0);
-        sources.extend(empty.map(|p| PartView { uid: p.uid, rows: RowsView::Mem(Arc::default()), row_count: p.row_count(), deletes: p.deletes.clone() }));
-        let kept = table.parts.iter().filter(|p| !rewritten.contains(&p.uid)).filter_map(|p| match &p.rows {
-            Rows::File(segment) => Some((Arc::clone(segment), p.deletes.clone())),
-            Rows::Mem(_) => None,
-        });
-        Ok(Captured {
-            layout: Arc::clone(&mirror.layout),
-            instance: mirror.instance,
-            position,
-            sources,
-            kept: kept.collect(),
-            durable: mirror.durable.clone(),
-            poisoned: table.poisoned.clone(),
-            live_rows: table.live_rows(),
-            outputs: Vec::new(),
-        })
-    }
-
     async fn rewrite(&self, captured: &mut Captured) -> Result<()> {
-        let mut writer = SegmentWriter::new(&self.io, &captured.layout, self.limits.segment_rows, self.limits.row_group_rows);
+        let mut writer = SegmentWriter::new(&self.io, &captured.layout, &self.limits());
         let all: Vec<usize> = (0..captured.layout.schema.fields().len()).collect();
         for source in &captured.sources {
+            if source.deletes.count() == source.row_count {
+                continue;
+            }
             match &source.rows {
                 RowsView::Mem(chunks) => {
                     for chunk in chunks.iter() {
@@ -183,10 +185,14 @@ impl Mirrors {
                         if source.deletes.count_in(group.start, group.rows) == group.rows {
                             continue;
                         }
-                        let columns = segment.decode(i, &all).await?;
-                        let batch = captured.layout.normalise(&columns, group.rows as usize)?;
-                        if let Some(batch) = live(&batch, group.start, &source.deletes)? {
-                            writer.write(&batch).await?;
+                        let mut batches = segment.stream(i, &all, REWRITE_BATCH_ROWS).await?;
+                        let mut start = group.start;
+                        while let Some((columns, rows)) = batches.next().await? {
+                            let batch = captured.layout.normalise(&columns, rows as usize)?;
+                            if let Some(batch) = live(&batch, start, &source.deletes)? {
+                                writer.write(&batch).await?;
+                            }
+                            start += rows;
                         }
                     }
                 }
@@ -222,6 +228,7 @@ impl Mirrors {
                 _ => c.outputs.iter().for_each(|s| s.doom()),
             }
         }
+        self.note_held(&applier);
         events
     }
 
@@ -235,6 +242,15 @@ impl Mirrors {
         let after: HashMap<i64, (Arc<Segment>, u32)> = captured.after().map(|(s, deletes)| (s.id, (Arc::clone(s), deletes))).collect();
         for (id, (segment, _)) in &captured.durable {
             if !after.contains_key(id) {
+                self.indexes.forget(segment.uid);
+                segment.doom();
+            }
+        }
+        // What was written anew may never have been part of a manifest: a large transaction or a copy has made it.
+        for source in &captured.sources {
+            if let RowsView::File(segment) = &source.rows
+                && !after.contains_key(&segment.id)
+            {
                 self.indexes.forget(segment.uid);
                 segment.doom();
             }
@@ -258,11 +274,44 @@ impl Mirrors {
             table.parts.splice(at..at, outputs);
             table.version += 1;
         }
+        mirror.delta_bytes = table.delta_bytes();
         for uid in rewritten {
             mirror.finder.mem.remove(&uid);
         }
         mirror.finder.parts_changed();
     }
+}
+
+fn capture_table(mirror: &mut Mirror, table: &Table, position: Lsn, limits: &Limits) -> Result<Captured> {
+    // The delta's last part grows no more.
+    mirror.finder.active = None;
+    let rewritten = choose(table, limits);
+    let view = table.view()?;
+    let mut sources: Vec<PartView> = view.parts.iter().filter(|p| rewritten.contains(&p.uid)).cloned().collect();
+    // Parts without a live row are no part of the view, but go as well.
+    let empty = table.parts.iter().filter(|p| rewritten.contains(&p.uid) && p.live_rows() == 0);
+    sources.extend(empty.map(|p| {
+        let rows = match &p.rows {
+            Rows::File(segment) => RowsView::File(Arc::clone(segment)),
+            Rows::Mem(_) => RowsView::Mem(Arc::default()),
+        };
+        PartView { uid: p.uid, rows, row_count: p.row_count(), deletes: p.deletes.clone() }
+    }));
+    let kept = table.parts.iter().filter(|p| !rewritten.contains(&p.uid)).filter_map(|p| match &p.rows {
+        Rows::File(segment) => Some((Arc::clone(segment), p.deletes.clone())),
+        Rows::Mem(_) => None,
+    });
+    Ok(Captured {
+        layout: Arc::clone(&mirror.layout),
+        instance: mirror.instance,
+        position,
+        sources,
+        kept: kept.collect(),
+        durable: mirror.durable.clone(),
+        poisoned: table.poisoned.clone(),
+        live_rows: table.live_rows(),
+        outputs: Vec::new(),
+    })
 }
 
 fn earlier(a: Option<Dirty>, b: Option<Dirty>) -> Option<Dirty> {
@@ -273,7 +322,7 @@ fn earlier(a: Option<Dirty>, b: Option<Dirty>) -> Option<Dirty> {
 }
 
 /// The rows of a batch that are not deleted.
-fn live(batch: &RecordBatch, start: u32, deletes: &DeleteVector) -> Result<Option<RecordBatch>> {
+pub fn live(batch: &RecordBatch, start: u32, deletes: &DeleteVector) -> Result<Option<RecordBatch>> {
     let rows = u32::try_from(batch.num_rows()).map_err(|_| Error::internal("too many rows in a batch"))?;
     match deletes.keep(start, rows) {
         None => Ok(Some(batch.clone())),

@@ -13,6 +13,7 @@ use hashbrown::hash_table::Entry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use weir_plan::{Error, Result};
 
 /// Index of a part of the delta. Made when a row is first looked for, and brought up to date then: a table that is only added to needs none.
@@ -200,7 +201,7 @@ fn run<T: Ord>(sorted: &[T], value: &T) -> std::ops::Range<usize> {
 /// Indexes of segments that are in memory, bounded by bytes, the least recently used going first.
 pub struct IndexCache {
     pub hasher: KeyHasher,
-    limit_bytes: u64,
+    limit_bytes: AtomicU64,
     state: Mutex<IndexState>,
 }
 
@@ -213,7 +214,15 @@ struct IndexState {
 
 impl IndexCache {
     pub fn new(limit_bytes: u64) -> Self {
-        Self { hasher: KeyHasher::default(), limit_bytes, state: Mutex::default() }
+        Self { hasher: KeyHasher::default(), limit_bytes: AtomicU64::new(limit_bytes), state: Mutex::default() }
+    }
+
+    pub fn set_limit(&self, bytes: u64) {
+        self.limit_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.state.lock().bytes
     }
 
     pub async fn get(&self, segment: &Arc<Segment>) -> Result<Arc<SegmentIndex>> {
@@ -232,7 +241,7 @@ impl IndexCache {
         let now = state.clock;
         state.bytes += index.bytes();
         state.indexes.insert(segment.uid, (Arc::clone(&index), now));
-        while state.bytes > self.limit_bytes && state.indexes.len() > 1 {
+        while state.bytes > self.limit_bytes.load(Ordering::Relaxed) && state.indexes.len() > 1 {
             let Some(oldest) = state.indexes.iter().min_by_key(|(_, (_, used))| *used).map(|(&uid, _)| uid) else { break };
             if let Some((dropped, _)) = state.indexes.remove(&oldest) {
                 state.bytes -= dropped.bytes();

@@ -19,6 +19,7 @@ mod columns;
 mod copy;
 mod deletes;
 mod flush;
+mod fork;
 mod index;
 mod key;
 mod layout;
@@ -34,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod waiting;
 mod write;
 
 pub use copy::Sender as CopySender;
@@ -41,20 +43,23 @@ pub use scan::{Bindings, MirrorScan};
 pub use snapshot::Snapshot;
 
 use arrow::array::RecordBatch;
-use changes::{ChangedRows, NetRows, Op, TableChanges};
+use changes::{ChangedRows, NetRows, Op};
 use copy::Copying;
+use fork::Fork;
 use index::IndexCache;
 use layout::Layout;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use segment::{Io, Segment};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 use storage::Storage;
 use table::{Part, Shared, Status, Table};
 use tokio::sync::{Notify, mpsc, watch};
+use waiting::{Room, Spool, TableChanges, Waiting};
 use weir_capture::xids::RecentCommits;
 use weir_plan::manifest::{Lsn, MirrorDef, MirrorState, PgSnapshot};
 use weir_plan::protocol::MirrorStatus;
@@ -76,19 +81,21 @@ pub enum Event {
     Resync { relid: u32, generation: i64, reason: String },
 }
 
-/// Bytes of changes that may wait for their commit or for the end of a copy.
-const WAITING_LIMIT_BYTES: usize = 4 << 30;
-/// Indexes of segments get at least this much memory.
-const MIN_INDEX_BYTES: u64 = 128 << 20;
+/// Indexes of segments get at least this much memory: that of one segment.
+const MIN_INDEX_BYTES: u64 = 16 << 20;
 
-/// Transactions that are not committed yet.
+/// What turned out outside of a call that returns events.
 #[derive(Default)]
-struct Waiting {
-    transactions: HashMap<u32, HashMap<u32, TableChanges>>,
-    bytes: usize,
-    /// Mirrors that turned out to be inexact outside of a call that returns events.
+struct Noticed {
+    /// Mirrors that are not exact.
     failed: Vec<(u32, i64, String)>,
     events: Vec<Event>,
+}
+
+/// A committed transaction's changes of one table, all rows found.
+enum Ready {
+    Small(apply::Prepared),
+    Large(Box<Fork>),
 }
 
 /// A table as the applier knows it.
@@ -98,6 +105,8 @@ struct Mirror {
     /// Commits that begin before this position are contained.
     skip_below: Lsn,
     finder: apply::Finder,
+    /// What is in memory only.
+    delta_bytes: usize,
     /// Segments of the last committed manifest, with the number of rows deleted there.
     durable: HashMap<i64, (Arc<Segment>, u32)>,
     /// The first commit that no manifest contains or is proposed to contain, and when it was applied.
@@ -146,10 +155,16 @@ pub struct Mirrors {
     shared: RwLock<Shared>,
     applier: tokio::sync::Mutex<Applier>,
     waiting: Mutex<Waiting>,
+    noticed: Mutex<Noticed>,
+    spool: Arc<Spool>,
     indexes: IndexCache,
     progress: watch::Sender<Progress>,
     flush_wanted: Notify,
-    limits: flush::Limits,
+    limits: RwLock<flush::Limits>,
+    /// Since when deltas that became too large can't be written.
+    deltas_failed: Mutex<Option<Instant>>,
+    /// What deltas, waiting changes and indexes took when it was last looked at.
+    held_bytes: AtomicUsize,
     /// The position that the slot may advance to, as last committed.
     slot_lsn: AtomicU64,
     /// One proposal at a time.
@@ -161,29 +176,49 @@ impl crate::pool::Cache for Mirrors {
     fn set_limit(&self, bytes: u64) {
         self.io.cache.set_limit(bytes);
     }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Mirrors {
-    /// No mirror yet.
-    pub fn new(storage: Storage, cache_limit_bytes: u64) -> Arc<Self> {
-        Self::with_limits(storage, cache_limit_bytes, flush::Limits::default())
+    /// No mirror yet. `temp`: a directory for what does not fit into memory, up to as many bytes.
+    pub fn new(storage: Storage, cache_limit_bytes: u64, memory_limit_bytes: u64, temp: (PathBuf, u64)) -> Arc<Self> {
+        Self::with_limits(storage, cache_limit_bytes, flush::Limits::within(memory_limit_bytes), temp)
     }
 
-    fn with_limits(storage: Storage, cache_limit_bytes: u64, limits: flush::Limits) -> Arc<Self> {
+    fn with_limits(storage: Storage, cache_limit_bytes: u64, limits: flush::Limits, temp: (PathBuf, u64)) -> Arc<Self> {
         let (io, garbage) = Io::new(storage, cache_limit_bytes);
         Arc::new(Mirrors {
             io,
             shared: RwLock::default(),
             applier: tokio::sync::Mutex::default(),
             waiting: Mutex::default(),
-            indexes: IndexCache::new((cache_limit_bytes / 4).max(MIN_INDEX_BYTES)),
+            noticed: Mutex::default(),
+            spool: Spool::new(temp.0, temp.1),
+            indexes: IndexCache::new(limits.index_bytes),
             progress: watch::Sender::default(),
             flush_wanted: Notify::new(),
-            limits,
+            limits: RwLock::new(limits),
+            deltas_failed: Mutex::default(),
+            held_bytes: AtomicUsize::new(0),
             slot_lsn: AtomicU64::new(0),
             flushing: Arc::default(),
             garbage: tokio::sync::Mutex::new(garbage),
         })
+    }
+
+    /// Follows changed settings.
+    pub fn set_limits(&self, memory_limit_bytes: u64, temp_limit_bytes: u64) {
+        let limits = flush::Limits::within(memory_limit_bytes);
+        self.indexes.set_limit(limits.index_bytes);
+        *self.limits.write() = limits;
+        self.spool.set_limit(temp_limit_bytes);
+    }
+
+    fn limits(&self) -> flush::Limits {
+        self.limits.read().clone()
     }
 
     pub fn cache_used_bytes(&self) -> u64 {
@@ -201,7 +236,7 @@ impl Mirrors {
         // Files of an older generation are dead; those of this one are in use again.
         self.detach(relid, |old| old != generation).await;
         if let Err(e) = self.try_load(def, lsn).await {
-            self.waiting.lock().events.push(Event::Resync { relid, generation, reason: e.message });
+            self.noticed.lock().events.push(Event::Resync { relid, generation, reason: e.message });
         }
     }
 
@@ -213,6 +248,7 @@ impl Mirrors {
             phase: Phase::Following,
             skip_below: 0,
             finder: apply::Finder::default(),
+            delta_bytes: 0,
             durable: HashMap::new(),
             dirty: None,
             flushing: None,
@@ -284,13 +320,11 @@ impl Mirrors {
         let changed = match ChangedRows::read(&layout, &batch) {
             Ok(changed) => changed,
             Err(e) => {
-                self.waiting.lock().failed.push((relid, generation, e.message));
+                self.noticed.lock().failed.push((relid, generation, e.message));
                 return Ok(());
             }
         };
-        let bytes = changed.bytes();
-        let op = Op::Rows(changed);
-        self.wait_for_commit(relid, generation, xid, op, bytes, poisoned);
+        self.wait_for_commit(relid, generation, xid, Op::Rows(changed), poisoned);
         Ok(())
     }
 
@@ -299,67 +333,55 @@ impl Mirrors {
     /// # Errors
     /// None today; a signature like that of [`Mirrors::changes`].
     pub fn truncate(&self, relid: u32, generation: i64, xid: u32) -> Result<()> {
-        self.wait_for_commit(relid, generation, xid, Op::Truncate, 0, &[]);
+        self.wait_for_commit(relid, generation, xid, Op::Truncate, &[]);
         Ok(())
     }
 
-    fn wait_for_commit(&self, relid: u32, generation: i64, xid: u32, op: Op, bytes: usize, poisoned: &[i16]) {
-        let mut waiting = self.waiting.lock();
-        if waiting.bytes + bytes > WAITING_LIMIT_BYTES {
-            waiting.failed.push((relid, generation, "a transaction is too large to be followed".into()));
-            return;
+    fn wait_for_commit(&self, relid: u32, generation: i64, xid: u32, op: Op, poisoned: &[i16]) {
+        let added = self.waiting.lock().add(xid, relid, generation, op, poisoned, &self.room());
+        if let Err(e) = added {
+            let reason = format!("a transaction changes more than weir.memory_limit: {}", e.message);
+            self.noticed.lock().failed.push((relid, generation, reason));
         }
-        waiting.bytes += bytes;
-        let changes = waiting.transactions.entry(xid).or_default().entry(relid).or_default();
-        if changes.generation != generation {
-            *changes = TableChanges { generation, ..TableChanges::default() };
-        }
-        changes.bytes += bytes;
-        changes.poisoned.extend_from_slice(poisoned);
-        changes.ops.push(op);
+    }
+
+    fn room(&self) -> Room {
+        let limits = self.limits.read();
+        Room { bytes: limits.waiting_bytes, most_bytes: limits.memory_bytes, spool: Arc::clone(&self.spool) }
     }
 
     /// A transaction was rolled back.
     pub fn abort(&self, xid: u32) {
-        let mut waiting = self.waiting.lock();
-        if let Some(tables) = waiting.transactions.remove(&xid) {
-            waiting.bytes -= tables.values().map(|t| t.bytes).sum::<usize>();
-        }
+        drop(self.waiting.lock().take(xid));
     }
 
     /// Makes all changes of some transactions (xid and position of the commit, in order) visible together. What they changed was announced
     /// under the xid of the first. While a table is being copied there is one at a time.
     pub async fn commit(&self, transactions: &[(u32, Lsn)], end_lsn: Lsn) -> Vec<Event> {
         let (Some(&(xid, first_lsn)), Some(&(_, commit_lsn))) = (transactions.first(), transactions.last()) else { return Vec::new() };
-        let transaction = {
-            let mut waiting = self.waiting.lock();
-            let transaction = waiting.transactions.remove(&xid).unwrap_or_default();
-            waiting.bytes -= transaction.values().map(|t| t.bytes).sum::<usize>();
-            transaction
-        };
+        let transaction = self.waiting.lock().take(xid);
         let mut applier = self.applier.lock().await;
         let mut events = self.overdue_events(&mut applier);
         for &(xid, lsn) in transactions {
             applier.recent.note(xid, lsn);
         }
-        let mut prepared = Vec::with_capacity(transaction.len());
+        let mut ready = Vec::with_capacity(transaction.len());
         for (relid, changes) in transaction {
             let Some(mirror) = applier.mirrors.get_mut(&relid) else { continue };
             if changes.generation != mirror.layout.generation || commit_lsn < mirror.skip_below {
                 continue;
             }
             match self.prepare_commit(mirror, xid, commit_lsn, changes).await {
-                Ok(p) => prepared.extend(p),
+                Ok(changes) => ready.extend(changes.map(|changes| (relid, changes))),
                 Err(e) => events.extend(self.fail(&mut applier, relid, &e.message)),
             }
         }
         let mut inexact = Vec::new();
         {
             let mut shared = self.shared.write();
-            for p in prepared {
-                let relid = p.relid;
+            for (relid, changes) in ready {
                 let (Some(mirror), Some(table)) = (applier.mirrors.get_mut(&relid), shared.tables.get_mut(&relid)) else { continue };
-                if let Err(e) = self.apply_to(p, mirror, table, first_lsn) {
+                if let Err(e) = self.apply_to(changes, mirror, table, first_lsn) {
                     inexact.push((relid, e.message));
                 }
             }
@@ -367,6 +389,10 @@ impl Mirrors {
             for (relid, reason) in inexact {
                 events.extend(fail_in(&mut applier, &mut shared, relid, &reason));
             }
+        }
+        if self.note_held(&applier) > self.limits.read().deltas_bytes {
+            self.bound_deltas(&mut applier).await;
+            self.note_held(&applier);
         }
         self.progress.send_if_modified(|p| {
             let further = p.lsn < end_lsn;
@@ -377,38 +403,62 @@ impl Mirrors {
     }
 
     /// What a committed transaction does to one mirror; `None` if nothing is to be done now.
-    async fn prepare_commit(&self, mirror: &mut Mirror, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<Option<apply::Prepared>> {
+    async fn prepare_commit(&self, mirror: &mut Mirror, xid: u32, commit_lsn: Lsn, changes: TableChanges) -> Result<Option<Ready>> {
         match &mut mirror.phase {
             Phase::Invalid => return Ok(None),
-            Phase::Copying(copying) => return copying.commit(&mirror.layout, xid, commit_lsn, changes).map(|()| None),
+            Phase::Copying(copying) => return copying.commit(&mirror.layout, xid, commit_lsn, changes, &self.room()).map(|()| None),
             Phase::Copied { snapshot, lsn, .. } if commit_lsn < *lsn && snapshot.sees(xid) => return Ok(None),
             Phase::Copied { .. } | Phase::Following => {}
         }
-        let mut net = NetRows::new(&mirror.layout);
-        for op in changes.ops {
-            net.absorb(op)?;
+        self.prepare_changes(mirror, changes).await.map(Some)
+    }
+
+    async fn prepare_changes(&self, mirror: &mut Mirror, mut changes: TableChanges) -> Result<Ready> {
+        let layout = Arc::clone(&mirror.layout);
+        if !changes.is_written() && changes.bytes() <= self.limits.read().waiting_bytes as u64 {
+            let mut net = NetRows::new(&layout);
+            while let Some(op) = changes.next(&layout)? {
+                net.absorb(op)?;
+            }
+            let mut prepared = apply::prepare(net, &layout, &mut mirror.finder, &self.shared, &self.indexes).await?;
+            prepared.poisoned = changes.poisoned;
+            return Ok(Ready::Small(prepared));
         }
-        self.prepare_net(mirror, net, changes.poisoned).await.map(Some)
+        let parts = self.shared.read().tables.get(&layout.relid).map(|t| t.parts.iter().map(Part::fork).collect()).unwrap_or_default();
+        let mut fork = Fork::new(&layout, parts, std::mem::take(&mut mirror.finder));
+        fork.apply(changes, &self.means()).await?;
+        Ok(Ready::Large(Box::new(fork)))
     }
 
-    async fn prepare_net(&self, mirror: &mut Mirror, net: NetRows, poisoned: Vec<i16>) -> Result<apply::Prepared> {
-        let mut prepared = apply::prepare(net, &mirror.layout, &mut mirror.finder, &self.shared, &self.indexes).await?;
-        prepared.poisoned = poisoned;
-        Ok(prepared)
-    }
-
-    fn apply_to(&self, prepared: apply::Prepared, mirror: &mut Mirror, table: &mut Table, first_lsn: Lsn) -> Result<()> {
-        if !prepared.is_empty() || !prepared.poisoned.is_empty() {
+    fn apply_to(&self, changes: Ready, mirror: &mut Mirror, table: &mut Table, first_lsn: Lsn) -> Result<()> {
+        let empty = matches!(&changes, Ready::Small(p) if p.is_empty() && p.poisoned.is_empty());
+        if !empty {
             mirror.dirty.get_or_insert_with(|| Dirty { lsn: first_lsn, since: Instant::now() });
         }
-        apply::apply(prepared, &mut mirror.finder, table, &mirror.layout.key, &self.io)?;
-        let delta = mirror.finder.active.and_then(|uid| table.part(uid));
-        if let Some(Part { rows: table::Rows::Mem(mem), .. }) = delta
-            && mem.bytes > self.limits.delta_bytes
-        {
+        let before: Vec<Arc<Segment>> = match &changes {
+            Ready::Small(p) if !p.truncates() => Vec::new(),
+            _ => table.segments().filter(|s| !mirror.durable.contains_key(&s.id)).cloned().collect(),
+        };
+        match changes {
+            Ready::Small(prepared) => apply::apply(prepared, &mut mirror.finder, table, &mirror.layout.key, &self.io)?,
+            Ready::Large(fork) => fork.take_place(table, &mut mirror.finder),
+        }
+        // What no manifest names, and a truncation took away. (One that is under way keeps it until the next one does not name it.)
+        before.iter().filter(|s| table.part(s.uid).is_none()).for_each(|s| s.doom());
+        mirror.delta_bytes = table.delta_bytes();
+        let growing = mirror.finder.active.and_then(|uid| table.part(uid)).map_or(0, Part::delta_bytes);
+        if growing > self.limits.read().delta_bytes {
             self.flush_wanted.notify_one();
         }
         Ok(())
+    }
+
+    /// For the account of memory. Gives what deltas take of it.
+    fn note_held(&self, applier: &Applier) -> usize {
+        let deltas: usize = applier.mirrors.values().map(|m| m.delta_bytes).sum();
+        let held = deltas + self.waiting.lock().bytes() + usize::try_from(self.indexes.bytes()).unwrap_or(usize::MAX);
+        self.held_bytes.store(held, Ordering::Relaxed);
+        deltas
     }
 
     /// Everything up to `lsn` is decoded; so is what was committed before `time_us`.
@@ -440,8 +490,8 @@ impl Mirrors {
 
     fn overdue_events(&self, applier: &mut Applier) -> Vec<Event> {
         let (failed, mut events) = {
-            let mut waiting = self.waiting.lock();
-            (std::mem::take(&mut waiting.failed), std::mem::take(&mut waiting.events))
+            let mut noticed = self.noticed.lock();
+            (std::mem::take(&mut noticed.failed), std::mem::take(&mut noticed.events))
         };
         let failed = failed.into_iter().chain(std::mem::take(&mut *self.io.lost.lock()));
         for (relid, generation, reason) in failed {
@@ -512,6 +562,7 @@ fn fail_in(applier: &mut Applier, shared: &mut Shared, relid: u32, reason: &str)
     }
     mirror.phase = Phase::Invalid;
     mirror.finder = apply::Finder::default();
+    mirror.delta_bytes = 0;
     mirror.dirty = None;
     mirror.flushing = None;
     if let Some(table) = shared.tables.get_mut(&relid) {

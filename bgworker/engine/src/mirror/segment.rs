@@ -10,13 +10,13 @@ use super::layout::{Layout, file_type};
 use super::stats::SegmentStats;
 use super::storage::Storage;
 use super::uploads::Bucket;
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray};
 use arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType, Schema, SchemaRef};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetObjectReader, ParquetRecordBatchStream};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -271,40 +271,42 @@ impl Segment {
 
     /// Columns of a row group, past the cache.
     pub async fn decode(&self, row_group: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        let mut batches = self.stream(row_group, columns, usize::MAX).await?;
+        let mut pieces: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
+        while let Some((columns, _)) = batches.next().await? {
+            pieces.iter_mut().zip(columns).for_each(|(piece, column)| piece.push(column));
+        }
+        let join = |mut arrays: Vec<ArrayRef>| match (arrays.pop(), arrays.as_slice()) {
+            (Some(only), []) => Ok(only),
+            (Some(last), _) => {
+                arrays.push(last);
+                let refs: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
+                arrow::compute::concat(&refs).map_err(|e| self.damaged(e))
+            }
+            (None, _) => Err(self.damaged("row group without rows")),
+        };
+        pieces.into_iter().map(join).collect()
+    }
+
+    /// Columns of a row group in batches of so many rows, past the cache.
+    pub async fn stream<'a>(&'a self, row_group: usize, columns: &'a [usize], batch_rows: usize) -> Result<Batches<'a>> {
         let footer = self.footer().await?;
-        let rows = footer.row_groups.get(row_group).ok_or_else(|| self.damaged("no such row group"))?.rows as usize;
+        let rows = footer.row_groups.get(row_group).ok_or_else(|| self.damaged("no such row group"))?.rows;
         // The file's order is that of the schema; ours is that of the request.
         let mut stored: Vec<usize> = columns.iter().copied().filter(|c| *c < footer.columns).collect();
         stored.sort_unstable();
-        if stored.is_empty() {
-            return columns.iter().map(|c| self.layout.fill(*c, rows)).collect();
+        let batch_rows = batch_rows.clamp(1, (rows as usize).max(1));
+        let mut stream = None;
+        if !stored.is_empty() {
+            let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), stored.iter().copied());
+            let built = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader(), footer.metadata.clone())
+                .with_row_groups(vec![row_group])
+                .with_projection(mask)
+                .with_batch_size(batch_rows)
+                .build();
+            stream = Some(built.map_err(|e| self.error(e))?);
         }
-        let mask = ProjectionMask::roots(footer.metadata.parquet_schema(), stored.iter().copied());
-        let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader(), footer.metadata.clone())
-            .with_row_groups(vec![row_group])
-            .with_projection(mask)
-            .with_batch_size(rows.max(1))
-            .build()
-            .map_err(|e| self.error(e))?;
-        let mut batches: Vec<RecordBatch> = self.in_time(stream.try_collect()).await?;
-        let batch = match batches.len() {
-            1 => batches.swap_remove(0),
-            0 => return Err(self.damaged("row group without rows")),
-            _ => arrow::compute::concat_batches(&batches[0].schema(), &batches).map_err(|e| self.damaged(e))?,
-        };
-        if batch.num_rows() != rows || batch.num_columns() != stored.len() {
-            return Err(self.damaged("row group is damaged"));
-        }
-        columns
-            .iter()
-            .map(|c| {
-                if *c >= footer.columns {
-                    return self.layout.fill(*c, rows);
-                }
-                let at = stored.binary_search(c).map_err(|_| self.damaged("column is missing"))?;
-                from_file(batch.column(at), self.layout.schema.field(*c).data_type())
-            })
-            .collect()
+        Ok(Batches { segment: self, wanted: columns, stored, stream, batch_rows, rows, done: 0 })
     }
 
     /// The row group of a row, and its place there.
@@ -316,6 +318,48 @@ impl Segment {
             Some(g) => Ok((at - 1, row - g.start)),
             None => Err(self.damaged(format!("has no row {row}"))),
         }
+    }
+}
+
+/// Some columns of a row group, batch by batch.
+pub struct Batches<'a> {
+    segment: &'a Segment,
+    wanted: &'a [usize],
+    /// Those of them that the file has, in its order.
+    stored: Vec<usize>,
+    /// `None` if there are none.
+    stream: Option<ParquetRecordBatchStream<ParquetObjectReader>>,
+    batch_rows: usize,
+    rows: u32,
+    done: u32,
+}
+
+impl Batches<'_> {
+    /// The next rows, and how many they are; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, u32)>> {
+        let segment = self.segment;
+        let left = self.rows - self.done;
+        let batch = match &mut self.stream {
+            Some(stream) => segment.in_time(stream.try_next()).await?,
+            None => None,
+        };
+        let rows = match (&batch, &self.stream) {
+            (Some(batch), _) => u32::try_from(batch.num_rows()).unwrap_or(u32::MAX),
+            (None, None) => left.min(u32::try_from(self.batch_rows).unwrap_or(u32::MAX)),
+            (None, Some(_)) => 0,
+        };
+        if rows > left || batch.as_ref().is_some_and(|b| b.num_columns() != self.stored.len()) || (rows == 0 && left > 0) {
+            return Err(segment.damaged("row group is damaged"));
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        self.done += rows;
+        let column = |c: &usize| match (self.stored.binary_search(c), &batch) {
+            (Ok(at), Some(batch)) => from_file(batch.column(at), segment.layout.schema.field(*c).data_type()),
+            _ => segment.layout.fill(*c, rows as usize),
+        };
+        Ok(Some((self.wanted.iter().map(column).collect::<Result<Vec<_>>>()?, rows)))
     }
 }
 

@@ -169,6 +169,23 @@ impl Part {
     pub fn live_rows(&self) -> u32 {
         self.row_count() - self.deletes.count()
     }
+
+    /// What it has in memory.
+    pub fn delta_bytes(&self) -> usize {
+        match &self.rows {
+            Rows::Mem(mem) => mem.bytes,
+            Rows::File(_) => 0,
+        }
+    }
+
+    /// The same part, for a fork. Rows are shared.
+    pub fn fork(&self) -> Part {
+        let rows = match &self.rows {
+            Rows::Mem(mem) => Rows::Mem(Mem { chunks: mem.chunks.clone(), rows: mem.rows, bytes: mem.bytes }),
+            Rows::File(segment) => Rows::File(Arc::clone(segment)),
+        };
+        Part { uid: self.uid, rows, deletes: self.deletes.clone() }
+    }
 }
 
 /// Whether queries may use a mirror.
@@ -215,7 +232,11 @@ impl Table {
 
     /// What is in memory only.
     pub fn delta_bytes(&self) -> usize {
-        self.parts.iter().map(|p| if let Rows::Mem(m) = &p.rows { m.bytes } else { 0 }).sum()
+        self.parts.iter().map(Part::delta_bytes).sum()
+    }
+
+    pub fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.parts.iter().filter_map(|p| if let Rows::File(segment) = &p.rows { Some(segment) } else { None })
     }
 
     pub fn poison(&mut self, columns: &[i16]) {

@@ -5,8 +5,10 @@
 //! - Memory is bounded by one row group and one part of an upload; encoding runs off the threads that serve sockets.
 //! - Files of a writer that is dropped before [`SegmentWriter::finish`] are deleted.
 
+use super::flush::Limits;
 use super::layout::Layout;
 use super::segment::{Io, Segment, file_schema, io_error, to_file};
+use super::table::batch_bytes;
 use arrow::array::RecordBatch;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use parquet::arrow::ArrowWriter;
@@ -18,8 +20,9 @@ use weir_plan::{Error, Result};
 
 /// Rows of a row group: the unit of caching, pruning and stealing.
 pub const ROW_GROUP_ROWS: usize = 1 << 17;
-/// Encoded bytes at which a row group ends earlier.
-const ROW_GROUP_BYTES: usize = 64 << 20;
+/// A row group ends earlier at so many bytes of values in all, since it is read at once, and compressed they say little; batches are written in parts
+/// of this part of it.
+const BATCH_PART: usize = 4;
 /// Rows of a segment.
 pub const SEGMENT_ROWS: u32 = 1 << 20;
 /// Encoded bytes at which a segment ends earlier.
@@ -37,6 +40,8 @@ struct Current {
     /// `None` only while a blocking task has it.
     writer: Option<ArrowWriter<Vec<u8>>>,
     rows: u32,
+    /// Bytes of the values in the row group that is not complete.
+    group_bytes: usize,
     size_bytes: u64,
     encoded: Vec<u8>,
     upload: Option<WriteMultipart>,
@@ -47,6 +52,7 @@ pub struct SegmentWriter {
     layout: Arc<Layout>,
     segment_rows: u32,
     row_group_rows: usize,
+    row_group_bytes: usize,
     current: Option<Current>,
     done: Vec<Arc<Segment>>,
 }
@@ -57,19 +63,19 @@ fn properties(row_group_rows: usize) -> WriterProperties {
         .set_compression(Compression::LZ4_RAW)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_max_row_group_row_count(Some(row_group_rows))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .build()
 }
 
 impl SegmentWriter {
-    pub fn new(io: &Arc<Io>, layout: &Arc<Layout>, segment_rows: u32, row_group_rows: usize) -> Self {
+    pub fn new(io: &Arc<Io>, layout: &Arc<Layout>, limits: &Limits) -> Self {
         Self {
             io: Arc::clone(io),
             layout: Arc::clone(layout),
-            segment_rows: segment_rows.clamp(1, SEGMENT_ROWS),
-            row_group_rows: row_group_rows.max(1),
+            segment_rows: limits.segment_rows.clamp(1, SEGMENT_ROWS),
+            row_group_rows: limits.row_group_rows.max(1),
+            row_group_bytes: limits.row_group_bytes.max(1),
             current: None,
             done: Vec::new(),
         }
@@ -77,6 +83,8 @@ impl SegmentWriter {
 
     /// Adds rows in the layout's schema.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let bytes = batch_bytes(batch);
+        let most_rows = (self.row_group_bytes / BATCH_PART).saturating_mul(batch.num_rows()) / bytes.max(1);
         let mut at = 0;
         while at < batch.num_rows() {
             let current = match &mut self.current {
@@ -84,9 +92,9 @@ impl SegmentWriter {
                 None => self.current.insert(start(&self.io, &self.layout, self.row_group_rows)?),
             };
             let room = (self.segment_rows - current.rows) as usize;
-            let piece = batch.slice(at, room.min(batch.num_rows() - at));
+            let piece = batch.slice(at, room.min(most_rows.max(1)).min(batch.num_rows() - at));
             at += piece.num_rows();
-            current.write(&self.io, &piece).await?;
+            current.write(&self.io, &piece, self.row_group_bytes).await?;
             if current.rows >= self.segment_rows || current.size_bytes >= SEGMENT_BYTES {
                 self.end_segment().await?;
             }
@@ -123,6 +131,7 @@ fn start(io: &Io, layout: &Layout, row_group_rows: usize) -> Result<Current> {
         path: format!("{}{}/{}/{id}.parquet", io.home, layout.relid, layout.generation),
         writer: Some(writer),
         rows: 0,
+        group_bytes: 0,
         size_bytes: 0,
         encoded: Vec::new(),
         upload: None,
@@ -130,18 +139,28 @@ fn start(io: &Io, layout: &Layout, row_group_rows: usize) -> Result<Current> {
 }
 
 impl Current {
-    async fn write(&mut self, io: &Io, batch: &RecordBatch) -> Result<()> {
+    async fn write(&mut self, io: &Io, batch: &RecordBatch, row_group_bytes: usize) -> Result<()> {
+        let bytes = batch_bytes(batch);
+        let full = self.group_bytes > 0 && self.group_bytes.saturating_add(bytes) > row_group_bytes;
+
         let columns = batch.columns().iter().map(to_file).collect::<Result<Vec<_>>>()?;
         let batch = RecordBatch::try_new(file_schema(batch.schema_ref()), columns).map_err(io_error)?;
         let mut writer = self.take_writer()?;
+        let rows = batch.num_rows();
         let encode = move || -> Result<_> {
+            if full {
+                writer.flush().map_err(io_error)?;
+            }
             writer.write(&batch).map_err(io_error)?;
-            Ok((std::mem::take(writer.inner_mut()), writer, batch.num_rows()))
+            Ok((std::mem::take(writer.inner_mut()), writer))
         };
-        let (bytes, writer, rows) = tokio::task::spawn_blocking(encode).await.map_err(io_error)??;
+        let (encoded, writer) = tokio::task::spawn_blocking(encode).await.map_err(io_error)??;
         self.rows += u32::try_from(rows).map_err(io_error)?;
+        // The row group may have ended within the batch.
+        let open = writer.in_progress_rows();
+        self.group_bytes = if open > rows { self.group_bytes + bytes } else { bytes * open / rows.max(1) };
         self.writer = Some(writer);
-        self.push(io, bytes).await
+        self.push(io, encoded).await
     }
 
     fn take_writer(&mut self) -> Result<ArrowWriter<Vec<u8>>> {

@@ -16,8 +16,12 @@ fn memory(store: Arc<object_store::memory::InMemory>) -> Storage {
     Storage { store, prefix: Path::default(), home: String::new(), bucket: None }
 }
 
+fn temp() -> (PathBuf, u64) {
+    (std::env::temp_dir(), u64::MAX)
+}
+
 fn run(seeds: std::ops::Range<u64>, steps: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("starts");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("starts");
     let workers = 4u64;
     let tasks: Vec<_> = (0..workers)
         .map(|w| {
@@ -60,7 +64,7 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
     runtime.block_on(async {
         let mut rng = StdRng::seed_from_u64(1);
         let tables = tables();
-        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20, 1 << 30, temp());
         let mut def = tables[0].def(1, MirrorState::Active);
         def.applied_lsn = 0;
         mirrors.load(def.clone(), 100).await;
@@ -77,7 +81,12 @@ fn a_commit_at_the_caught_up_position_is_not_skipped_after_a_restart() {
         let slot = proposal.slot_lsn;
         mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
         assert_eq!(slot, 200);
-        let again = Mirrors::new(Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new(), bucket: None }, 1 << 20);
+        let again = Mirrors::new(
+            Storage { store: Arc::clone(&mirrors.io.store), prefix: Path::default(), home: String::new(), bucket: None },
+            1 << 20,
+            1 << 30,
+            temp(),
+        );
         again.load(def, slot).await;
         for batch in tables[0].messages(&insert(2), &mut rng) {
             again.changes(10, 1, 6, batch.expect("rows"), &[]).expect("fits");
@@ -94,7 +103,7 @@ fn a_mirror_that_lost_a_segment_is_copied_again() {
         let table = &tables()[0];
         let mut def = table.def(1, MirrorState::Active);
         def.segments.push(weir_plan::manifest::SegmentMeta { id: 1, path: "10/1/1.parquet".into(), rows: 5, size_bytes: 1000, deletes: vec![] });
-        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20, 1 << 30, temp());
         mirrors.load(def.clone(), 100).await;
         assert_eq!(mirrors.caught_up(101, Some(1)).await, vec![]);
         let ctx = datafusion::prelude::SessionContext::new();
@@ -115,8 +124,8 @@ fn a_mirror_that_somebody_changes_holds_up_no_other() {
     runtime.block_on(async {
         let mut rng = StdRng::seed_from_u64(2);
         let table = &tables()[0];
-        let limits = flush::Limits { age: Duration::ZERO, ..flush::Limits::default() };
-        let mirrors = Mirrors::with_limits(memory(Arc::default()), 1 << 20, limits);
+        let limits = flush::Limits { age: Duration::ZERO, ..flush::Limits::within(1 << 30) };
+        let mirrors = Mirrors::with_limits(memory(Arc::default()), 1 << 20, limits, temp());
         for (relid, commit) in [(10, 110), (11, 120)] {
             mirrors.load(MirrorDef { relid, ..table.def(1, MirrorState::Active) }, 100).await;
             for batch in table.messages(&[Change::Insert(vec![Cell::Int(1), Cell::Null, Cell::Null, Cell::Null])], &mut rng) {
@@ -147,7 +156,7 @@ fn little_is_kept_for_a_copy_that_is_not_under_way() {
     runtime.block_on(async {
         let mut rng = StdRng::seed_from_u64(3);
         let table = &tables()[0];
-        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20);
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20, 1 << 30, temp());
         mirrors.load(table.def(1, MirrorState::Copying), 100).await;
         let mut at = 100;
         let mut change = async |xids: std::ops::Range<u32>| {
@@ -173,5 +182,101 @@ fn little_is_kept_for_a_copy_that_is_not_under_way() {
         drop(sender);
         let end = change(1400..1600).await;
         assert!(slot().await > end - 1000);
+    });
+}
+
+/// One transaction that inserts rows by keys.
+fn insert_rows(mirrors: &Mirrors, table: &Relation, xid: u32, keys: std::ops::Range<i64>, rng: &mut StdRng) {
+    for keys in keys.collect::<Vec<_>>().chunks(50) {
+        let changes: Vec<Change> = keys.iter().map(|key| Change::Insert(vec![Cell::Int(*key), Cell::Null, Cell::Null, Cell::Null])).collect();
+        for batch in table.messages(&changes, rng) {
+            mirrors.changes(10, 1, xid, batch.expect("rows"), &[]).expect("fits");
+        }
+    }
+}
+
+fn small_limits() -> flush::Limits {
+    flush::Limits { waiting_bytes: 10_000, piece_bytes: 20_000, delta_bytes: 10_000, memory_bytes: 50_000, ..flush::Limits::within(1 << 30) }
+}
+
+#[test]
+fn a_large_transaction_takes_little_memory_and_leaves_no_file() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(4);
+        let table = &tables()[0];
+        let store = Arc::new(object_store::memory::InMemory::new());
+        let mirrors = Mirrors::with_limits(memory(Arc::clone(&store)), 1 << 20, small_limits(), temp());
+        mirrors.load(table.def(1, MirrorState::Active), 100).await;
+        for (xid, at) in [(5, 110), (6, 120)] {
+            insert_rows(&mirrors, table, xid, i64::from(xid) * 10_000..i64::from(xid) * 10_000 + 5000, &mut rng);
+            assert!(mirrors.waiting.lock().bytes() <= 10_000 && mirrors.spool.used_bytes() > 50_000);
+            if xid == 5 {
+                mirrors.abort(xid);
+            } else {
+                assert_eq!(mirrors.commit(&[(xid, at)], at + 5).await, vec![]);
+            }
+            assert_eq!((mirrors.waiting.lock().bytes(), mirrors.spool.used_bytes()), (0, 0));
+        }
+        let status = mirrors.status().remove(0);
+        assert!(status.live_rows == 5000 && status.segments > 3 && mirrors.held_bytes.load(Ordering::Relaxed) < 40_000, "{status:?}");
+        // The next manifest names what the transaction has written, and a truncation that follows leaves none of it.
+        let proposal = mirrors.flush(true).await.expect("writes").expect("something");
+        assert_eq!(proposal.changes[0].live_rows, 5000);
+        mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
+        insert_rows(&mirrors, table, 7, 0..5000, &mut rng);
+        mirrors.commit(&[(7, 130)], 135).await;
+        mirrors.truncate(10, 1, 8).expect("fits");
+        mirrors.commit(&[(8, 140)], 145).await;
+        let proposal = mirrors.flush(true).await.expect("writes").expect("something");
+        mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
+        mirrors.flush(true).await.expect("writes");
+        use futures::TryStreamExt;
+        let left: Vec<_> = object_store::ObjectStore::list(store.as_ref(), None).try_collect().await.expect("lists");
+        assert_eq!(left.len(), 0, "{left:?}");
+    });
+}
+
+#[test]
+fn changes_that_neither_memory_nor_disk_can_take_end_the_mirror_only() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(5);
+        let table = &tables()[0];
+        // Without a file up to the limit of memory.
+        for (rows, events) in [(300, 0), (5000, 1)] {
+            let mirrors = Mirrors::with_limits(memory(Arc::default()), 1 << 20, small_limits(), (std::env::temp_dir(), 0));
+            mirrors.load(table.def(1, MirrorState::Active), 100).await;
+            insert_rows(&mirrors, table, 5, 0..rows, &mut rng);
+            assert!(mirrors.waiting.lock().bytes() <= 50_000);
+            let found = mirrors.commit(&[(5, 110)], 115).await;
+            assert_eq!(found.len(), events, "{found:?}");
+            assert!(found.iter().all(|Event::Resync { reason, .. }| reason.contains("weir.temp_limit")), "{found:?}");
+        }
+    });
+}
+
+#[test]
+fn deltas_that_grow_faster_than_flushes_are_bounded() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(6);
+        let table = &tables()[0];
+        let limits = flush::Limits { deltas_bytes: 30_000, waiting_bytes: usize::MAX, ..small_limits() };
+        let mirrors = Mirrors::with_limits(memory(Arc::default()), 1 << 20, limits, temp());
+        mirrors.load(table.def(1, MirrorState::Active), 100).await;
+        // What a flush writes is left alone.
+        insert_rows(&mirrors, table, 4, 1_000_000..1_000_100, &mut rng);
+        mirrors.commit(&[(4, 105)], 106).await;
+        let proposal = mirrors.flush(true).await.expect("writes").expect("something");
+        for xid in 5..40 {
+            insert_rows(&mirrors, table, xid, i64::from(xid) * 1000..i64::from(xid) * 1000 + 200, &mut rng);
+            assert_eq!(mirrors.commit(&[(xid, u64::from(xid) * 100)], u64::from(xid) * 100 + 5).await, vec![]);
+            assert!(mirrors.held_bytes.load(Ordering::Relaxed) <= 50_000);
+        }
+        mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
+        assert_eq!(mirrors.status()[0].live_rows, 35 * 200 + 100);
+        let last = mirrors.flush(true).await.expect("writes").expect("something");
+        assert_eq!(last.changes[0].live_rows, 35 * 200 + 100);
     });
 }

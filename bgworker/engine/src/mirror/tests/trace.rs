@@ -79,7 +79,15 @@ pub struct Trace {
 }
 
 fn engine(store: &Arc<InMemory>, rng: &mut StdRng) -> Arc<Mirrors> {
+    // Transactions that are applied at once, and such that are in pieces, from memory and from files.
+    let waiting_bytes = if rng.random() { usize::MAX } else { rng.random_range(0..5_000) };
     let limits = Limits {
+        deltas_bytes: rng.random_range(1..50_000),
+        waiting_bytes,
+        piece_bytes: rng.random_range(1..5_000),
+        index_bytes: rng.random_range(0..10_000),
+        memory_bytes: usize::MAX,
+        row_group_bytes: rng.random_range(1..10_000),
         delta_bytes: rng.random_range(1..100_000),
         age: Duration::from_millis(rng.random_range(0..3)),
         segment_rows: rng.random_range(5..60),
@@ -89,7 +97,7 @@ fn engine(store: &Arc<InMemory>, rng: &mut StdRng) -> Arc<Mirrors> {
         rewrite_rows: rng.random_range(10..1000),
     };
     let storage = Storage { store: Arc::clone(store) as _, prefix: Path::from("weir/db"), home: "home/".into(), bucket: None };
-    Mirrors::with_limits(storage, rng.random_range(0..100_000), limits)
+    Mirrors::with_limits(storage, rng.random_range(0..100_000), limits, super::temp())
 }
 
 impl Trace {

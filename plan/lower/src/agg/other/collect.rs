@@ -5,7 +5,7 @@
 
 use crate::error::refused;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, ListArray, UInt32Array, new_empty_array};
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::{SortOptions, concat, filter, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -92,7 +92,7 @@ impl Hash for Collect {
 impl Collect {
     fn groups(&self, args: &AccumulatorArgs<'_>) -> Groups {
         let types = args.expr_fields.iter().map(|f| f.data_type().clone()).collect();
-        Groups { spec: self.spec.clone(), types, batches: Vec::new(), groups: Vec::new(), total: 0 }
+        Groups { spec: self.spec.clone(), types, batches: Vec::new(), groups: Vec::new(), total: 0, bytes: 0 }
     }
 }
 
@@ -139,6 +139,8 @@ struct Groups {
     /// The group of each row, over all batches.
     groups: Vec<usize>,
     total: usize,
+    /// What the batches take.
+    bytes: usize,
 }
 
 /// The collected rows, group by group: columns, and where each group begins and ends.
@@ -150,6 +152,8 @@ struct Grouped {
 impl Groups {
     fn push(&mut self, columns: Vec<ArrayRef>, groups: impl Iterator<Item = usize>) {
         self.groups.extend(groups);
+        let columns: Vec<ArrayRef> = columns.iter().map(own_strings).collect();
+        self.bytes += columns.iter().map(bytes_of).sum::<usize>();
         self.batches.push(columns);
     }
 
@@ -196,6 +200,7 @@ impl Groups {
         let order = UInt32Array::from(order);
         let taken = columns.iter().map(|c| Ok(take(c, &order, None)?)).collect::<Result<Vec<_>>>()?;
         self.batches.clear();
+        self.bytes = 0;
         self.groups.clear();
         self.total -= emitted;
         if !kept.is_empty() {
@@ -359,10 +364,37 @@ impl GroupsAccumulator for Groups {
         Ok(())
     }
 
+    /// The rows are sorted, and the result made, beside what is here.
     fn size(&self) -> usize {
-        let arrays: usize = self.batches.iter().flatten().map(|a| a.to_data().get_slice_memory_size().unwrap_or_else(|_| a.get_array_memory_size())).sum();
-        arrays + self.groups.capacity() * size_of::<usize>()
+        2 * self.bytes + self.groups.capacity() * size_of::<usize>()
     }
+}
+
+/// Views whose buffers are smaller than this are left alone.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// A few strings of a large column would keep all of it in memory.
+fn own_strings(column: &ArrayRef) -> ArrayRef {
+    let wastes = |buffers: &[Buffer], used: usize| {
+        let held: usize = buffers.iter().map(Buffer::len).sum();
+        held > SMALL_BYTES && held / 2 > used
+    };
+    let wastes = match (column.as_string_view_opt(), column.as_binary_view_opt()) {
+        (Some(texts), _) => wastes(texts.data_buffers(), texts.total_buffer_bytes_used()),
+        (_, Some(bytes)) => wastes(bytes.data_buffers(), bytes.total_buffer_bytes_used()),
+        _ => false,
+    };
+    if wastes { in_few_buffers(column) } else { Arc::clone(column) }
+}
+
+/// What the values take, of buffers that several batches share the part that is used here.
+fn bytes_of(column: &ArrayRef) -> usize {
+    let outside = match (column.as_string_view_opt(), column.as_binary_view_opt()) {
+        (Some(texts), _) => texts.total_buffer_bytes_used(),
+        (_, Some(bytes)) => bytes.total_buffer_bytes_used(),
+        _ => 0,
+    };
+    outside + column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }
 
 /// Strings in buffers of their own: each batch of a state would else have all buffers of all rows.
@@ -410,5 +442,22 @@ impl Accumulator for One {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let rows = states.first().map_or(0, |v| v.len());
         GroupsAccumulator::merge_batch(&mut self.0, states, &vec![0; rows], None, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::StringViewArray;
+
+    #[test]
+    fn a_few_strings_do_not_keep_a_large_column() {
+        let all: ArrayRef = Arc::new(StringViewArray::from_iter((0..10_000).map(|i| Some(format!("a string of more than twelve bytes {i}")))));
+        let few = filter(&all, &(0..10_000).map(|i| Some(i % 1000 == 0)).collect()).expect("filters");
+        let own = own_strings(&few);
+        assert_eq!(&own, &few);
+        assert!(own.get_array_memory_size() < 10_000 && few.get_array_memory_size() > 300_000);
+        assert!(bytes_of(&all) > 10_000 * (16 + 35) && bytes_of(&few) < 1000);
+        assert!(Arc::ptr_eq(&own_strings(&all), &all));
     }
 }
