@@ -147,8 +147,8 @@ fn large_transaction(server: &Server) -> Outcome {
     const MOST_MB: u64 = 220;
     const WHOLE: &str = "SELECT count(*), sum(v), min(id), max(t) FROM huge";
     let mut session = server.connect()?;
-    let table = "CREATE TABLE huge (id bigint PRIMARY KEY, v int, t text); SELECT weir.mirror('huge'), weir.sync()";
-    server.batch(&mut session, table)?;
+    server.batch(&mut session, "CREATE TABLE huge (id bigint PRIMARY KEY, v int, t text); SELECT weir.mirror('huge')")?;
+    server.wait_for("the mirror", || Ok(session.batch_execute("SELECT weir.sync()").is_ok()))?;
     let outcome = server.with_settings(&[("weir.memory_limit", "80MB"), ("weir.cache_limit", "16MB")], || {
         let changes = [
             "INSERT INTO huge SELECT i, i % 7, repeat(md5(i::text), 3) FROM generate_series(1, 1500000) i",
