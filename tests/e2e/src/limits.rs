@@ -144,7 +144,7 @@ fn growth_mb(pid: i32, f: impl FnOnce() -> Outcome) -> Outcome<u64> {
 
 /// The values take some 200 MB, and what is noted of each row as much again; a segment that is written or read takes its part whatever the limit is.
 fn large_transaction(server: &Server) -> Outcome {
-    const MOST_MB: u64 = 220;
+    const MOST_MB: u64 = 160;
     const WHOLE: &str = "SELECT count(*), sum(v), min(id), max(t) FROM huge";
     let mut session = server.connect()?;
     server.batch(&mut session, "CREATE TABLE huge (id bigint PRIMARY KEY, v int, t text); SELECT weir.mirror('huge')")?;
