@@ -9,6 +9,7 @@
 
 mod constants;
 mod control;
+mod cross_joins;
 mod duck;
 mod fence;
 mod filters;

@@ -2,6 +2,7 @@
 
 use crate::constants::ForgetConstants;
 use crate::control::Wishes;
+use crate::cross_joins::CarefulCrossJoins;
 use crate::filters::CarefulFilters;
 use crate::groups::CarefulGroups;
 use crate::join_keys::CollectJoinKeys;
@@ -237,7 +238,8 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     let before = rules.iter().position(|rule| rule.name() == CollectJoinKeys::BEFORE).unwrap_or(rules.len());
     rules.insert(before, Arc::new(CollectJoinKeys));
     rules.insert(before, Arc::new(FenceRaising));
-    let mut logical: Vec<_> = Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).collect();
+    let mut logical: Vec<_> =
+        Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).map(CarefulCrossJoins::replacing).collect();
     let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
     logical.insert(after, Arc::new(ReduceOuterJoins));
     SessionStateBuilder::new()
