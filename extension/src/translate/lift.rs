@@ -25,14 +25,22 @@ impl Lifted {
         if node.is_null() || !has_others(node, own) {
             return Ok(node);
         }
+        // Of the whole: Postgres's own functions do not know what parts have for children, such as the branches of a CASE.
         if pg_sys::contain_volatile_functions(node) {
             return Err("a volatile function".into());
         }
-        if !matches!(tag(node), NodeTag::T_List | NodeTag::T_TargetEntry) && !has_own(node, own) {
+        self.lift_parts(node, own)
+    }
+
+    unsafe fn lift_parts(&mut self, node: *mut Node, own: Own) -> Result<*mut Node> {
+        if node.is_null() || !has_others(node, own) {
+            return Ok(node);
+        }
+        if !matches!(tag(node), NodeTag::T_List | NodeTag::T_TargetEntry | NodeTag::T_CaseWhen) && !has_own(node, own) {
             return Ok(self.param(node));
         }
         let mut failed: Option<Refusal> = None;
-        let mapped = map_children(node, &mut |child| match self.lift(child, own) {
+        let mapped = map_children(node, &mut |child| match self.lift_parts(child, own) {
             Ok(child) => child,
             Err(why) => {
                 failed = Some(why);

@@ -69,6 +69,11 @@ unsafe extern "C-unwind" fn rewrite(node: *mut Node, context: *mut c_void) -> *m
 
 /// Calls `f` for each direct child of an expression node (a SubLink's Query is a child); stops when it answers true, and says so.
 pub unsafe fn any_child(node: *mut Node, mut f: Visitor) -> bool {
+    // Whoever maps the children of a CASE meets its branches, which Postgres's walker knows within the CASE only.
+    if tag(node) == NodeTag::T_CaseWhen {
+        let branch = node.cast::<pg_sys::CaseWhen>();
+        return [(*branch).expr, (*branch).result].into_iter().any(|part| !part.is_null() && f(part.cast()));
+    }
     pg_sys::expression_tree_walker(node, Some(visit), (&raw mut f).cast())
 }
 
