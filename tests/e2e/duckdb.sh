@@ -58,6 +58,14 @@ test_duckdb() {
     keys_sent duckdb duck schema_name
     same_answers "duckdb, pushed" duck tests/e2e/remote/pushed.sql
     sets duckdb duck
+    same_answers "duckdb, what decides comes first" duck tests/e2e/remote/order.sql local 7
+    local moments="(1, '0044-03-15 (BC)', '0044-03-15 (BC) 12:00:00', -2147483648, 3), (2, '0001-12-31 (BC)', '0001-12-31 (BC) 00:00:00', 7, 0), (3, '0001-01-01', '0001-01-01 00:00:00', 8, 2), (4, '2024-02-29', '2024-02-29 23:59:59.999999', 9, 3),
+        (5, NULL, NULL, NULL, NULL), (6, 'infinity', 'infinity', 1, 1), (7, '-infinity', '-infinity', 2, 2), (8, '9999-12-31', '9999-12-31 23:59:59.999999', 0, -1)"
+    query "CREATE TABLE local.moments (id int, d date, ts timestamp, n int, m int); INSERT INTO local.moments VALUES $(sed -E "s/'([0-9-]+) \(BC\)( [0-9:]+)?'/'\1\2 BC'/g" <<<"$moments")"
+    duck_script duck "CREATE TABLE shop.shop.moments (id int, d date, ts timestamp, n int, m int); INSERT INTO shop.shop.moments VALUES $moments"
+    query "IMPORT FOREIGN SCHEMA shop LIMIT TO (moments) FROM SERVER duck INTO duck"
+    same_answers "duckdb, dates" duck tests/e2e/remote/dates.sql local 23
+    expect "duckdb: an infinite year is named" 'ERROR:  0A000: server "duck": the year of an infinite date or timestamp is infinite' "$(failing "SELECT id FROM duck.moments WHERE extract(year FROM d) = 2024")"
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"
     expect "duckdb: wrong column" 'ERROR:  HV005: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents RENAME id TO number; SELECT number FROM duck.parents")"
     expect "duckdb: a value that does not fit" 'a value of column "n8" does not fit its declared type' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.items ALTER COLUMN n8 TYPE int; SELECT n8 FROM duck.items")"

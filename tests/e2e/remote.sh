@@ -246,6 +246,7 @@ test_postgres() {
     expect "postgres: not that of a full join" 'Remote SQL: SELECT [^>]*$' \
         "$(query "SET search_path = pg, public; SET weir.route = force; EXPLAIN SELECT m.note, c.id FROM mirrored m FULL JOIN children c ON c.parent = m.id AND c.amount > 5" | grep 'Remote SQL')"
     mixed postgres pg schema_name
+    same_answers "postgres, what decides comes first" pg tests/e2e/remote/order.sql local 7
     pushed postgres pg
     apart postgres pg schema_name counterpart_query
     at_once_postgres

@@ -279,6 +279,16 @@ impl Dialect for ClickHouse {
         false
     }
 
+    /// "Correlated subqueries in aggregate function argument are not supported."
+    fn aggregates_subqueries(&self) -> bool {
+        false
+    }
+
+    /// "Correlated subqueries in join expression are not supported."
+    fn joins_by_subqueries(&self) -> bool {
+        false
+    }
+
     fn scalar_by_join(&self) -> bool {
         true
     }
@@ -463,7 +473,15 @@ impl Dialect for ClickHouse {
     }
 
     fn branch(&self, term: &Term) -> Result<String> {
-        if term.ty.base == oid::BPCHAR { Err("CASE of type character".into()) } else { Ok(term.sql.clone()) }
+        match (term.ty.base, &term.form) {
+            (oid::BPCHAR, _) => Err("CASE of type character".into()),
+            // Signed and unsigned integers of 64 bits have no type in common, nor have integers and wide decimals.
+            (oid::INT8, Form::Computed) => Ok(format!("toInt64({})", term.sql)),
+            (oid::NUMERIC, form) if !matches!(form, Form::Literal(_)) && matches!(term.digits, Some((_, 0))) => {
+                widened(term, term.digits.and_then(|(p, _)| width(p)).ok_or("a numeric with too many digits")?)
+            }
+            _ => Ok(term.sql.clone()),
+        }
     }
 
     fn returns(&self, ty: &PgType) -> bool {

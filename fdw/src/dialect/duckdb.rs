@@ -1,7 +1,7 @@
 //! DuckDB, in a session whose settings `engines::duckdb` has fixed.
 //!
 //! What it computes otherwise than Postgres raises an error instead of answering, so that Postgres runs the query: overflow of integers and
-//! decimals does so by itself, division by zero and years before 1 are made to. Literals have their type said. Text is compared under
+//! decimals does so by itself, division by zero and infinite years are made to. Literals have their type said. Text is compared under
 //! COLLATE C, whatever a column's collation there. Decimals of up to 18 digits multiply within 18, with an error beyond: that is good enough
 //! below an aggregate, which fails before it has returned anything; elsewhere one side is widened first.
 
@@ -26,6 +26,9 @@ impl DuckDb {
 
 /// The option under which a mirror has the call that reads it.
 pub const SCAN: &str = "scan";
+
+/// What an expression raises that Postgres has an answer to, but a DECIMAL does not.
+pub const INFINITE_YEAR: &str = "the year of an infinite date or timestamp is infinite, which its decimals are not";
 
 /// Digits of a DECIMAL at most.
 const MAX_DIGITS: u32 = 38;
@@ -290,6 +293,16 @@ impl Dialect for DuckDb {
 
     fn compares_rows(&self) -> bool {
         false
+    }
+
+    /// "Cannot copy BoundSubqueryExpression"
+    fn aggregates_subqueries(&self) -> bool {
+        false
+    }
+
+    /// Conditions change places while a filter runs, and those in other expressions are all computed. Over mirrors, Postgres answers what fails.
+    fn keeps_order(&self) -> bool {
+        self.mirrors
     }
 
     fn window(&self, func: u32, args: &[Term], over: &Over, ty: PgType) -> Result<Term> {

@@ -180,6 +180,11 @@ pub trait Dialect: Sync {
         true
     }
 
+    /// Whether the condition of a join may have a subquery.
+    fn joins_by_subqueries(&self) -> bool {
+        true
+    }
+
     /// Whether it has outer joins with conditions like this: with or without an equality between columns of both sides.
     fn outer_join(&self, _has_equality: bool) -> Result<()> {
         Ok(())
@@ -266,6 +271,16 @@ pub trait Dialect: Sync {
 
     /// Whether `(a, b) IN (SELECT ...)` is false, not NULL, where some pair differs and another has a NULL.
     fn compares_rows(&self) -> bool {
+        true
+    }
+
+    /// Whether the argument of an aggregate, or its filter, may have a subquery.
+    fn aggregates_subqueries(&self) -> bool {
+        true
+    }
+
+    /// Whether of `a AND b` and `a OR b`, what can fail is not computed where the part before it has decided.
+    fn keeps_order(&self) -> bool {
         true
     }
 

@@ -167,7 +167,10 @@ impl Builder<'_> {
 
     fn joined(&mut self, select: &mut Select, args: &[Expr], with: &str) -> Result<String> {
         let parts = args.iter().map(|a| Ok(self.expr(select, a)?.sql)).collect::<Result<Vec<_>>>()?;
-        Ok(format!("({})", parts.join(with)))
+        match in_order(self.dialect()?, args, &parts, with == " AND ") {
+            Some(whole) => Ok(whole),
+            None => Ok(format!("({})", parts.join(with))),
+        }
     }
 
     fn compare_pair(&mut self, select: &mut Select, func: u32, left: &Expr, right: &Expr, collation: Collation) -> Result<String> {
@@ -249,6 +252,60 @@ impl Builder<'_> {
         let sql = dialect.in_subquery(any, &classes, &left, inner.correlated, &list, &|list| self.render(&inner, list))?;
         Ok(Term::computed(sql, PgType::BOOL))
     }
+}
+
+/// Parts of AND or OR so that what can fail is not computed where what stands before it has decided, if the engine would compute it; `None`: they
+/// may stand as they are. Nothing is said of parts with subqueries, which would be asked twice.
+pub(super) fn in_order(dialect: &dyn Dialect, args: &[Expr], parts: &[String], and: bool) -> Option<String> {
+    if dialect.keeps_order() || !args.iter().skip(1).any(may_raise) {
+        return None;
+    }
+    let decided = |sql: &str, rest: &str| match and {
+        true => format!("(CASE WHEN (NOT {sql}) THEN FALSE ELSE ({sql} AND {rest}) END)"),
+        false => format!("(CASE WHEN {sql} THEN TRUE ELSE ({sql} OR {rest}) END)"),
+    };
+    let with = if and { " AND " } else { " OR " };
+    let (mut chain, mut chain_raises, mut apart) = (None::<String>, false, Vec::new());
+    for (e, sql) in args.iter().zip(parts).rev() {
+        let raises = may_raise(e);
+        if has_subquery(e) && !(raises && chain.is_none()) {
+            apart.push(sql.clone());
+            continue;
+        }
+        chain = Some(match chain {
+            None => sql.clone(),
+            Some(rest) if chain_raises => decided(sql, &rest),
+            Some(rest) => format!("({sql}{with}{rest})"),
+        });
+        chain_raises |= raises;
+    }
+    apart.extend(chain);
+    Some(format!("({})", apart.join(with)))
+}
+
+fn any_part(e: &Expr, is: &dyn Fn(&Expr) -> bool) -> bool {
+    fn walk(e: &mut Expr, is: &dyn Fn(&Expr) -> bool) -> bool {
+        let mut found = is(e);
+        each_part_mut(e, &mut |part| found = found || walk(part, is));
+        found
+    }
+    walk(&mut e.clone(), is)
+}
+
+/// Whether there may be an error in computing it.
+pub(super) fn may_raise(e: &Expr) -> bool {
+    any_part(e, &|part| match part {
+        Expr::Call { func, .. } => !matches!(
+            meaning::scalar(*func),
+            Some(Meaning::Compare(..) | Meaning::WidenInt | Meaning::IntToNumeric | Meaning::Like { .. } | Meaning::BpcharToText | Meaning::Substring)
+        ),
+        Expr::ScalarSubquery { .. } => true,
+        _ => false,
+    })
+}
+
+pub(super) fn has_subquery(e: &Expr) -> bool {
+    any_part(e, &|part| matches!(part, Expr::ScalarSubquery { .. } | Expr::Exists { .. } | Expr::AnySubquery { .. }))
 }
 
 /// Whether a subquery has one row whatever it finds, in which this column is NULL if it finds nothing: aggregates, and what is NULL of NULL.

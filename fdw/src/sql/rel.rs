@@ -1,5 +1,6 @@
 //! Relations.
 
+use super::expr::{has_subquery, in_order, may_raise};
 use super::{Builder, Select};
 use crate::dialect::{Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Cmp, Meaning};
@@ -68,10 +69,14 @@ impl Builder<'_> {
             Expr::And(args) => args.as_slice(),
             other => std::slice::from_ref(other),
         };
-        for c in conjuncts {
-            let term = self.expr(select, c)?;
-            select.filter.push(term.sql);
-        }
+        let parts = conjuncts.iter().map(|c| Ok(self.expr(select, c)?.sql)).collect::<Result<Vec<_>>>()?;
+        let Some(whole) = in_order(self.dialect()?, conjuncts, &parts, true) else {
+            select.filter.extend(parts);
+            return Ok(());
+        };
+        // What cannot fail may be known to be false before, by an index or statistics.
+        select.filter.extend(conjuncts.iter().zip(parts).filter(|(c, _)| !may_raise(c) && !has_subquery(c)).map(|(_, sql)| sql));
+        select.filter.push(whole);
         Ok(())
     }
 
@@ -120,6 +125,9 @@ impl Builder<'_> {
         // A nullable side's own filter belongs to the join's condition.
         for (side, nullable) in [(&left, left_nullable), (&right, right_nullable)] {
             if nullable { on.extend(side.filter.iter().cloned()) } else { both.filter.extend(side.filter.iter().cloned()) }
+        }
+        if on.iter().any(|condition| condition.contains("SELECT ")) && !self.dialect()?.joins_by_subqueries() {
+            return Err("a join by a subquery".into());
         }
         let word = match join.kind {
             JoinKind::Left => "LEFT JOIN",
@@ -233,6 +241,9 @@ impl Builder<'_> {
             None => format!("aggregate with OID {}", call.func),
         })?;
         let dialect = self.dialect()?;
+        if !dialect.aggregates_subqueries() && call.args.iter().chain(&call.filter).any(has_subquery) {
+            return Err("a subquery in an aggregate".into());
+        }
         let arg = match call.args.as_slice() {
             [] => None,
             [one] => Some(self.expr(select, one)?),

@@ -188,3 +188,20 @@ SELECT tableoid = 'items'::regclass FROM items WHERE id = 1
 SELECT id FROM items WHERE id = (random() * 0)::int + 1
 SELECT id FROM items WHERE d < now()
 SELECT id FROM items WHERE ts < localtimestamp AND v = current_setting('weir.test_value', true)
+SELECT a.id FROM items a WHERE NOT EXISTS (SELECT 1 FROM items b WHERE b.n4 = a.n4 AND b.v COLLATE "C" > a.v)
+SELECT a.id, (SELECT count(*) FROM items b WHERE b.n2 = a.n2 AND b.v COLLATE "C" >= a.v) FROM items a
+SELECT a.id FROM items a WHERE a.v IN (SELECT b.v FROM items b WHERE b.id <> a.id AND b.c = a.c)
+SELECT flag, CASE WHEN count(*) > 3 THEN 0 ELSE count(*) END, coalesce(sum(n2), 0), CASE WHEN flag THEN sum(n8) FILTER (WHERE n8 < 1000) ELSE 0 END FROM items GROUP BY flag
+SELECT id, CASE WHEN flag THEN extract(year FROM d) ELSE n4::numeric END, coalesce(extract(month FROM ts), n2) FROM items
+SELECT p.id, c.id FROM parents p LEFT JOIN children c ON c.parent = p.id AND EXISTS (SELECT 1 FROM items i WHERE i.id = c.id AND i.flag)
+SELECT p.id, c.id FROM parents p LEFT JOIN (SELECT * FROM children k WHERE EXISTS (SELECT 1 FROM items i WHERE i.id = k.id AND i.flag)) c ON c.parent = p.id
+SELECT count(*) FILTER (WHERE EXISTS (SELECT 1 FROM children c WHERE c.parent = p.id AND EXISTS (SELECT 1 FROM items i WHERE i.id = c.id))), max((SELECT max(amount) FROM children c WHERE c.parent = p.id)) FROM parents p
+SELECT p.id, c.id FROM parents p LEFT JOIN children c ON c.parent = p.id WHERE CASE WHEN c.amount > 5 THEN p.id ELSE p.id END > 1
+SELECT m.note, i.id FROM plain m JOIN items i ON i.n4 = CASE WHEN m.id > 3 THEN m.id ELSE 7 END
+SELECT m.note, i.id FROM plain m LEFT JOIN items i ON CASE WHEN m.id > 3 THEN i.n4 WHEN m.note = 'note 1' THEN i.id END = m.id
+SELECT flag, min(nullif(v, c)), max(nullif(c::text, t)), sum(CASE WHEN v = t THEN 0 ELSE 1 END), count(CASE WHEN n2 = n8 THEN NULL ELSE id END) FROM items GROUP BY flag
+SELECT count(DISTINCT v) FROM (SELECT v FROM items GROUP BY v) s
+SELECT count(DISTINCT v) FROM (SELECT DISTINCT v FROM items) s
+SELECT id FROM items WHERE v LIKE 'a%' OR v LIKE '%é' OR v LIKE '_underscore' OR v LIKE '%%_%c'
+SELECT sum(1), sum(2.5), count(1), sum(num * 3), sum(num + 1) FROM items WHERE id > 100
+SELECT sum(num), count(num), avg(num), sum(num * 3), sum(num + 1), min(num * -1) FROM items

@@ -54,7 +54,13 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
         let call = format!("({l} {sign} {r})");
         match arg(args, 1)?.constant() {
             Some(Scalar::Int2(1..) | Scalar::Int4(1..) | Scalar::Int8(1..)) => done(call),
-            _ => done(unless(&format!("{r} = 0 AND {l} IS NOT NULL"), "division by zero", &call)),
+            // Of the least integer, -1 is no divisor there.
+            _ => {
+                let zero = cast("0", &ty)?;
+                let opposite = if sign == "%" { zero } else { format!("subtract({zero}, {l})") };
+                let whole = format!("(CASE WHEN {r} = -1 AND {l} IS NOT NULL THEN {opposite} ELSE {call} END)");
+                done(unless(&format!("{r} = 0 AND {l} IS NOT NULL"), "division by zero", &whole))
+            }
         }
     };
     let compare = |sign: &str| -> Result<Term> { Ok(Term::computed(format!("({} {sign} {})", sql(0)?, sql(1)?), PgType::BOOL)) };
@@ -74,8 +80,12 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
         212 | 213 | 462 => done(format!("(- {})", cast(sql(0)?, &ty)?)),
         1910..=1912 => done(sql(0)?.to_owned()),
         1253 | 1251 | 1230 | 1398 | 1397 | 1396 => done(format!("abs({})", cast(sql(0)?, &ty)?)),
-        // Narrower integers: out of range is an error.
-        314 | 480 | 714 => done(cast(sql(0)?, &ty)?),
+        // Narrower integers: a cast that is compared would be moved to the other side, where nothing is out of range.
+        314 | 480 | 714 => {
+            let (least, greatest) = crate::sql::int_bounds(&ty).ok_or("a cast to this type")?;
+            let name = if ty.base == oid::INT2 { "smallint" } else { "integer" };
+            done(unless(&format!("NOT ({} BETWEEN {least} AND {greatest})", sql(0)?), &format!("{name} out of range"), &cast(sql(0)?, &ty)?))
+        }
         // Integers as floats, and floats as wider ones: rounded to the nearest by the processor, there and here.
         235 | 316 | 482 | 236 | 318 | 652 | 311 => done(cast(sql(0)?, &ty)?),
         // Decimals are rounded half away from zero.
@@ -156,7 +166,11 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
             let of = sql(1)?;
             done(format!("(CASE WHEN isfinite({of}) THEN CAST(date_trunc('{field}', {of}) AS TIMESTAMP) ELSE {of} END)"))
         }
-        2029 => done(unless(&format!("NOT isfinite({})", sql(0)?), "an infinite timestamp", &format!("CAST({} AS DATE)", sql(0)?))),
+        2029 => {
+            let of = sql(0)?;
+            let infinite = format!("WHEN {of} > '2000-01-01'::TIMESTAMP THEN 'infinity'::DATE WHEN {of} < '2000-01-01'::TIMESTAMP THEN '-infinity'::DATE");
+            done(format!("(CASE WHEN isfinite({of}) THEN CAST({of} AS DATE) {infinite} END)"))
+        }
         _ => Err(match weir_plan::functions::row(func) {
             Some(row) => format!("function {}", row.name),
             None => format!("function with OID {func}"),
@@ -221,10 +235,10 @@ pub fn meaning(mirrors: bool, meaning: Meaning, args: &[Term], ty: PgType) -> Re
             let field = constant_text(args, 0)?.to_ascii_lowercase();
             let of = arg(args, 1)?.sql.as_str();
             let (call, digits) = match (field.as_str(), meaning) {
-                // There is a year 0, and none is infinite.
+                // There is a year 0 there, and none is infinite.
                 ("year", _) => {
-                    let first = if meaning == Meaning::ExtractDate { "'0001-01-01'::DATE" } else { "'0001-01-01 00:00:00'::TIMESTAMP" };
-                    (unless(&format!("{of} < {first} OR NOT isfinite({of})"), "a year that is none", &format!("year({of})")), 6)
+                    let year = format!("(CASE WHEN year({of}) < 1 THEN year({of}) - 1 ELSE year({of}) END)");
+                    (unless(&format!("NOT isfinite({of})"), crate::dialect::duckdb::INFINITE_YEAR, &year), 7)
                 }
                 ("quarter" | "isodow", _) => (format!("{field}({of})"), 1),
                 ("dow", _) => (format!("dayofweek({of})"), 1),

@@ -39,6 +39,14 @@ const SETTINGS: &[(&str, &str)] = &[
     // An OR of equalities stays one: the list that it would become takes its values in the column's type only.
     ("optimize_min_equality_disjunction_chain_length", "1000000"),
     ("optimize_min_inequality_conjunction_chain_length", "1000000"),
+    // These take NULL for a value: of a condition that is NULL and is turned around, and of a group of NULL that is counted.
+    ("optimize_rewrite_aggregate_function_with_if", "0"),
+    ("optimize_rewrite_sum_if_to_count_if", "0"),
+    ("optimize_uniq_to_count", "0"),
+    // Decimals are made wide enough for what is written, not for what it would become; and a pattern is not one of regular expressions.
+    ("optimize_arithmetic_operations_in_aggregate_functions", "0"),
+    ("optimize_syntax_fuse_functions", "0"),
+    ("optimize_or_like_chain", "0"),
     ("short_circuit_function_evaluation", "enable"),
     ("session_timezone", "UTC"),
     ("result_overflow_mode", "throw"),

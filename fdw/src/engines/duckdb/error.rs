@@ -1,11 +1,13 @@
 //! What an error of DuckDB means: its kind is the first word of its message.
 
 use crate::client::failed;
+use crate::dialect::duckdb::INFINITE_YEAR;
 use weir_plan::protocol::Endpoint;
 use weir_plan::{Error, Kind};
 
 /// What `duckdb::dialect` has an expression raise that Postgres would fail on.
 pub const DIVISION_BY_ZERO: &str = "division by zero";
+pub const INFINITE_DATES: &str = "cannot subtract infinite dates";
 
 /// The kind that DuckDB gave an error, and the rest of its message.
 fn parts(message: &str) -> (&str, &str) {
@@ -27,9 +29,30 @@ pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
     if kind == "Invalid Input" && first == DIVISION_BY_ZERO {
         return Error::query("22012", first);
     }
+    if kind == "Invalid Input" && matches!(first, "smallint out of range" | "integer out of range") {
+        return Error::query("22003", first);
+    }
+    if kind == "Invalid Input" && first == INFINITE_DATES {
+        return Error::query("22008", first);
+    }
+    if kind == "Invalid Input" && first == INFINITE_YEAR {
+        return Error { kind: Kind::Query, ..failed(endpoint, "0A000", first) }
+            .with_hint("Leave such rows out by another condition, or have Postgres compute it, of a subquery with OFFSET 0.");
+    }
     // What overflows there overflows here.
-    let narrow = [("INT16", "smallint"), ("INT32", "integer"), ("INT64", "bigint")].into_iter().find(|(there, _)| first.split(' ').any(|w| w == *there));
-    if let ("Out of Range", Some((_, ours))) = (kind, narrow) {
+    let narrow =
+        |of: &str| [("INT16", "smallint"), ("INT32", "integer"), ("INT64", "bigint")].into_iter().find(|(there, _)| of.split([' ', ':']).any(|w| w == *there));
+    if let ("Out of Range", Some((_, ours))) = (kind, narrow(first)) {
+        return Error::query("22003", format!("{ours} out of range"));
+    }
+    let of_time = first.to_ascii_lowercase();
+    if kind == "Out of Range" && ["date", "timestamp"].iter().any(|word| of_time.contains(word)) {
+        return Error::query("22008", if of_time.contains("timestamp") { "timestamp out of range" } else { "date out of range" });
+    }
+    // Casts name the type last.
+    let target = ["destination type ", "to type "].iter().find_map(|before| first.split_once(before)).map(|(_, after)| after);
+    let lost = first.contains("out of range") || first.starts_with("Failed to cast decimal value");
+    if let ("Conversion", true, Some((_, ours))) = (kind, lost, target.and_then(|t| narrow(t.split(' ').next().unwrap_or_default()))) {
         return Error::query("22003", format!("{ours} out of range"));
     }
     let (sqlstate, of, hint) = match kind {
@@ -98,6 +121,23 @@ mod tests {
         assert_eq!(e.detail.as_deref(), Some("Did you mean \"y\"?"));
         assert_eq!(statement(&endpoint, "Invalid Input Error: division by zero").sqlstate, "22012");
         assert_eq!(statement(&endpoint, "what").sqlstate, "HV000");
+        for (message, sqlstate, ours) in [
+            ("Invalid Input Error: cannot subtract infinite dates", "22008", "cannot subtract infinite dates"),
+            ("Out of Range Error: Date out of range", "22008", "date out of range"),
+            (
+                "Conversion Error: Type INT64 with value 2147483648 can't be cast because the value is out of range for the destination type INT32 when casting",
+                "22003",
+                "integer out of range",
+            ),
+            (
+                "Conversion Error: Failed to cast decimal value 100000000000000000000 to type INT64 when casting from source column big",
+                "22003",
+                "bigint out of range",
+            ),
+        ] {
+            let e = statement(&endpoint, message);
+            assert_eq!((e.sqlstate.as_str(), e.message.as_str()), (sqlstate, ours));
+        }
         assert!(is_fatal("FATAL Error: the database has been invalidated") && !is_fatal("IO Error: x"));
     }
 }

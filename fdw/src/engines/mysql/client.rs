@@ -22,7 +22,8 @@ const SESSION: &[&str] = &[
     "SET NAMES utf8mb4",
     "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'",
     "SET SESSION time_zone = '+00:00'",
-    "SET SESSION autocommit = 1",
+    // MariaDB remembers the answer of a correlated subquery for rows that are equal under the collation of their columns, which ignores case.
+    "SET SESSION autocommit = 1 /*M! , SESSION optimizer_switch = 'subquery_cache=off' */",
     // Who reads slowly (a cursor) must not be cut off.
     "SET SESSION net_write_timeout = 604800",
 ];
