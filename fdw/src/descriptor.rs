@@ -72,6 +72,16 @@ fn has_password(uri: &str) -> bool {
     [user, parameter].into_iter().flatten().any(|(_, secret)| !secret.is_empty() && secret != "{password}")
 }
 
+/// Whether a free option is something that nobody else may read, as far as its name tells, or a key that its value is.
+fn is_a_secret(name: &str, value: &str) -> bool {
+    const WORDS: &[&str] =
+        &["password", "passwd", "passphrase", "pwd", "token", "secret", "authorization", "cookie", "api-key", "api_key", "apikey", "pkcs8_value"];
+    let name = name.to_ascii_lowercase();
+    // A switch, or a number, tells nothing (cache_mfa_token, token_lifetime).
+    let says = parse_bool(value).is_none() && value.parse::<i64>().is_err();
+    value.contains("PRIVATE KEY") || (says && WORDS.iter().any(|word| name.contains(word)))
+}
+
 fn parse_bool(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "on" | "yes" | "1" => Some(true),
@@ -195,9 +205,13 @@ impl Engine {
                 return Err(Error::new(Kind::BadOption, format!("invalid option \"{name}\" for a {} of {}", scope.noun(), self.wrapper)).with_hint(hint));
             };
             if !option.ty.accepts(value) {
-                let shown = if option.secret { "****" } else { value };
+                let shown = if option.secret || option.ty == OptionType::Uri { "****" } else { value };
                 return Err(Error::new(Kind::BadOption, format!("invalid value for option \"{name}\": \"{shown}\""))
                     .with_hint(format!("The value must be {}.", option.ty.describe())));
+            }
+            if !option.secret && option.name.ends_with(".*") && is_a_secret(name, value) {
+                return Err(Error::new(Kind::BadOption, format!("option \"{name}\" of a {} is a secret", scope.noun()))
+                    .with_hint("A secret belongs to the user mapping: the options of other objects can be read by everybody."));
             }
             if option.superuser && !superuser {
                 return Err(Error { sqlstate: "42501".into(), ..Error::new(Kind::BadOption, format!("only superusers may set option \"{name}\"")) }
@@ -312,6 +326,37 @@ mod tests {
         assert_eq!(server("adbc.snowflake.sql.account", false).expect_err("names a file").sqlstate, "42501");
         assert_eq!(server("adbc.", true).expect_err("no name").sqlstate, "HV00D");
         assert_eq!(server("snowflake.sql.account", true).expect_err("not free").sqlstate, "HV00D");
+    }
+
+    #[test]
+    fn secrets_are_not_hidden_among_free_options() {
+        let of = |engine: &str, scope, name: &str, value: &str| {
+            let required =
+                if engine == "adbc" && scope == Scope::Server { given(&[("driver", "/x.so"), (name, value)]) } else { given(&[("host", "h"), (name, value)]) };
+            let only = given(&[(name, value)]);
+            by_name(engine).expect("registered").validate(scope, if scope == Scope::User { &only } else { &required }, true)
+        };
+        for name in [
+            "adbc.snowflake.sql.client_option.auth_token",
+            "adbc.snowflake.sql.client_option.jwt_private_key_pkcs8_value",
+            "option.password",
+            "adbc.x.Client_Secret",
+        ] {
+            let e = of("adbc", Scope::Server, name, "hidden").expect_err("a secret");
+            assert!(e.sqlstate == "HV00D" && e.hint.as_deref().unwrap_or_default().contains("user mapping") && !e.message.contains("hidden"), "{e:?}");
+        }
+        assert!(of("adbc", Scope::Server, "adbc.bigquery.sql.auth_credentials", "{\"key\": \"-----BEGIN PRIVATE KEY-----\"}").is_err());
+        of("adbc", Scope::Server, "adbc.bigquery.sql.auth_credentials", "/etc/key.json").expect("a file");
+        of("adbc", Scope::Server, "adbc.snowflake.sql.client_option.cache_mfa_token", "true").expect("a switch");
+        of("adbc", Scope::User, "adbc.snowflake.sql.client_option.auth_token", "hidden").expect("of the user mapping");
+        for name in ["header.authorization", "header.Cookie", "header.x-api-key"] {
+            assert!(of("flightsql", Scope::Server, name, "hidden").is_err(), "{name}");
+        }
+        of("flightsql", Scope::Server, "header.database", "d").expect("none");
+        of("flightsql", Scope::User, "header.authorization", "hidden").expect("of the user mapping");
+        let url = |url: &str| by_name("trino").expect("registered").validate(Scope::Server, &given(&[("url", url), ("catalog", "c")]), false);
+        url("https://h:8443").expect("an address");
+        assert!(!url("https://u:hidden@h:8443").expect_err("a password in it").message.contains("hidden"));
     }
 
     #[test]

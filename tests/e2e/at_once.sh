@@ -47,6 +47,29 @@ closed_at_once() { # label, server, table, command that counts idle connections 
         done
         expect "$label, closed at once: ${what%% OPTIONS*}" '^[1-9][0-9]* 0$' "$before $("$@")"
     done
+    # What is dropped with them, of a server like this one.
+    query "$(query "SELECT format('CREATE SERVER gone_$server FOREIGN DATA WRAPPER %s OPTIONS (%s)', w.fdwname, (SELECT string_agg(format('%s %L', option_name, option_value), ', ') FROM pg_options_to_table(s.srvoptions)))
+        FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = '$server'")"
+    query "SELECT weir.refresh()" >/dev/null
+    for what in "DROP USER MAPPING FOR CURRENT_USER SERVER gone_$server" "DROP SERVER gone_$server CASCADE"; do
+        query "CREATE USER MAPPING FOR CURRENT_USER SERVER gone_$server OPTIONS (user 'weir', password 'secret word'); SELECT count(*) FROM weir.query('gone_$server', 'SELECT 1 AS one')" >/dev/null
+        before=$("$@")
+        query "$what" >/dev/null
+        for _ in $(seq 50); do
+            [ "$("$@")" = 0 ] && break
+            sleep 0.1
+        done
+        expect "$label, closed at once: ${what%%[ _]$server*}" '^[1-9][0-9]* 0$' "$before $("$@")"
+    done
+    failing "ALTER SERVER $server OPTIONS (ADD idle_timeout_ms '1000')" >/dev/null
+    failing "SELECT count(*) FROM $table" >/dev/null
+    before=$("$@")
+    for _ in $(seq 50); do
+        [ "$("$@")" = 0 ] && break
+        sleep 0.1
+    done
+    expect "$label, closed when nobody has used it for as long as the server's option says" '^[1-9][0-9]* 0$' "$before $("$@")"
+    query "ALTER SERVER $server OPTIONS (DROP idle_timeout_ms)"
     expect "$label, closed at once: the next query works" '^5$' "$(failing "SELECT count(*) FROM $table")"
     failing "BEGIN; ALTER SERVER $server OPTIONS (ADD connect_timeout_ms '9000'); ROLLBACK" >/dev/null
     expect "$label, closed at once: not by what is rolled back" '^[1-9]' "$("$@")"

@@ -180,6 +180,7 @@ test_clickhouse() {
     write_clickhouse
     changed_clickhouse
     later broken_clickhouse
+    tls_clickhouse
 }
 
 write_clickhouse() {

@@ -78,3 +78,29 @@ tls_mariadb() {
     query "ALTER SERVER tls_mariadb_5 OPTIONS (ADD ssl_name 'localhost')"
     expect "mariadb, TLS: a certificate for another name that is known" '^1$' "$(failing "SELECT * FROM weir.query('tls_mariadb_5', 'SELECT 1 AS one') q" | grep -c '"one": 1')"
 }
+
+# The front ends of StarRocks speak TLS as MySQL's servers do.
+tls_starrocks() {
+    tls_certificates || { report "not ok" "starrocks: certificates can be made"; return; }
+    tls_modes starrocks weir_starrocks ssl_mode ssl_ca "SELECT VARIABLE_VALUE <> '''' AS encrypted FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = ''Ssl_cipher''" "port '$WEIR_MARIADB_PORT', database 'rocks'" \
+        "127.0.0.1 - disabled ^0$" "127.0.0.1 - required ^1$" "localhost ca.pem verify_identity ^1$" "127.0.0.1 ca.pem verify_identity ERROR:.*08001:.*server.*tls_starrocks_4" \
+        "127.0.0.1 other.pem verify_ca ERROR:.*08001:.*server.*tls_starrocks_5"
+}
+
+# This ClickHouse has no TLS of its own.
+tls_clickhouse() {
+    local port=$((WEIR_PORT + 21)) front
+    tls_certificates || { report "not ok" "clickhouse: certificates can be made"; return; }
+    python3 tests/e2e/tls_front.py "$port" "$ch_port" "$tls_dir/server.pem" "$tls_dir/server.key" >"$out/tls_front" 2>&1 &
+    front=$!
+    for _ in $(seq 100); do
+        if grep -q ready "$out/tls_front"; then break; fi
+        sleep 0.1
+    done
+    tls_modes clickhouse weir_clickhouse ssl_mode ssl_ca "SELECT 1 AS encrypted" "port '$port', database 'shop'" \
+        "127.0.0.1 - disabled ERROR:.*08006:.*server.*tls_clickhouse_1" "127.0.0.1 - required ^1$" "127.0.0.1 ca.pem verify_ca ^1$" "localhost ca.pem verify_identity ^1$" \
+        "127.0.0.1 ca.pem verify_identity ERROR:.*08001:.*server.*tls_clickhouse_5" "127.0.0.1 other.pem verify_ca ERROR:.*08001:.*server.*tls_clickhouse_6" \
+        "localhost - verify_identity ERROR:.*08001:.*server.*tls_clickhouse_7" "localhost nothing.pem verify_ca ERROR:.*HV00D:.*server.*tls_clickhouse_8.*ssl_ca"
+    kill $front
+    wait $front 2>/dev/null || true
+}

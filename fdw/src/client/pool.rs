@@ -2,21 +2,24 @@
 //!
 //! Invariants:
 //! - At most `max_connections` of one endpoint are open; who finds none free waits, but not forever.
-//! - An endpoint whose options changed is another endpoint; what is idle for long is closed.
+//! - An endpoint whose options changed is another endpoint; what is idle for longer than its option `idle_timeout_ms` says is closed.
 
+use crate::descriptor::Options;
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use weir_plan::Result;
 use weir_plan::protocol::Endpoint;
 
-/// A connection idle for longer is closed.
+/// A connection idle for longer is closed, where the engine has no option for that.
 const IDLE: Duration = Duration::from_secs(300);
-/// How often connections are looked through for those, also when nobody asks for one: their server may be gone from the catalogs.
+/// How often connections are looked through for those at least, also when nobody asks for one: their server may be gone from the catalogs.
 const SWEEP: Duration = Duration::from_secs(60);
+/// And at most.
+const RARELY: Duration = Duration::from_millis(100);
 /// One idle for longer is asked whether it lives before it is used.
 const TRUSTED: Duration = Duration::from_millis(500);
 /// Pauses between attempts to connect.
@@ -54,6 +57,8 @@ pub async fn connecting<T, E, F: Future<Output = Result<T, E>>>(
 
 struct Site<C> {
     idle: Vec<(C, Instant)>,
+    /// How long they stay; `None`: for ever.
+    kept: Option<Duration>,
     /// Connections that were taken before are not kept.
     since: Instant,
     places: Arc<Semaphore>,
@@ -63,11 +68,13 @@ struct Site<C> {
 pub struct Pool<C> {
     sites: Arc<Mutex<HashMap<Endpoint, Site<C>>>>,
     sweeping: Arc<AtomicBool>,
+    /// A site has come whose connections may stay for a shorter time than others'.
+    sooner: Arc<Notify>,
 }
 
 impl<C> Default for Pool<C> {
     fn default() -> Self {
-        Pool { sites: Arc::default(), sweeping: Arc::default() }
+        Pool { sites: Arc::default(), sweeping: Arc::default(), sooner: Arc::default() }
     }
 }
 
@@ -90,8 +97,12 @@ impl<C: Pooled> Pool<C> {
         let places = {
             sweep(&self.sites);
             let mut sites = lock(&self.sites);
+            if !sites.contains_key(endpoint) {
+                self.sooner.notify_one();
+            }
             let site = sites.entry(endpoint.clone()).or_insert_with(|| Site {
                 idle: Vec::new(),
+                kept: kept(endpoint),
                 since: Instant::now(),
                 places: Arc::new(Semaphore::new(C::max_connections(endpoint))),
             });
@@ -132,10 +143,11 @@ impl<C: Pooled> Pool<C> {
         if self.sweeping.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (sites, sweeping) = (Arc::clone(&self.sites), Arc::clone(&self.sweeping));
+        let (sites, sweeping, sooner) = (Arc::clone(&self.sites), Arc::clone(&self.sweeping), Arc::clone(&self.sooner));
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(SWEEP).await;
+                let shortest = lock(&sites).values().filter_map(|s| s.kept).min().unwrap_or(SWEEP);
+                let _ = tokio::time::timeout(shortest.clamp(RARELY, SWEEP), sooner.notified()).await;
                 if sweep(&sites) {
                     break;
                 }
@@ -149,11 +161,19 @@ impl<C: Pooled> Pool<C> {
     }
 }
 
+/// How long connections to it stay when nobody uses them.
+fn kept(endpoint: &Endpoint) -> Option<Duration> {
+    const OPTION: &str = "idle_timeout_ms";
+    let Some(engine) = crate::registry::by_name(&endpoint.engine) else { return Some(IDLE) };
+    let options = Options { engine, given: &endpoint.options };
+    if options.text(OPTION).is_some() { options.timeout(OPTION) } else { Some(IDLE) }
+}
+
 /// Closes what is idle for long.
 fn sweep<C>(sites: &Mutex<HashMap<Endpoint, Site<C>>>) -> bool {
     let mut sites = lock(sites);
     sites.retain(|_, s| {
-        s.idle.retain(|(_, since)| since.elapsed() < IDLE);
+        s.idle.retain(|(_, since)| s.kept.is_none_or(|kept| since.elapsed() < kept));
         // Who holds or awaits a place holds the semaphore.
         !s.idle.is_empty() || Arc::strong_count(&s.places) > 1
     });

@@ -50,6 +50,7 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "catalog", OptionType::Text, "Catalog of schemas that do not name their own."),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("30000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
+        OptionDef::new(Scope::Server, "idle_timeout_ms", MILLIS, "Time after which a connection that nobody uses is closed; 0: never.").default("300000"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 100 }, "Connections of one user mapping at most.").default("8"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user."),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),

@@ -31,7 +31,7 @@ pub static ENGINE: Engine = Engine {
     can: Capabilities { push: true, write: true, update: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
     schema_option: "schema",
     options: &[
-        OptionDef::new(Scope::Server, "url", OptionType::Text, "Address of the coordinator, as http://name:8080 or https://name:8443.").required(),
+        OptionDef::new(Scope::Server, "url", OptionType::Uri, "Address of the coordinator, as http://name:8080 or https://name:8443.").required(),
         OptionDef::new(Scope::Server, "catalog", OptionType::Text, "Catalog of tables that do not name their own.").required(),
         OptionDef::new(Scope::Server, "schema", OptionType::Text, "Schema of tables that do not name their own."),
         OptionDef::new(
