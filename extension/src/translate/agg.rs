@@ -67,8 +67,14 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
         groupings: Vec::new(),
         has_sets: !q.groupingSets.is_null(),
     };
+    let mut clauses = Vec::new();
     for clause in list::<SortGroupClause>(q.groupClause) {
-        let node = group_entry(query, (*clause).tleSortGroupRef)?;
+        clauses.push((clause, group_entry(query, (*clause).tleSortGroupRef)?));
+    }
+    // Of equal keys, which are NULL in different sets, an expression means the first one of the target list.
+    clauses.sort_by_key(|(_, te)| (**te).resno);
+    for (clause, te) in clauses {
+        let node = (*te).expr.cast();
         order::check_grouping(clause, node, "GROUP BY")?;
         let i = add_key(cx, &mut stage, node, (*clause).tleSortGroupRef)?;
         if stage.has_sets && !tree::depends_on_row(node) {
@@ -79,11 +85,12 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
         }
     }
     for (te, e) in entries.iter().zip(exprs.iter_mut()) {
-        // Where it is grouped by, a constant is the key, and NULL in other sets; anywhere else it stays what it is.
+        // What is grouped by is its own key, be it equal to another one. So is a constant, which is NULL in other sets; anywhere else it
+        // stays what it is.
         // Source: `set_upper_references` and `search_indexed_tlist_for_non_var` in `setrefs.c`.
-        let key = stage.constants.iter().find(|i| (**te).ressortgroupref != 0 && stage.refs[**i] == (**te).ressortgroupref);
+        let key = stage.refs.iter().position(|group_ref| (**te).ressortgroupref != 0 && *group_ref == (**te).ressortgroupref);
         *e = match key {
-            Some(i) => mark_var(stage.marks[*i], *e, 0),
+            Some(i) => mark_var(stage.marks[i], *e, 0),
             None => rewrite(cx, &mut stage, *e)?,
         };
     }
@@ -99,11 +106,10 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
     from::filter(cx, rel, having)
 }
 
-unsafe fn group_entry(query: *mut Query, group_ref: u32) -> Result<*mut Node> {
+unsafe fn group_entry(query: *mut Query, group_ref: u32) -> Result<*mut TargetEntry> {
     list::<TargetEntry>((*query).targetList)
         .into_iter()
         .find(|te| (**te).ressortgroupref == group_ref)
-        .map(|te| (*te).expr.cast())
         .ok_or_else(|| "a group key that is not in the target list".to_string())
 }
 
