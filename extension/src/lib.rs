@@ -7,6 +7,7 @@
 
 use pgrx::prelude::*;
 
+mod attempt;
 mod catalog;
 mod client;
 mod datum;

@@ -3,6 +3,7 @@
 use super::learned::Estimate;
 use super::relations::{self, Relations};
 use super::{BRIEF, Brief, LastRoute, cached, heavy, insert, learned, lookups, set_last_route, texts, windows, wrap};
+use crate::attempt::attempt;
 use crate::catalog;
 use crate::client::{Client, described, unexpected};
 use crate::fdw;
@@ -206,8 +207,17 @@ unsafe fn take_over(
         Some(translate::MirrorInfo { generation: info.generation, columns: info.columns.clone(), poisoned: info.poisoned.clone() })
     };
     // SAFETY: the query is a copy that may be changed.
-    let mut translated =
-        unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, &|leaf| planned.contains(&leaf), session.clone()) }?;
+    let translate =
+        || unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, &|leaf| planned.contains(&leaf), session.clone()) };
+    // Constants are folded that Postgres may have left out with what it knows to be empty: only it says whether they are an error.
+    // SAFETY: planning happens in a transaction; a translation only looks things up.
+    let mut translated = unsafe {
+        if pg_sys::IsInParallelMode() {
+            translate()
+        } else {
+            attempt(translate).unwrap_or_else(|| Err("an expression of constants that raises an error".into()))
+        }
+    }?;
     if foreign.is_empty() && settings::route() == Route::auto && translated.recursive {
         return Err("WITH RECURSIVE, whose cost cannot be known (weir.route = auto)".into());
     }

@@ -5,7 +5,6 @@ use super::{EXEC_METHODS, Mode, Private, slot};
 use crate::client::{Client, unexpected};
 use crate::worker::raw;
 use crate::{error, planner, settings};
-use pgrx::PgTryBuilder;
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -201,24 +200,8 @@ unsafe fn parameters(state: *mut State) -> Result<Vec<Scalar>> {
         if pg_sys::IsInParallelMode() {
             return Err(Error::refused("a parameter that may fail is not evaluated during a parallel operation"));
         }
-        let context = pg_sys::CurrentMemoryContext;
-        let owner = pg_sys::CurrentResourceOwner;
-        pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        pg_sys::MemoryContextSwitchTo(context);
-        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-            let values = run::evaluate((*body).params, &(*body).private.params, econtext);
-            pg_sys::ReleaseCurrentSubTransaction();
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-            values
-        }))
-        .catch_others(|_| {
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-            Err(Error::refused("a parameter could not be evaluated"))
-        })
-        .execute()
+        crate::attempt::attempt(|| run::evaluate((*body).params, &(*body).private.params, econtext))
+            .unwrap_or_else(|| Err(Error::refused("a parameter could not be evaluated")))
     }
 }
 

@@ -2,7 +2,7 @@
 //! WITH query, of a UNION ALL that stays one. If one can raise an error, the engine computes it too; others are left out.
 
 use super::tree::{any_child, list, tag};
-use super::{Cx, Result, constant, expr};
+use super::{Cx, Result, constant, expr, param};
 use pg_sys::{Node, NodeTag, Query, TargetEntry};
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
@@ -104,8 +104,10 @@ pub fn fenced(rel: Rel, exprs: Vec<Expr>, lets_conditions_pass: bool) -> Rel {
 pub unsafe fn fenced_nodes(cx: &mut Cx, rel: Rel, nodes: &[*mut Node], lets_conditions_pass: bool) -> Result<Rel> {
     let mut exprs = Vec::new();
     for node in nodes {
-        if can_fail(*node) {
-            exprs.push(expr::translate(cx, *node)?);
+        // Those that nobody needs have not been folded yet.
+        let node = param::fold(cx, *node);
+        if can_fail(node) {
+            exprs.push(expr::translate(cx, node)?);
         }
     }
     Ok(if exprs.is_empty() { rel } else { fenced(rel, exprs, lets_conditions_pass) })
