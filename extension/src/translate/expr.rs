@@ -158,6 +158,9 @@ unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {
     if x.funcvariadic && pg_sys::get_func_variadictype(x.funcid) == pg_sys::ANYOID {
         return Err(format!("function {} with VARIADIC", types::function_name(x.funcid)));
     }
+    if let Some(number) = number_of_bits(cx, x)? {
+        return Ok(number);
+    }
     // A function that is not shipped at all is the better reason than one of its arguments.
     if weir_plan::functions::row(x.funcid.to_u32()).is_none() {
         call::check(cx, callee, &[])?;
@@ -170,6 +173,33 @@ unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {
     let arg_types: Vec<PgType> = args.iter().map(Expr::ty).collect();
     let collation = call::check(cx, callee, &arg_types)?;
     Ok(Expr::Call { func: x.funcid.to_u32(), args, ty: types::type_of(f.cast())?, collation })
+}
+
+/// `int8(bit)`, `int4(bit)`, and their widths.
+const NUMBERS_OF_BITS: [(u32, i32); 2] = [(2076, 64), (1684, 32)];
+/// `bit(bit, integer, boolean)`
+const TO_BITS: u32 = 1685;
+
+/// `text::bit(n)::bigint` or `::integer`.
+unsafe fn number_of_bits(cx: &mut Cx, number: &pg_sys::FuncExpr) -> Result<Option<Expr>> {
+    let Some(&(func, width)) = NUMBERS_OF_BITS.iter().find(|(func, _)| *func == number.funcid.to_u32()) else { return Ok(None) };
+    let refused = || format!("function {} is not shipped", types::function_name(number.funcid));
+    let [bits] = list::<Node>(number.args)[..] else { return Err(refused()) };
+    if tag(bits) != NodeTag::T_FuncExpr || (*bits.cast::<pg_sys::FuncExpr>()).funcid.to_u32() != TO_BITS {
+        return Err(refused());
+    }
+    let [text, length, explicit] = list::<Node>((*bits.cast::<pg_sys::FuncExpr>()).args)[..] else { return Err(refused()) };
+    if tag(text) != NodeTag::T_CoerceViaIO || tag(length) != NodeTag::T_Const || tag(explicit) != NodeTag::T_Const {
+        return Err(refused());
+    }
+    let text = translate(cx, (*text.cast::<pg_sys::CoerceViaIO>()).arg.cast())?;
+    let length = constant(length.cast())?;
+    let fits = matches!(length, Expr::Const { value: Scalar::Int4(n), .. } if (0..=width).contains(&n));
+    let is_cast = matches!(constant(explicit.cast())?, Expr::Const { value: Scalar::Bool(true), .. });
+    if !fits || !is_cast || !matches!(text.ty().base, oid::TEXT | oid::VARCHAR) {
+        return Err(refused());
+    }
+    Ok(Some(Expr::Call { func, args: vec![text, length], ty: types::pg_type(number.funcresulttype, -1)?, collation: Collation::None }))
 }
 
 /// The parts of `IS DISTINCT FROM` and NULLIF, which share their node's layout with operators.

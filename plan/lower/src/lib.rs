@@ -13,4 +13,4 @@ pub mod rel;
 pub mod udf;
 pub mod value;
 
-pub use rel::{Fence, Foremost, Lowered, Rank, TableSource, lower_plan, over_partitions, sees_all_rows_first, settle};
+pub use rel::{Fence, Foremost, Lowered, Rank, TableSource, lower_plan, not_null, over_partitions, sees_all_rows_first, settle};

@@ -115,7 +115,7 @@ pub(super) fn order_key(value: &Value) -> Result<Expr> {
 }
 
 /// The expression with NULL replaced by some value of the type.
-pub(super) fn not_null(expr: Expr, data_type: &DataType) -> Result<Expr> {
+pub fn not_null(expr: Expr, data_type: &DataType) -> Result<Expr> {
     let filler = match data_type {
         DataType::Utf8View => ScalarValue::Utf8View(Some(String::new())),
         DataType::BinaryView => ScalarValue::BinaryView(Some(Vec::new())),

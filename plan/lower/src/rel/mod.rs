@@ -44,6 +44,7 @@ mod window;
 use cte::Cte;
 pub use fence::Fence;
 pub use foremost::Foremost;
+pub use keys::not_null;
 use node::{Domain, Node};
 pub use rank::Rank;
 pub use recursion::settle;

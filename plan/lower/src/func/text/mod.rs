@@ -8,6 +8,7 @@
 use crate::value::{Call, Value};
 use datafusion::common::Result;
 
+mod bits;
 mod case;
 mod cast;
 mod collated;
@@ -38,6 +39,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         .or_else(|| search::lower(call))
         .or_else(|| concat::lower(call))
         .or_else(|| encode::lower(call))
+        .or_else(|| bits::lower(call))
         .or_else(|| normal::lower(call))
         .or_else(|| regex::lower(call))
 }
