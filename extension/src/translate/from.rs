@@ -310,8 +310,12 @@ pub unsafe fn has_children(relid: pg_sys::Oid) -> bool {
 pub unsafe fn subquery(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet<i16>) -> Result<Rel> {
     let ordered = order_is_visible(cx);
     let needed = Needed::Only(input_order::asked(cx, (*rte).subquery, used));
-    let output = query::subquery(cx, (*rte).subquery, &needed, ordered)?;
+    cx.keep_order = input_order::is_wanted(cx);
+    let output = query::subquery(cx, (*rte).subquery, &needed, ordered);
+    cx.keep_order = false;
+    let output = output?;
     input_order::note(cx, (*rte).subquery, &output.columns);
+    input_order::note_handed_on(cx, output.order);
     for &attno in used {
         let column = output.columns.get(&attno).copied().ok_or_else(|| format!("whole-row reference to {}", alias(rte)));
         set_column(cx, rti, attno, column);

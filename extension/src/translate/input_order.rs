@@ -20,6 +20,10 @@ pub unsafe fn is_wanted(cx: &Cx) -> bool {
     if !q.setOperations.is_null() || !q.groupClause.is_null() || !q.groupingSets.is_null() || from.len() != 1 || tag(from[0]) != NodeTag::T_RangeTblRef {
         return false;
     }
+    // Postgres makes a join of a subquery in WHERE, and reads the item in whatever order that likes.
+    if q.hasSubLinks && has_subquery((*q.jointree).quals) {
+        return false;
+    }
     if q.hasAggs {
         let has = |test: &dyn Fn(&Aggref) -> bool| has_aggregate(q.targetList.cast(), test) || has_aggregate(q.havingQual, test);
         // From release 16 on, the input of all is perhaps sorted for one that has an order of its own.
@@ -48,6 +52,10 @@ pub unsafe fn hands_rows_on(query: *mut Query) -> bool {
 /// A window over all rows as they come.
 pub unsafe fn is_without_order(w: *mut WindowClause) -> bool {
     (*w).partitionClause.is_null() && (*w).orderClause.is_null()
+}
+
+unsafe fn has_subquery(node: *mut Node) -> bool {
+    !node.is_null() && (tag(node) == NodeTag::T_SubLink || tree::any_child(node, &mut |child| has_subquery(child)))
 }
 
 fn is_unordered(agg: &Aggref) -> bool {
@@ -98,6 +106,13 @@ pub unsafe fn note(cx: &mut Cx, query: *mut Query, columns: &BTreeMap<i16, (ColI
         }
     }
     if !keys.is_empty() {
+        set(cx, keys);
+    }
+}
+
+/// Notes the order in which a subquery hands on the rows that it reads, if it has none of its own.
+pub fn note_handed_on(cx: &mut Cx, keys: Vec<SortKey>) {
+    if !keys.is_empty() && known(cx).is_none() {
         set(cx, keys);
     }
 }
