@@ -4,11 +4,13 @@ use crate::constants::ForgetConstants;
 use crate::control::Wishes;
 use crate::cross_joins::CarefulCrossJoins;
 use crate::filters::CarefulFilters;
+use crate::gathered::GatherAgain;
 use crate::groups::CarefulGroups;
 use crate::join_keys::CollectJoinKeys;
 use crate::limits::LimitsAboveSorts;
 use crate::mirror::Mirrors;
 use crate::outer_joins::ReduceOuterJoins;
+use crate::plain_keys::PlainKeys;
 use crate::planner::Planner;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
@@ -235,11 +237,19 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing);
     let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(ForgetConstants), Arc::new(LimitsAboveSorts)];
     let mut rules: Vec<_> = ours.into_iter().chain(rules).collect();
+    let after = rules.iter().position(|rule| rule.name() == GatherAgain::AFTER).map_or(rules.len(), |at| at + 1);
+    rules.insert(after, Arc::new(GatherAgain));
     let before = rules.iter().position(|rule| rule.name() == CollectJoinKeys::BEFORE).unwrap_or(rules.len());
     rules.insert(before, Arc::new(CollectJoinKeys));
     rules.insert(before, Arc::new(FenceRaising));
-    let mut logical: Vec<_> =
-        Optimizer::new().rules.into_iter().map(CarefulFilters::replacing).map(CarefulGroups::replacing).map(CarefulCrossJoins::replacing).collect();
+    let mut logical: Vec<_> = Optimizer::new()
+        .rules
+        .into_iter()
+        .map(PlainKeys::replacing)
+        .map(CarefulFilters::replacing)
+        .map(CarefulGroups::replacing)
+        .map(CarefulCrossJoins::replacing)
+        .collect();
     let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
     logical.insert(after, Arc::new(ReduceOuterJoins));
     SessionStateBuilder::new()
