@@ -202,6 +202,10 @@ impl Builder<'_> {
             if sets && dialect.sets_of_columns() && (term.form != Form::Column || key != term.sql) {
                 return Err("GROUPING SETS of expressions".into());
             }
+            // Each is NULL in its own sets, which the text of the statement cannot say.
+            if sets && keys.contains(&key) {
+                return Err("GROUPING SETS of equal keys".into());
+            }
             keys.push(key.clone());
             let form = if term.ty.base == oid::NUMERIC { term.form.clone() } else { Form::Computed };
             columns.push((group.id, Term { sql: key, form, ..term }));
