@@ -43,6 +43,16 @@ def ratio(a, b):
     return "—" if not a or not b or math.isnan(a) or math.isnan(b) else f"{a / b:.2f}"
 
 
+def spread(values):
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+
+
+def pairs(values, others, digits):
+    """The median of what each pair of rounds gives, and its range."""
+    ratios = [a / b for a, b in zip(values, others)]
+    return f"{statistics.median(ratios):.{digits}f} ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
+
+
 def tpch(directory):
     times, answered, counts = defaultdict(dict), {}, defaultdict(dict)
     for label, query, seconds, who, count in rows(directory, "tpch.tsv"):
@@ -141,30 +151,36 @@ def main():
     if times:
         text += ["", "![TPC-H](results.svg)"]
         svg(times, present, target / "results.svg")
-    copies = {row[0]: row for row in rows(directory, "copy.tsv")}
-    text += ["", "## Initial copy of lineitem", "", "| | seconds | rows/s |", "|---|---|---|"]
+    copies = defaultdict(list)
+    for label, seconds, _, rate in rows(directory, "copy.tsv"):
+        copies[label].append((float(rate), float(seconds)))
+    text += ["", "## Initial copy of lineitem (medians of three in turn)", "", "| | seconds | rows/s |", "|---|---|---|"]
     for key, name in [("copy-to-null", "COPY lineitem TO '/dev/null' (binary)"), ("mirror-copy", "weir.mirror until weir.sync returns")]:
         if key in copies:
-            text.append(f"| {name} | {copies[key][1]} | {int(copies[key][3]):,} |")
+            rate, seconds = statistics.median_low(copies[key])
+            text.append(f"| {name} | {seconds:.2f} | {rate:,.0f} |")
     if len(copies) == 2:
-        text += ["", f"Ratio (reach: at least 0.70): {float(copies['mirror-copy'][3]) / float(copies['copy-to-null'][3]):.2f}."]
+        text += ["", f"Ratio (reach: at least 0.70): {pairs(*([rate for rate, _ in copies[key]] for key in ('mirror-copy', 'copy-to-null')), 2)}."]
     tps = defaultdict(list)
     for label, value in rows(directory, "pgbench.tsv"):
         tps[label].append(float(value))
-    medians = {label: statistics.median(values) for label, values in tps.items()}
-    text += ["", "## pgbench (8 clients, medians of three rounds in turn)", "", "| | without a mirror | all tables mirrored | ratio | reach |", "|---|---|---|---|---|"]
+    text += ["", "## pgbench (8 clients, five pairs of rounds in turn)", "", "| | without a mirror | all tables mirrored | ratio of the pairs | reach |", "|---|---|---|---|---|"]
     for kind, name, reach in [("write", "TPC-B-like, tps", "0.95"), ("read", "SELECT only, tps", "0.98")]:
-        without, mirrored = medians.get(f"{kind}-without"), medians.get(f"{kind}-mirrored")
+        without, mirrored = tps[f"{kind}-without"], tps[f"{kind}-mirrored"]
         if without and mirrored:
-            text.append(f"| {name} | {without:,.0f} | {mirrored:,.0f} | {mirrored / without:.3f} | {reach} |")
+            text.append(f"| {name} | {spread(without)} | {spread(mirrored)} | {pairs(mirrored, without, 3)} | {reach} |")
+    text += ["", "Medians, and from the least to the greatest in brackets: what equal rounds differ by is the machine's noise."]
     text += ["", "## A small query beside 1,000 transactions a second", "", "| | p50 ms | p99 ms | queries | answered by the engine |", "|---|---|---|---|---|"]
     names = {"any": "weir.freshness = any (no wait)", "latest": "weir.freshness = latest", "postgres": "Postgres"}
-    fresh = {row[0]: row for row in rows(directory, "fresh.tsv")}
-    for label, row in fresh.items():
-        text.append(f"| {names.get(label, label)} | {row[1]} | {row[2]} | {row[3]} | {row[4]} |")
+    slices = defaultdict(list)
+    for label, *numbers in rows(directory, "fresh.tsv"):
+        slices[label].append([float(n) for n in numbers])
+    fresh = {label: [statistics.median(n) for n in zip(*parts)][:2] + [int(sum(n)) for n in zip(*parts)][2:] for label, parts in slices.items()}
+    for label, (p50, p99, queries, routed) in fresh.items():
+        text.append(f"| {names.get(label, label)} | {p50:.2f} | {p99:.2f} | {queries} | {routed} |")
     if "any" in fresh and "latest" in fresh:
-        waits = [float(fresh["latest"][n]) - float(fresh["any"][n]) for n in (1, 2)]
-        text += ["", f"The wait for fresh data, as the difference of the two: p50 {waits[0]:.2f} ms, p99 {waits[1]:.2f} ms (reach: 3 and 20)."]
+        waits = [fresh["latest"][n] - fresh["any"][n] for n in (0, 1)]
+        text += ["", f"The wait for fresh data, as the difference of the two (medians of three slices in turn): p50 {waits[0]:.2f} ms, p99 {waits[1]:.2f} ms (reach: 3 and 20)."]
     text += ["", "## SELECT * of lineitem", "", "| | seconds | rows/s |", "|---|---|---|"]
     for row in rows(directory, "scan.tsv"):
         text.append(f"| {row[0]} | {row[1]} | {int(float(row[3])):,} |")

@@ -75,15 +75,22 @@ copy_rate() {
     ended=$(date +%s.%N)
     awk -v a="$started" -v b="$ended" -v r="$rows" 'BEGIN {printf "copy-to-null\t%.2f\t%d\t%.0f\n", b - a, r, r / (b - a)}'
 }
+mirror_rate() {
+    local started ended
+    started=$(date +%s.%N)
+    query "SELECT weir.mirror('lineitem')" >/dev/null
+    query "SELECT weir.sync('lineitem', '30min')" >/dev/null
+    ended=$(date +%s.%N)
+    awk -v a="$started" -v b="$ended" -v r="$(query 'SELECT count(*) FROM lineitem')" 'BEGIN {printf "mirror-copy\t%.2f\t%d\t%.0f\n", b - a, r, r / (b - a)}'
+}
 copy_rate >/dev/null
-copy_rate | tee "$out/copy.tsv"
 sample_memory &
 sampler=$!
-started=$(date +%s.%N)
-query "SELECT weir.mirror('lineitem')" >/dev/null
-query "SELECT weir.sync('lineitem', '30min')" >/dev/null
-ended=$(date +%s.%N)
-awk -v a="$started" -v b="$ended" -v r="$(query 'SELECT count(*) FROM lineitem')" 'BEGIN {printf "mirror-copy\t%.2f\t%d\t%.0f\n", b - a, r, r / (b - a)}' | tee -a "$out/copy.tsv"
+for round in 1 2 3; do
+    if [ "$round" -gt 1 ]; then query "SELECT weir.unmirror('lineitem')" >/dev/null; fi
+    copy_rate | tee -a "$out/copy.tsv"
+    mirror_rate | tee -a "$out/copy.tsv"
+done
 query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['region', 'nation', 'part', 'supplier', 'partsupp', 'customer', 'orders']) t" >/dev/null
 query "SELECT weir.sync(timeout => '30min')" >/dev/null
 
@@ -104,29 +111,44 @@ pgbench_tps() { # label, arguments
 }
 pg_client $cluster pgbench -i -s 10 -q $db >/dev/null 2>&1
 query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL"
-# Three rounds in turn, so that a drift of the machine meets both. Reads come first: what writes leave to be done is part of their cost.
-for round in 1 2 3; do
+pgbench_tables="unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t"
+# Reads come first: what writes leave to be done is part of their cost.
+pgbench_parts() { # with or without a mirror
     query "VACUUM pgbench_branches, pgbench_tellers" >/dev/null
-    pgbench_tps read-without -c 8 -j 2 -S
-    pgbench_tps write-without -c 8 -j 2
-    query "SELECT weir.mirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t" >/dev/null
-    query "SELECT weir.sync(timeout => '10min')" >/dev/null
-    pgbench_tps read-mirrored -c 8 -j 2 -S
-    pgbench_tps write-mirrored -c 8 -j 2
-    query "SELECT weir.sync(timeout => '10min')" >/dev/null
-    if [ "$round" -lt 3 ]; then
-        query "SELECT weir.unmirror(t::regclass) FROM unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t" >/dev/null
+    query CHECKPOINT
+    pgbench_tps "read-$1" -c 8 -j 2 -S
+    pgbench_tps "write-$1" -c 8 -j 2
+}
+# Five pairs, in which one and the other come first in turn: from one round to the next the machine drifts by more than what is looked for.
+for round in 1 2 3 4 5; do
+    if [ $((round % 2)) -eq 1 ]; then
+        pgbench_parts without
+        query "SELECT weir.mirror(t::regclass) FROM $pgbench_tables" >/dev/null
+        query "SELECT weir.sync(timeout => '10min')" >/dev/null
+        pgbench_parts mirrored
+    else
+        pgbench_parts mirrored
+        query "SELECT weir.unmirror(t::regclass) FROM $pgbench_tables" >/dev/null
+        pgbench_parts without
     fi
 done
+query "SELECT weir.sync(timeout => '10min')" >/dev/null
 
 say "fresh reads at 1,000 transactions a second"
-pg_client $cluster pgbench -n -c 8 -j 2 -R 1000 -T "$((seconds + 5))" $db >/dev/null 2>&1 &
+pg_client $cluster pgbench -n -c 8 -j 2 -R 1000 -T "$((2 * seconds + 10))" $db >/dev/null 2>&1 &
 jobs+=($!)
 sleep 2
 # The wait for fresh data is the difference to the same query with weir.freshness = any.
-"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds "$((seconds / 2))" --label any --set weir.route=force --set weir.freshness=any | tee "$out/fresh.tsv"
-"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds "$((seconds / 2))" --label latest --set weir.route=force | tee -a "$out/fresh.tsv"
-"$tool" fresh --conn "$conn" --table pgbench_tellers --seconds 5 --label postgres --set weir.route=off | tee -a "$out/fresh.tsv"
+fresh() { # label, seconds, settings
+    local label=$1 duration=$2
+    shift 2
+    "$tool" fresh --conn "$conn" --table pgbench_tellers --seconds "$duration" --label "$label" "$@" | tee -a "$out/fresh.tsv"
+}
+for round in 1 2 3; do
+    fresh any "$((seconds / 4))" --set weir.route=force --set weir.freshness=any
+    fresh latest "$((seconds / 4))" --set weir.route=force
+done
+fresh postgres "$((seconds / 4))" --set weir.route=off
 wait "${jobs[0]}" || true
 jobs=()
 
