@@ -7,6 +7,7 @@
 
 use pgrx::prelude::*;
 
+mod asynchronous;
 mod attempt;
 mod catalog;
 mod client;
@@ -37,5 +38,6 @@ pub extern "C-unwind" fn _PG_init() {
     fdw::transaction::register();
     planner::install();
     explain::install();
+    asynchronous::install();
     worker::register();
 }

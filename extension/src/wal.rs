@@ -1,5 +1,6 @@
 //! Positions of the write-ahead log: commits are visible to others before they are flushed, and decoded after.
 
+use crate::asynchronous;
 use crate::worker::flushed;
 use pgrx::pg_sys;
 use weir_plan::manifest::Lsn;
@@ -10,9 +11,21 @@ pub fn inserted() -> Lsn {
     record_end(unsafe { pg_sys::GetXLogInsertRecPtr() })
 }
 
-/// The end of all that is written so far, made durable so that it can be decoded.
-pub fn flush_all() -> Lsn {
-    let lsn = inserted();
+/// A position behind every commit that others see, flushed or not.
+///
+/// Where every asynchronous commit is known it is no further than that: what comes behind is flushed by those who commit it, and to wait for them
+/// would cost a write to the disk.
+pub fn committed() -> Lsn {
+    // In this order: what was flushed before others saw it is flushed now.
+    match asynchronous::last() {
+        Some(last) => last.max(flushed()),
+        None => inserted(),
+    }
+}
+
+/// The same, made durable so that it can be decoded.
+pub fn flush_committed() -> Lsn {
+    let lsn = committed();
     flush(lsn);
     lsn
 }

@@ -237,7 +237,7 @@ fn patience_ms(private: &Private, cost: f64) -> u64 {
 
 fn freshness() -> Freshness {
     match settings::freshness() {
-        settings::Freshness::Latest => Freshness::Lsn(wal::flush_all()),
+        settings::Freshness::Latest => Freshness::Lsn(wal::flush_committed()),
         settings::Freshness::Session => {
             // SAFETY: plain read of this backend's state.
             let own = unsafe { pg_sys::XactLastCommitEnd };
@@ -245,7 +245,7 @@ fn freshness() -> Freshness {
             Freshness::Lsn(own)
         }
         // What is not flushed is flushed by the worker, if it is needed.
-        settings::Freshness::MaxLag { millis } => Freshness::MaxLag { millis, lsn: wal::inserted() },
+        settings::Freshness::MaxLag { millis } => Freshness::MaxLag { millis, lsn: wal::committed() },
         settings::Freshness::Any => Freshness::Any,
     }
 }

@@ -93,7 +93,7 @@ pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
 
 /// Waits until everything that is committed now is applied. Gives whether it had to wait for the engine to come up.
 fn wait_for_changes(deadline: Instant) -> bool {
-    let lsn = crate::wal::flush_all();
+    let lsn = crate::wal::flush_committed();
     let mut waited = false;
     loop {
         match apply(lsn, deadline) {

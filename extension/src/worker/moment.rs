@@ -1,7 +1,7 @@
 //! Up to which moment everything that was committed is decoded.
 //!
-//! Invariant: a moment is over when the position is decoded that the log had reached then. What is flushed may end before it, since commits are visible
-//! before they are flushed; and what is asked for may have been asked for before it.
+//! Invariant: a moment is over when a position is decoded that lies behind every commit others saw then. What is flushed may end before it, since
+//! asynchronous commits are visible before they are flushed; and what is asked for may have been asked for before it.
 
 use super::position;
 use crate::wal;
@@ -37,7 +37,7 @@ impl Moments {
             Some(mark) => wal::flush(mark.lsn),
             None => {
                 let moment = Moment { monotonic_us: monotonic_us(), unix_us: position::now_us() };
-                self.mark = Some(Mark { moment, since: Instant::now(), lsn: wal::inserted() });
+                self.mark = Some(Mark { moment, since: Instant::now(), lsn: wal::committed() });
             }
         }
     }

@@ -82,7 +82,7 @@ impl Capture {
         unsafe {
             deform(new, tupdesc, &mut self.values, &mut self.nulls);
             let (chunk, def) = Self::chunk(&mut self.tracked, &mut self.touched, relid, tupdesc)?;
-            if unchanged_columns(def, tupdesc, &self.values, &self.nulls).iter().any(|u| *u) {
+            if unchanged_columns(def, tupdesc, &self.values, &self.nulls).is_some() {
                 return Err("an inserted row was logged without its out-of-line values".into());
             }
             in_context(self.row_context, || chunk.rows.append(&self.values, &self.nulls));
@@ -118,7 +118,7 @@ impl Capture {
             }
             let mut unchanged = unchanged_columns(def, tupdesc, &self.values, &self.nulls);
             // An unchanged out-of-line value is known if the old row (or, for a column of the key, the old key) was logged.
-            for (column, missing) in def.columns.iter().zip(&mut unchanged) {
+            for (column, missing) in def.columns.iter().zip(unchanged.iter_mut().flatten()) {
                 let i = usize::try_from(column.attnum - 1).unwrap_or(usize::MAX);
                 let in_old = !old.is_null() && (full_old || matches!(&def.key, Key::Columns(key) if key.contains(&column.attnum)));
                 if *missing
@@ -130,21 +130,22 @@ impl Capture {
                     *missing = false;
                 }
             }
-            let (values, nulls) = (&self.values, &self.nulls);
-            let (key_values, key_nulls) = if old.is_null() { (values, nulls) } else { (&self.old_values, &self.old_nulls) };
+            // What is missing is NULL in the message; the values are not needed any more.
+            for (column, _) in def.columns.iter().zip(unchanged.iter().flatten()).filter(|(_, missing)| **missing) {
+                if let Some(null) = usize::try_from(column.attnum - 1).ok().and_then(|i| self.nulls.get_mut(i)) {
+                    *null = true;
+                }
+            }
+            let (key_values, key_nulls) = if old.is_null() { (&self.values, &self.nulls) } else { (&self.old_values, &self.old_nulls) };
             in_context(self.row_context, || {
                 append_key(chunk, def, key_values, key_nulls);
-                chunk.rows.append_picked(|i| {
-                    let missing = def.columns.iter().position(|c| usize::try_from(c.attnum - 1) == Ok(i)).is_some_and(|at| unchanged.get(at) == Some(&true));
-                    if missing || nulls.get(i).copied().unwrap_or(true) { None } else { values.get(i).copied() }
-                });
+                chunk.rows.append(&self.values, &self.nulls);
             });
             chunk.ops.extend([op::UPDATE_OLD, op::INSERT]);
             chunk.unchanged.append_null();
-            if unchanged.iter().any(|u| *u) {
-                chunk.unchanged.append_value(bitmap(&unchanged));
-            } else {
-                chunk.unchanged.append_null();
+            match unchanged.filter(|u| u.contains(&true)) {
+                Some(unchanged) => chunk.unchanged.append_value(bitmap(&unchanged)),
+                None => chunk.unchanged.append_null(),
             }
         }
         Ok(())
@@ -185,19 +186,17 @@ unsafe fn append_key(chunk: &mut Chunk, def: &MirrorDef, values: &[pg_sys::Datum
     }
 }
 
-/// For each mirrored column, whether its value is only a pointer to where it was stored before.
+/// For each mirrored column, whether its value is only a pointer to where it was stored before; `None`: none is, as in most rows.
 ///
 /// # Safety
 /// Values that were deformed with this descriptor.
-unsafe fn unchanged_columns(def: &MirrorDef, tupdesc: pg_sys::TupleDesc, values: &[pg_sys::Datum], nulls: &[bool]) -> Vec<bool> {
-    def.columns
-        .iter()
-        .map(|c| {
-            let i = usize::try_from(c.attnum - 1).unwrap_or(usize::MAX);
-            // SAFETY: the attribute is there, as its value is; only values of variable length are looked into.
-            nulls.get(i) == Some(&false) && unsafe { define::is_varlena(tupdesc, i) } && values.get(i).is_some_and(|v| unsafe { is_external_on_disk(*v) })
-        })
-        .collect()
+unsafe fn unchanged_columns(def: &MirrorDef, tupdesc: pg_sys::TupleDesc, values: &[pg_sys::Datum], nulls: &[bool]) -> Option<Vec<bool>> {
+    let is_unchanged = |c: &ColumnDef| {
+        let i = usize::try_from(c.attnum - 1).unwrap_or(usize::MAX);
+        // SAFETY: the attribute is there, as its value is; only values of variable length are looked into.
+        nulls.get(i) == Some(&false) && unsafe { define::is_varlena(tupdesc, i) } && values.get(i).is_some_and(|v| unsafe { is_external_on_disk(*v) })
+    };
+    def.columns.iter().any(is_unchanged).then(|| def.columns.iter().map(is_unchanged).collect())
 }
 
 /// Least significant bit first.
