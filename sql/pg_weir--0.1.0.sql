@@ -1,6 +1,27 @@
 -- pg_weir 0.1.0. Installed by CREATE EXTENSION; never changed after a release.
 \echo Use "CREATE EXTENSION pg_weir" to load this file. \quit
 
+-- A schema of this name that somebody else has made, who may do in it what he likes, is not used: functions of his would stand beside, or in place
+-- of, those that are called here and by those who use the extension.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                WHERE n.nspname OPERATOR(pg_catalog.=) 'weir'
+                  AND (NOT pg_catalog.pg_has_role(n.nspowner, 'MEMBER')
+                       OR (SELECT NOT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) n.nspowner)
+                       OR EXISTS (SELECT FROM pg_catalog.aclexplode(n.nspacl) a
+                                   WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE' AND a.grantee OPERATOR(pg_catalog.<>) n.nspowner)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_operator o WHERE o.oprnamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace OPERATOR(pg_catalog.=) n.oid))) THEN
+        RAISE EXCEPTION 'schema "weir" exists and is not empty, or belongs to a role that is no superuser'
+            USING ERRCODE = 'duplicate_schema', HINT = 'Drop or rename it, then create the extension again.';
+    END IF;
+END
+$$;
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- Numbers of the copies of tables: an older number is void. Never goes back, not even by ROLLBACK.
 CREATE SEQUENCE weir.mirror_generation;
 

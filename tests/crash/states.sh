@@ -177,6 +177,20 @@ of latin "CREATE EXTENSION pg_weir; CREATE TABLE t (id int PRIMARY KEY, v int)"
 expect "another encoding" 'tables of a database with encoding LATIN1 cannot be mirrored' "$(of latin "SELECT weir.mirror('t')" 2>&1 || true)"
 pg_query $cluster postgres "DROP DATABASE latin WITH (FORCE)"
 
+# A schema of the extension's name in which somebody else may do what he likes.
+pg_query $cluster postgres "CREATE ROLE squatter LOGIN"
+pg_query $cluster postgres "CREATE DATABASE squatted TEMPLATE template0"
+of squatted "CREATE SCHEMA weir AUTHORIZATION squatter"
+expect "a schema of another role's: not used" 'schema "weir" exists and is not empty, or belongs to a role that is no superuser' \
+    "$(of squatted "CREATE EXTENSION pg_weir" 2>&1 || true)"
+of squatted "DROP SCHEMA weir; CREATE SCHEMA weir; CREATE FUNCTION weir.mirror(text) RETURNS text LANGUAGE sql AS 'SELECT 1'"
+expect "a schema that is not empty: not used" 'schema "weir" exists and is not empty' "$(of squatted "CREATE EXTENSION pg_weir" 2>&1 || true)"
+of squatted "DROP FUNCTION weir.mirror; GRANT CREATE ON SCHEMA weir TO squatter"
+expect "a schema in which another role may create: not used" 'schema "weir" exists and' "$(of squatted "CREATE EXTENSION pg_weir" 2>&1 || true)"
+of squatted "REVOKE CREATE ON SCHEMA weir FROM squatter; CREATE EXTENSION pg_weir"
+expect "an empty schema of an administrator's: used" '^weir$' "$(of squatted "SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'pg_weir'")"
+pg_query $cluster postgres "DROP DATABASE squatted WITH (FORCE)"
+
 # Storage.
 set_to weir.storage "/proc/nowhere"
 expect_reason "storage that cannot be used: the views say so" 'the engine is not running: storage directory "/proc/nowhere'

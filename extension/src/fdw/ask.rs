@@ -107,7 +107,7 @@ impl Wish<'_> {
             let mut lifted = Lifted::default();
             let query = self.query(columns, &mut lifted)?;
             let session = planner::current_session();
-            let translated = translate::translate(query, (*(*self.root).glob).boundParams, &|_| None, &catalog::server_of, &|_| true, session)?;
+            let translated = translate::translate(query, (*(*self.root).glob).boundParams, &|_| None, &catalog::server_of, &|_| true, &|_, _| true, session)?;
             let (mut plan, top) = (translated.plan, translated.top);
             if let Some(why) = top.not_sorted {
                 return Err(why);

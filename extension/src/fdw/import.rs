@@ -68,11 +68,25 @@ fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// Whether this is the name of a type and nothing else: it may have come from the remote as it is, which must not add a DEFAULT or anything else to the
+/// statement. Words, then numbers in parentheses, more words (`with time zone`), and brackets.
+fn is_type(text: &str) -> bool {
+    let words = |s: &str| s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == ' ' || c == '_');
+    let known = |s: &str| {
+        !s.split(' ')
+            .any(|word| ["default", "not", "null", "check", "collate", "constraint", "generated", "options", "references", "unique", "primary"].contains(&word))
+    };
+    let element = text.trim_end_matches("[]");
+    let (before, rest) = element.split_once('(').unwrap_or((element, ")"));
+    let Some((modifier, after)) = rest.split_once(')') else { return false };
+    !before.is_empty() && words(before) && words(after) && known(before) && known(after) && modifier.chars().all(|c| c.is_ascii_digit() || c == ',' || c == '-')
+}
+
 /// The statement for one table; `None` if nothing of it can be imported.
 fn command(table: &CatalogTable, engine: &Engine, schema: &str, local: &str, server: &str) -> Option<String> {
     let mut columns = Vec::new();
     for c in &table.columns {
-        let Some(ty) = &c.pg_type else {
+        let Some(ty) = c.pg_type.as_ref().filter(|ty| is_type(ty)) else {
             pgrx::notice!("column \"{}\" of \"{}\" is skipped: no type holds its values ({})", c.name, table.name, c.remote_type);
             continue;
         };

@@ -39,6 +39,7 @@ pub unsafe fn into_select(query: *mut pg_sys::Query) {
             (*rte).rtekind = pg_sys::RTEKind::RTE_RESULT;
             (*rte).relid = pg_sys::InvalidOid;
             (*rte).securityQuals = std::ptr::null_mut();
+            ask_for_nothing(rte);
         }
         (*query).commandType = pg_sys::CmdType::CMD_SELECT;
         (*query).resultRelation = 0;
@@ -47,6 +48,18 @@ pub unsafe fn into_select(query: *mut pg_sys::Query) {
         (*query).withCheckOptions = std::ptr::null_mut();
         (*query).constraintDeps = std::ptr::null_mut();
     }
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn ask_for_nothing(rte: *mut pg_sys::RangeTblEntry) {
+    // SAFETY: a valid entry.
+    unsafe { (*rte).requiredPerms = 0 };
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn ask_for_nothing(rte: *mut pg_sys::RangeTblEntry) {
+    // SAFETY: a valid entry.
+    unsafe { (*rte).perminfoindex = 0 };
 }
 
 /// Where the plan of the rows stands in the standard plan, and the query's target list made that plan's: one entry for each column

@@ -15,6 +15,7 @@ mod insert;
 mod learned;
 mod lookups;
 pub mod relations;
+mod rights;
 mod route;
 mod stable;
 mod texts;

@@ -2,6 +2,7 @@
 
 use super::learned::Estimate;
 use super::relations::{self, Relations};
+use super::rights::Rights;
 use super::{BRIEF, Brief, LastRoute, cached, heavy, insert, learned, lookups, set_last_route, texts, windows, wrap};
 use crate::attempt::attempt;
 use crate::catalog;
@@ -206,9 +207,13 @@ unsafe fn take_over(
         let info = catalog::mirror_info(relid).filter(|info| info.active)?;
         Some(translate::MirrorInfo { generation: info.generation, columns: info.columns.clone(), poisoned: info.poisoned.clone() })
     };
+    // SAFETY: a finished plan.
+    let rights = unsafe { Rights::new(standard) };
+    let reads = |leaf| planned.contains(&leaf);
+    // SAFETY: entries of the query at hand.
+    let checked = |query, rte| unsafe { rights.allow(query, rte) };
     // SAFETY: the query is a copy that may be changed.
-    let translate =
-        || unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, &|leaf| planned.contains(&leaf), session.clone()) };
+    let translate = || unsafe { translate::translate(query, bound_params, &mirrors, &fdw::catalog::server_of, &reads, &checked, session.clone()) };
     // Constants are folded that Postgres may have left out with what it knows to be empty: only it says whether they are an error.
     // SAFETY: planning happens in a transaction; a translation only looks things up.
     let mut translated = unsafe {
@@ -256,6 +261,7 @@ unsafe fn take_over(
     // SAFETY: the standard plan is complete, in the current memory context; only its top is wrapped.
     unsafe {
         wrap::wrap(slot, translated, bytes, &pushed, &session, cursor_options)?;
+        rights.complete();
         if let Some(fingerprint) = watched {
             learned::watch(standard, fingerprint, true);
         }

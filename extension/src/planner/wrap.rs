@@ -39,6 +39,7 @@ pub unsafe fn wrap(
             mirrors: remote.mirrors,
             remotes: remote.parts.clone(),
             kept: remote.kept.clone(),
+            functions: translated.functions.clone(),
         };
         let top = translated.top;
         crate::translate::adopt_typmods(&top, (*fallback).targetlist);
@@ -111,6 +112,7 @@ unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top
             mirrors: false,
             remotes: Vec::new(),
             kept: Vec::new(),
+            functions: Vec::new(),
         };
         let root = custom_scan(fallback, &private).map_err(|e| e.to_string())?;
         (*root).scan.plan.targetlist = references((*chain).targetlist, i64::from(pg_sys::INDEX_VAR));

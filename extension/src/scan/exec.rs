@@ -171,6 +171,10 @@ unsafe fn start(state: *mut State) {
         if (*body).is_part && (*(*asking).body).private.mirrors && settings::freshness() != settings::Freshness::Any {
             return fall_back(state, &Error::refused("the query is part of another one, and sees what that sees"));
         }
+        // The standard plan says it in Postgres's words, if it gets there.
+        if !(*(*asking).body).private.functions.iter().all(|f| may_execute(*f, (*body).user)) {
+            return fall_back(state, &Error::refused("the role may not execute a function of the query"));
+        }
         let parameters = parameters(asking);
         let context = (*(*state).css.ss.ps.state).es_query_cxt;
         let cost = (*(*state).css.ss.ps.plan).total_cost;
@@ -183,6 +187,19 @@ unsafe fn start(state: *mut State) {
             Err(e) => error::raise(&e),
         }
     }
+}
+
+/// Whether the role may call a function.
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+unsafe fn may_execute(function: u32, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up in a transaction.
+    unsafe { pg_sys::pg_proc_aclcheck(function.into(), user, pg_sys::ACL_EXECUTE as pg_sys::AclMode) == pg_sys::AclResult::ACLCHECK_OK }
+}
+
+#[cfg(not(any(feature = "pg14", feature = "pg15")))]
+unsafe fn may_execute(function: u32, user: pg_sys::Oid) -> bool {
+    // SAFETY: a catalog look-up in a transaction.
+    unsafe { pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, function.into(), user, pg_sys::ACL_EXECUTE.into()) == pg_sys::AclResult::ACLCHECK_OK }
 }
 
 /// Evaluates the parameters; where that may raise what Postgres would not, in a subtransaction.

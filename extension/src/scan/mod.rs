@@ -46,6 +46,8 @@ pub struct Private {
     pub remotes: Vec<RemotePart>,
     /// What is not done by a remote server, and why.
     pub kept: Vec<String>,
+    /// What is called, by OID: the executor checks who may, for functions that it calls itself.
+    pub functions: Vec<u32>,
 }
 
 /// A remote statement of a plan, for EXPLAIN and for the way to its server.

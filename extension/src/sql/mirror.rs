@@ -28,6 +28,7 @@ pub fn start_worker(_: &Arguments) -> Option<pg_sys::Datum> {
 /// `weir.mirror(regclass)`
 pub fn mirror(args: &Arguments) -> Option<pg_sys::Datum> {
     let relid: pg_sys::Oid = args.get(0)?;
+    check_owner(relid);
     check_server();
     for relid in tables_of(relid) {
         let (shape, key, expected_rows) = check_table(relid);
@@ -77,6 +78,10 @@ pub fn unmirror(args: &Arguments) -> Option<pg_sys::Datum> {
 /// `weir.sync(regclass, interval)`: returns when everything that was committed before is in the mirror (or in all of them).
 pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
     let table: Option<pg_sys::Oid> = args.get(0);
+    // Before it is locked: a lock is not for those who may not read.
+    if let Some(relid) = table {
+        check_reader(relid);
+    }
     let timeout = args.get::<Interval>(1).map_or(Duration::from_secs(60), |i| Duration::from_micros(u64::try_from(i.as_micros()).unwrap_or(0)));
     let deadline = Instant::now() + timeout;
     let tables = table.map(tables_of);
@@ -227,6 +232,14 @@ pub fn check_owner(relid: pg_sys::Oid) {
     }
     if !owns(relid) {
         fail("42501", format!("must be owner of table {}", name(relid)), None);
+    }
+}
+
+fn check_reader(relid: pg_sys::Oid) {
+    // SAFETY: a catalog look-up.
+    let exists = unsafe { !pg_sys::get_rel_name(relid).is_null() };
+    if exists && !super::status::may_read(relid) && !owns(relid) {
+        fail("42501", format!("permission denied for table {}", name(relid)), None);
     }
 }
 

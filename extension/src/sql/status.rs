@@ -31,7 +31,7 @@ pub fn status(_: &Arguments) -> Option<pg_sys::Datum> {
 }
 
 /// How many rows a table has is not for those who may not read it.
-fn may_read(relid: pg_sys::Oid) -> bool {
+pub fn may_read(relid: pg_sys::Oid) -> bool {
     let mut is_missing = false;
     // SAFETY: a catalog look-up.
     let answer = unsafe { pg_sys::pg_class_aclcheck_ext(relid, pg_sys::GetUserId(), pg_sys::ACL_SELECT as pg_sys::AclMode, &raw mut is_missing) };

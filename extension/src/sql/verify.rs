@@ -31,8 +31,7 @@ pub fn verify(args: &Arguments) -> Option<pg_sys::Datum> {
             fail("25001", "weir.verify must run in a READ COMMITTED transaction that has not written", None);
         }
     }
-    let sql = or_raise(query(relid, &info));
-    let (heap, mirror) = or_raise(both_sides(relid, &sql));
+    let (heap, mirror) = or_raise(as_table_owner(relid, || both_sides(relid, &info)));
     let unchecked: Vec<&str> = info.columns.iter().filter(|c| info.poisoned.contains(&c.attnum)).map(|c| c.name.as_str()).collect();
     jsonb(json!({
         "heap_rows": heap.rows,
@@ -72,7 +71,31 @@ fn query(relid: pg_sys::Oid, info: &MirrorInfo) -> Result<CString> {
     CString::new(format!("SELECT {} FROM ONLY {table}", columns.join(", "))).map_err(|_| Error::internal("a name contains a zero byte"))
 }
 
-fn both_sides(relid: pg_sys::Oid, sql: &CString) -> Result<(Digest, Digest)> {
+/// Runs `f` as the owner of the table, as ANALYZE would: the query names the table, and what has that name by the time it is parsed may be a view
+/// whose functions the owner has written. Rows that FORCE ROW LEVEL SECURITY hides from him are compared, too.
+fn as_table_owner<T>(relid: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: locked against being renamed, replaced or given to somebody else until the transaction ends. The user is restored below, or at the
+    // end of an aborted (sub)transaction.
+    unsafe {
+        pg_sys::LockRelationOid(relid, pg_sys::AccessShareLock.cast_signed());
+        let rel = pg_sys::try_relation_open(relid, pg_sys::NoLock.cast_signed());
+        if rel.is_null() {
+            return Err(Error::internal("the table is gone"));
+        }
+        let owner = (*(*rel).rd_rel).relowner;
+        pg_sys::relation_close(rel, pg_sys::NoLock.cast_signed());
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let restricted = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
+        pg_sys::SetUserIdAndSecContext(owner, context | restricted.cast_signed());
+    }
+    let result = f();
+    // SAFETY: as above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    result
+}
+
+fn both_sides(relid: pg_sys::Oid, info: &MirrorInfo) -> Result<(Digest, Digest)> {
     let share = pg_sys::ShareLock.cast_signed();
     // SAFETY: the portals belong to this transaction and are closed here; the lock is given back as soon as both sides are pinned (or with
     // the transaction, if an error is raised in between).
@@ -80,6 +103,8 @@ fn both_sides(relid: pg_sys::Oid, sql: &CString) -> Result<(Digest, Digest)> {
         let nest_level = pg_sys::NewGUCNestLevel();
         pg_sys::SPI_connect();
         pg_sys::LockRelationOid(relid, share);
+        // Of the names that it has under the lock.
+        let sql = &query(relid, info)?;
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         pg_sys::PushActiveSnapshot(snapshot);
         set(c"weir.route", c"off");

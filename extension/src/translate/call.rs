@@ -61,7 +61,10 @@ pub unsafe fn check(cx: &Cx, callee: Callee, args: &[PgType]) -> Result<Collatio
     }
     let row = functions::shippable(func, callee.kind, callee.over, args, class, &cx.session, || types::function_name(callee.func));
     match (row, callee.operator) {
-        (Ok(_), _) => Ok(class),
+        (Ok(_), _) => {
+            cx.called.borrow_mut().insert(func);
+            Ok(class)
+        }
         (Err(why), None) => Err(why),
         // Users write `<`, not `text_lt`.
         (Err(why), Some(_)) => {

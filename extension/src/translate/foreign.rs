@@ -6,6 +6,7 @@ use super::tree;
 use super::{Cx, Result, encoding, expr, from, order, param, types};
 use pg_sys::{Node, RangeTblEntry};
 use pgrx::pg_sys;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use weir_plan::ir::{Expr, Plan, Rel, Scan, ScanColumn, ServerRef, Session, SortKey, Source};
 use weir_plan::types::PgType;
@@ -160,6 +161,7 @@ pub unsafe fn changed_relation(
         mirrors: &|_| None,
         foreign: &|_| None,
         reads: &|_| true,
+        checked: &|_, _| true,
         session,
         root: param::folding_root(std::ptr::null_mut()),
         params: Vec::new(),
@@ -187,6 +189,7 @@ pub unsafe fn changed_relation(
         keep_order: false,
         unpadded: false,
         mixes_lengths: false,
+        called: RefCell::default(),
     };
     let mut rel = relation(&mut cx, 1, rte, &used, server)?;
     let mut predicates = Vec::new();

@@ -200,9 +200,9 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     if !(*rte).tablesample.is_null() {
         return Err(format!("TABLESAMPLE on {name}"));
     }
+    let query = cx.levels.last().ok_or("no query level")?.query;
     if let Some(server) = (cx.foreign)(relid) {
         encoding::check_remote()?;
-        let query = cx.levels.last().ok_or("no query level")?.query;
         let server = ServerRef { server: server.to_u32(), user: foreign::check_as_user(query, rte) };
         return foreign::relation(cx, rti, rte, used, server);
     }

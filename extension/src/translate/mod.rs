@@ -50,6 +50,8 @@ mod window;
 
 use crate::translate::query::Level;
 use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use weir_plan::ir::{ColId, CteId, Plan, Rel, Session};
 use weir_plan::manifest::ColumnDef;
 use weir_plan::types::PgType;
@@ -95,6 +97,8 @@ pub struct Translated {
     pub scans: f64,
     /// How often a part of it is evaluated nobody knows before.
     pub recursive: bool,
+    /// What it calls, by OID: whoever runs it must be allowed to.
+    pub functions: Vec<u32>,
 }
 
 /// What Postgres does above the engine.
@@ -148,6 +152,8 @@ struct Cx<'a> {
     foreign: &'a dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
     /// Whether the standard plan reads a partition.
     reads: &'a dyn Fn(pg_sys::Oid) -> bool,
+    /// Whether what an entry of a query's range table asks for may be read.
+    checked: &'a dyn Fn(*mut pg_sys::Query, *mut pg_sys::RangeTblEntry) -> bool,
     session: Session,
     /// A planner root that carries nothing but the parameter values, for constant folding.
     root: *mut pg_sys::PlannerInfo,
@@ -174,6 +180,8 @@ struct Cx<'a> {
     unpadded: bool,
     /// There is such a choice.
     mixes_lengths: bool,
+    /// The functions that are shipped, by their OIDs.
+    called: RefCell<BTreeSet<u32>>,
 }
 
 impl<'a> Cx<'a> {
@@ -182,12 +190,14 @@ impl<'a> Cx<'a> {
         mirrors: &'a dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
         foreign: &'a dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
         reads: &'a dyn Fn(pg_sys::Oid) -> bool,
+        checked: &'a dyn Fn(*mut pg_sys::Query, *mut pg_sys::RangeTblEntry) -> bool,
         session: Session,
     ) -> Self {
         Self {
             mirrors,
             foreign,
             reads,
+            checked,
             session,
             root: param::folding_root(bound_params),
             params: Vec::new(),
@@ -205,6 +215,7 @@ impl<'a> Cx<'a> {
             keep_order: false,
             unpadded: false,
             mixes_lengths: false,
+            called: RefCell::default(),
         }
     }
 
@@ -220,6 +231,7 @@ impl<'a> Cx<'a> {
             values_read: self.values_read,
             scans: self.scans,
             recursive: self.recursive,
+            functions: self.called.into_inner().into_iter().collect(),
         })
     }
 
@@ -237,7 +249,8 @@ impl<'a> Cx<'a> {
 /// Translates a query.
 ///
 /// `query` is analysed and rewritten, not yet planned, and ours to scribble on. `mirrors` answers for a relation whether it has a mirror
-/// that may be used, `foreign` whether it is a foreign table of ours, and of which server, `reads` whether the standard plan reads a partition.
+/// that may be used, `foreign` whether it is a foreign table of ours, and of which server, `reads` whether the standard plan reads a partition,
+/// `checked` whether the rights that an entry of a query's range table asks for are checked.
 ///
 /// # Errors
 /// The reason for which the query cannot be shipped.
@@ -250,15 +263,16 @@ pub unsafe fn translate(
     mirrors: &dyn Fn(pg_sys::Oid) -> Option<MirrorInfo>,
     foreign: &dyn Fn(pg_sys::Oid) -> Option<pg_sys::Oid>,
     reads: &dyn Fn(pg_sys::Oid) -> bool,
+    checked: &dyn Fn(*mut pg_sys::Query, *mut pg_sys::RangeTblEntry) -> bool,
     session: Session,
 ) -> Result<Translated> {
     // The first attempt changes it.
     let again = tree::copy(query);
-    let mut cx = Cx::new(bound_params, mirrors, foreign, reads, session.clone());
+    let mut cx = Cx::new(bound_params, mirrors, foreign, reads, checked, session.clone());
     match whole(&mut cx, query) {
         // Whoever asks for the length of a choice of several gets it if no value has blanks, which the engine finds out.
         Err(why) if cx.mixes_lengths => {
-            let mut cx = Cx { unpadded: true, ..Cx::new(bound_params, mirrors, foreign, reads, session) };
+            let mut cx = Cx { unpadded: true, ..Cx::new(bound_params, mirrors, foreign, reads, checked, session) };
             whole(&mut cx, again).and_then(|found| cx.translated(found)).map_err(|_| why)
         }
         found => found.and_then(|found| cx.translated(found)),

@@ -319,6 +319,8 @@ impl Worker {
                     })?;
                 }
                 FromEngineControl::CatchUp { lsn } => {
+                    // Nobody waits for what has not been written.
+                    let lsn = lsn.min(wal::inserted());
                     self.target = Some(self.target.map_or(lsn, |t| t.max(lsn)));
                     self.asked_at = Some(Instant::now());
                 }

@@ -72,8 +72,15 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Runs `work` on a thread, for as long as the server's options allow the driver to say nothing. The connection is kept if all is well with it.
-async fn run<T, F>(lease: Lease<Connection>, work: F) -> Result<T>
+/// Whether a connection serves others afterwards.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    IfWell,
+    Never,
+}
+
+/// Runs `work` on a thread, for as long as the server's options allow the driver to say nothing.
+async fn run<T, F>(lease: Lease<Connection>, kept: Kept, work: F) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce(&mut Connection, &Endpoint, &Watch) -> Result<T> + Send + 'static,
@@ -86,7 +93,7 @@ where
     let mut thread = tokio::task::spawn_blocking(move || {
         let endpoint = lease.endpoint().clone();
         let result = work(&mut lease.connection, &endpoint, &watch);
-        if !matches!(&result, Err(e) if e.kind != Kind::Query || watch.doubtful.load(Ordering::Relaxed)) {
+        if kept == Kept::IfWell && !matches!(&result, Err(e) if e.kind != Kind::Query || watch.doubtful.load(Ordering::Relaxed)) {
             lease.give_back();
         }
         result
@@ -136,7 +143,9 @@ impl Client for AdbcClient {
         let lease = self.pool.lease(endpoint).await?;
         let (sender, receiver) = mpsc::channel::<Result<RecordBatch>>(QUEUED_BATCHES);
         let own = sender.clone();
-        let running = run(lease, move |connection, endpoint, watch| {
+        // Whatever SQL of somebody else's did to its session, nobody else sees it.
+        let kept = if matches!(wanted, Wanted::Json) { Kept::Never } else { Kept::IfWell };
+        let running = run(lease, kept, move |connection, endpoint, watch| {
             let gone = || failed(endpoint, "57014", "the reader is gone");
             each_batch(connection, endpoint, watch, &sql, |batch| {
                 for batch in conformed(endpoint, &wanted, batch)? {
@@ -160,7 +169,7 @@ impl Client for AdbcClient {
 
     async fn execute(&self, endpoint: &Endpoint, sql: &str) -> Result<u64> {
         let (lease, sql) = (self.pool.lease(endpoint).await?, sql.to_owned());
-        let rows = run(lease, move |connection, endpoint, watch| {
+        let rows = run(lease, Kept::IfWell, move |connection, endpoint, watch| {
             let of_driver = |e: adbc_core::error::Error| driver_error(endpoint, &e);
             let mut statement = watch.call(|| connection.adbc.new_statement()).map_err(of_driver)?;
             watch.call(|| statement.set_sql_query(&sql)).map_err(of_driver)?;
@@ -182,7 +191,7 @@ impl Client for AdbcClient {
 
     async fn catalog(&self, endpoint: &Endpoint, schema: &str) -> Result<Vec<CatalogTable>> {
         let (lease, schema) = (self.pool.lease(endpoint).await?, schema.to_owned());
-        let tables = run(lease, move |connection, endpoint, watch| catalog::tables(connection, endpoint, watch, &schema)).await?;
+        let tables = run(lease, Kept::IfWell, move |connection, endpoint, watch| catalog::tables(connection, endpoint, watch, &schema)).await?;
         tables.ok_or_else(|| Error {
             sqlstate: "HV00P".into(),
             ..Error::new(Kind::BadOption, format!("server \"{}\" has no schema of this name, or no table in it", endpoint.name))
@@ -196,7 +205,7 @@ impl Client for AdbcClient {
         };
         if let Some(plain) = plain {
             let (lease, target, n) = (self.pool.lease(endpoint).await?, target.clone(), plain.num_rows() as u64);
-            let taken = run(lease, move |connection, endpoint, watch| ingest(connection, endpoint, watch, &target, plain)).await?;
+            let taken = run(lease, Kept::IfWell, move |connection, endpoint, watch| ingest(connection, endpoint, watch, &target, plain)).await?;
             if taken {
                 return Ok(n);
             }

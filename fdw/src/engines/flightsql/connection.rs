@@ -188,9 +188,11 @@ impl Connection {
         if unspecified || (theirs == encrypted && authority == format!("{host}:{}", port(&o))) {
             return Ok(None);
         }
-        let credentials = if (same_host && theirs >= encrypted) || (theirs && encrypted) { self.credentials.clone() } else { Credentials::Nobody };
+        // Headers may be as secret as a password.
+        let is_trusted = (same_host && theirs >= encrypted) || (theirs && encrypted);
+        let (credentials, headers) = if is_trusted { (self.credentials.clone(), self.headers.clone()) } else { (Credentials::Nobody, Vec::new()) };
         let channel = channel(endpoint, authority, theirs, same_host).await?;
-        Ok(Some(Connection::with(channel, credentials, self.headers.clone(), false).sql))
+        Ok(Some(Connection::with(channel, credentials, headers, false).sql))
     }
 }
 

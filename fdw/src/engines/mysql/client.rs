@@ -300,18 +300,25 @@ pub async fn kill(endpoint: &Endpoint, id: u32) {
 async fn produce(mut lease: Lease<Connection>, sql: String, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) {
     let endpoint = lease.endpoint().clone();
     let id = lease.connection.0.id();
+    // Whatever SQL of somebody else's did to its session (SET suffices), nobody else sees it: that connection is not given back.
+    let is_ours = !matches!(wanted, Wanted::Json);
     let pumped = tokio::select! {
         biased;
         () = sender.closed() => None,
         result = pump(&mut lease.connection.0, &endpoint, &sql, wanted, &sender) => Some(result),
     };
     match pumped {
-        Some(Ok(())) => lease.give_back(),
+        Some(Ok(())) if is_ours => lease.give_back(),
+        Some(Ok(())) => {}
         Some(Err(e)) => {
             // A statement that was refused has ended; one that failed in its midst, or is late, may not have.
             let ended = e.kind == Kind::Query;
             let _ = sender.send(Err(e)).await;
-            if ended { lease.give_back() } else { kill(&endpoint, id).await }
+            match ended {
+                true if is_ours => lease.give_back(),
+                true => {}
+                false => kill(&endpoint, id).await,
+            }
         }
         None => kill(&endpoint, id).await,
     }

@@ -277,17 +277,24 @@ impl Client for PostgresClient {
 async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: mpsc::Sender<Result<RecordBatch>>) {
     let endpoint = lease.endpoint().clone();
     let (token, tls) = (lease.connection.client.cancel_token(), lease.connection.tls.clone());
+    // Whatever SQL of somebody else's did to its session (set_config() suffices), nobody else sees it: that connection is not given back.
+    let is_ours = !matches!(wanted, Wanted::Json);
     let pumped = tokio::select! {
         biased;
         () = sender.closed() => None,
         result = pump(&lease.connection.client, &endpoint, &sql, wanted, &sender) => Some(result),
     };
     match pumped {
-        Some(Ok(())) => lease.give_back(),
+        Some(Ok(())) if is_ours => lease.give_back(),
+        Some(Ok(())) => {}
         Some(Err(e)) => {
             let ended = e.kind == Kind::Query;
             let _ = sender.send(Err(e)).await;
-            if ended { lease.give_back() } else { cancel(&token, tls, &endpoint).await }
+            match ended {
+                true if is_ours => lease.give_back(),
+                true => {}
+                false => cancel(&token, tls, &endpoint).await,
+            }
         }
         None => cancel(&token, tls, &endpoint).await,
     }

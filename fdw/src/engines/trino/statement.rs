@@ -156,7 +156,7 @@ impl Coordinator {
 
     /// The page at `nextUri`.
     pub async fn next(&self, uri: &str) -> Result<Page> {
-        let url = self.parsed(uri)?;
+        let url = self.own(uri)?;
         let body = self.send(|| self.identified(self.client.get(url.clone()), &url).header("Accept-Encoding", "gzip")).await?;
         self.page(&body)
     }
@@ -166,6 +166,16 @@ impl Coordinator {
         let url = url.ok_or_else(|| http::not_understood(&self.endpoint, "An answer names an address that is none."))?;
         if self.base.scheme() == "https" && url.scheme() == "http" && url.host_str() == self.base.host_str() {
             return Err(http::not_understood(&self.endpoint, "An encrypted connection would be continued without encryption.")
+                .with_hint("The coordinator behind a proxy must be told so (http-server.process-forwarded)."));
+        }
+        Ok(url)
+    }
+
+    /// An address of the coordinator: no answer of its leads requests to others that only this machine reaches.
+    fn own(&self, uri: &str) -> Result<Url> {
+        let url = self.parsed(uri)?;
+        if url.origin() != self.base.origin() {
+            return Err(http::not_understood(&self.endpoint, format!("The next page would be at {}.", http::shown(&url.origin().ascii_serialization())))
                 .with_hint("The coordinator behind a proxy must be told so (http-server.process-forwarded)."));
         }
         Ok(url)
@@ -217,12 +227,23 @@ impl Coordinator {
     /// A segment's bytes. Its headers are all that identifies the reader.
     pub async fn segment(&self, uri: &str, headers: &[(String, String)]) -> Result<Vec<u8>> {
         let url = self.parsed(uri)?;
-        self.send(|| headers.iter().fold(self.client.get(url.clone()), |r, (name, value)| r.header(name, value))).await
+        if let Some((name, _)) = headers.iter().find(|(name, _)| !is_of_storage(name)) {
+            return Err(http::not_understood(&self.endpoint, format!("A segment is to be read with the header \"{}\".", http::shown(name))));
+        }
+        let sent = self.send(|| headers.iter().fold(self.client.get(url.clone()), |r, (name, value)| r.header(name, value))).await;
+        // What another machine says in its error is not for the reader.
+        sent.map_err(|e| {
+            if url.origin() == self.base.origin() {
+                e
+            } else {
+                e.with_detail(format!("A segment at {} could not be read.", http::shown(&url.origin().ascii_serialization())))
+            }
+        })
     }
 
     /// Tells that a segment is not needed any more; whatever comes of it.
     pub async fn acknowledge(&self, uri: &str, headers: &[(String, String)]) {
-        let Ok(url) = self.parsed(uri) else { return };
+        let Some(url) = self.parsed(uri).ok().filter(|_| headers.iter().all(|(name, _)| is_of_storage(name))) else { return };
         let request = headers.iter().fold(self.client.get(url), |r, (name, value)| r.header(name, value));
         if let Ok(Err(e)) = tokio::time::timeout(SHORT, request.send()).await {
             tracing::debug!("server \"{}\": a segment was not acknowledged: {}", self.endpoint.name, e.without_url());
@@ -231,13 +252,13 @@ impl Coordinator {
 
     /// Says that the statement is still waited for; whatever comes of it.
     pub async fn heartbeat(&self, next_uri: &str) {
-        let Ok(url) = self.parsed(next_uri) else { return };
+        let Ok(url) = self.own(next_uri) else { return };
         let _ = tokio::time::timeout(SHORT, self.identified(self.client.head(url.clone()), &url).send()).await;
     }
 
     /// Has the statement cancelled.
     pub async fn cancel(&self, next_uri: &str) {
-        let Ok(url) = self.parsed(next_uri) else { return };
+        let Ok(url) = self.own(next_uri) else { return };
         let request = self.identified(self.client.delete(url.clone()), &url);
         match tokio::time::timeout(SHORT, request.send()).await {
             Ok(Ok(_)) => {}
@@ -245,6 +266,12 @@ impl Coordinator {
             Err(_) => tracing::warn!("server \"{}\": could not cancel a query in time", self.endpoint.name),
         }
     }
+}
+
+/// Whether a header is one by which storages know their readers, such as the key of an encrypted object.
+fn is_of_storage(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["x-amz-", "x-goog-", "x-ms-"].iter().any(|of| name.starts_with(of)) || name == "authorization"
 }
 
 /// A value as it stands in a header: percent-encoded.
