@@ -52,7 +52,8 @@ closed_at_once() { # label, server, table, command that counts idle connections 
         FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = '$server'")"
     query "SELECT weir.refresh()" >/dev/null
     for what in "DROP USER MAPPING FOR CURRENT_USER SERVER gone_$server" "DROP SERVER gone_$server CASCADE"; do
-        query "CREATE USER MAPPING FOR CURRENT_USER SERVER gone_$server OPTIONS (user 'weir', password 'secret word'); SELECT count(*) FROM weir.query('gone_$server', 'SELECT 1 AS one')" >/dev/null
+        query "CREATE USER MAPPING FOR CURRENT_USER SERVER gone_$server OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA gone_$server"
+        query "IMPORT FOREIGN SCHEMA shop LIMIT TO (parents) FROM SERVER gone_$server INTO gone_$server; SELECT count(*) FROM gone_$server.parents; DROP SCHEMA gone_$server CASCADE" >/dev/null
         before=$("$@")
         query "$what" >/dev/null
         for _ in $(seq 50); do

@@ -396,7 +396,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def segment(self, parts):
         # Who reads a segment is identified by the segment's own headers, and sends no other credentials.
-        if self.headers.get("Authorization") or self.headers.get("X-Test-Segment") != parts[3]:
+        if self.headers.get("Authorization") or self.headers.get("X-Amz-Test-Segment") != parts[3]:
             self.reply(403)
         elif parts[2] == "ack":
             SEGMENTS.pop(parts[3], None)
@@ -455,7 +455,7 @@ class Handler(BaseHTTPRequestHandler):
             Handler.spooled += 1
             uri = f"{self.base()}/v1/spooled/%s/{name}"
             segments.append(
-                {"type": "spooled", "uri": uri % "download", "ackUri": uri % "ack", "headers": {"X-Test-Segment": [name]}, "metadata": metadata}
+                {"type": "spooled", "uri": uri % "download", "ackUri": uri % "ack", "headers": {"X-Amz-Test-Segment": [name]}, "metadata": metadata}
             )
         return {"encoding": query.encoding, "metadata": {}, "segments": segments}
 

@@ -319,8 +319,5 @@ pub(super) const ROWS: &[Row] = &[
     Row::scalar(1746, "float8(numeric)"),
     Row::scalar(2557, "bool(integer)"),
     Row::scalar(2558, "int4(boolean)"),
-    // Of a text that was cast to bit(n); in a plan, with the text and n.
-    Row::scalar(2076, "int8(bit)"),
-    Row::scalar(1684, "int4(bit)"),
     Row::scalar(2971, "text(boolean)"),
 ];
