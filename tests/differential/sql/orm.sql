@@ -256,6 +256,7 @@ SELECT count(c) FROM company c LEFT JOIN deal d ON d.company_id = c.id AND d.id 
 SELECT d.ctid IS NOT NULL FROM deal d LIMIT 1;
 SELECT tableoid::regclass, count(*) FROM deal GROUP BY 1;
 SELECT sum(CASE WHEN amount > 1000 THEN 1 END)::float / count(*)::float AS r, sum(amount)::money FROM deal;
+-- expect from 16: postgres (the scale of logarithms and powers of numeric differs between releases)
 SELECT exp(sum(ln(1 + probability))) - 1 FROM deal WHERE id < 10 AND probability > 0;
 SELECT sqrt(sum((score - 10) ^ 2)), power(avg(score), 2), log(10, 1000), ln(2.5), pi() * max(score) FROM contact;
 SELECT bit_or(employees), bit_and(employees), count(*) FILTER (WHERE employees & 1 = 1), every(employees > 0) FROM company;
