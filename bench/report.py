@@ -134,6 +134,9 @@ def memory_section(directory, text):
     limit = directory / "memory_limit"
     text.append(f"- Engine: peak resident {peaks['engine', 'VmHWM'] / 1024:.0f} MB (weir.memory_limit = {limit.read_text().strip() if limit.exists() else '?'}).")
     text.append(f"- Worker: peak {peaks['worker', 'Pss'] / 1024:.0f} MB (its share of shared memory included).")
+    names = {"bench weir-force": "TPC-H, forced", "bench weir": "SELECT * through the engine", "bench heap": "SELECT * from the heap"}
+    sizes = [f"{name} {peaks['backend', label] / 1024:.0f} MB" for label, name in names.items() if ("backend", label) in peaks]
+    text.append(f"- Backends, their own memory at the most: {', '.join(sizes)}.")
 
 
 def main():

@@ -53,10 +53,13 @@ query "CREATE EXTENSION pg_weir" >/dev/null
 
 worker_pid() { query "SELECT pid FROM pg_stat_activity WHERE datname = '$db' AND backend_type = 'pg_weir worker' LIMIT 1"; }
 
-# Peak memory of worker and engine, twice a second.
+# Memory of backends (by the labels of weir-bench, without shared memory), worker and engine, twice a second.
 sample_memory() {
+    local worker pid label engine
     while sleep 0.5; do
-        local worker
+        query "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'bench %'" 2>/dev/null | while IFS='|' read -r pid label; do
+            awk -v l="$label" '/^RssAnon/ {print "backend\t" l "\t" $2}' "/proc/$pid/status" 2>/dev/null || true
+        done
         worker=$(worker_pid 2>/dev/null) || continue
         [ -n "$worker" ] || continue
         awk -v w=worker '/^Pss_Anon|^Pss:/ {print w "\t" $1 "\t" $2}' "/proc/$worker/smaps_rollup" 2>/dev/null || true
@@ -112,25 +115,35 @@ pgbench_tps() { # label, arguments
 pg_client $cluster pgbench -i -s 10 -q $db >/dev/null 2>&1
 query "ALTER TABLE pgbench_history REPLICA IDENTITY FULL"
 pgbench_tables="unnest(ARRAY['pgbench_accounts', 'pgbench_tellers', 'pgbench_branches', 'pgbench_history']) t"
-# Reads come first: what writes leave to be done is part of their cost.
-pgbench_parts() { # with or without a mirror
-    query "VACUUM pgbench_branches, pgbench_tellers" >/dev/null
-    query CHECKPOINT
-    pgbench_tps "read-$1" -c 8 -j 2 -S
-    pgbench_tps "write-$1" -c 8 -j 2
-}
-# Five pairs, in which one and the other come first in turn: from one round to the next the machine drifts by more than what is looked for.
-for round in 1 2 3 4 5; do
-    if [ $((round % 2)) -eq 1 ]; then
-        pgbench_parts without
+pgbench_be() { # with or without a mirror, from now on
+    if [ "$1" = "$pgbench_is" ]; then return 0; fi
+    if [ "$1" = mirrored ]; then
         query "SELECT weir.mirror(t::regclass) FROM $pgbench_tables" >/dev/null
         query "SELECT weir.sync(timeout => '10min')" >/dev/null
-        pgbench_parts mirrored
     else
-        pgbench_parts mirrored
         query "SELECT weir.unmirror(t::regclass) FROM $pgbench_tables" >/dev/null
-        pgbench_parts without
     fi
+    pgbench_is=$1
+}
+pgbench_is=without
+pgbench_part() { # read or write, with or without a mirror
+    pgbench_be "$2"
+    query "VACUUM pgbench_branches, pgbench_tellers" >/dev/null
+    query CHECKPOINT
+    if [ "$1" = read ]; then pgbench_tps "$1-$2" -c 8 -j 2 -S; else pgbench_tps "$1-$2" -c 8 -j 2; fi
+}
+# Five pairs, in which one and the other come first in turn: from one round to the next the machine drifts by more than what is looked for.
+# All reads come before the first write: what writes leave to be done is part of their cost.
+for part in read write; do
+    for round in 1 2 3 4 5; do
+        if [ $((round % 2)) -eq 1 ]; then
+            pgbench_part $part without
+            pgbench_part $part mirrored
+        else
+            pgbench_part $part mirrored
+            pgbench_part $part without
+        fi
+    done
 done
 query "SELECT weir.sync(timeout => '10min')" >/dev/null
 

@@ -13,12 +13,13 @@ use crate::load::describe;
 const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '300s'";
 
 fn connect(args: &Args) -> Result<Client, String> {
-    connect_with(args, args.all("set").iter().map(String::as_str))
+    connect_with(args, args.text("label").unwrap_or("postgres"), args.all("set").iter().map(String::as_str))
 }
 
-fn connect_with<'a>(args: &Args, settings: impl IntoIterator<Item = &'a str>) -> Result<Client, String> {
+/// The label is the session's application name: whoever samples memory finds the backend by it.
+fn connect_with<'a>(args: &Args, label: &str, settings: impl IntoIterator<Item = &'a str>) -> Result<Client, String> {
     let mut client = Client::connect(args.required("conn")?, NoTls).map_err(|e| describe(&e))?;
-    client.batch_execute(STATEMENT_TIMEOUT).map_err(|e| describe(&e))?;
+    client.batch_execute(&format!("{STATEMENT_TIMEOUT}; SET application_name = 'bench {}'", label.replace('\'', "''"))).map_err(|e| describe(&e))?;
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or_else(|| format!("\"{setting}\" is no setting: it has no ="))?;
         client.batch_execute(&format!("SET {name} = '{}'", value.replace('\'', "''"))).map_err(|e| format!("{setting}: {}", describe(&e)))?;
@@ -63,7 +64,7 @@ pub fn tpch_run(args: &Args) -> Result<(), String> {
         let mut parts = way.split(',');
         let label = parts.next().unwrap_or_default();
         let settings: Vec<&str> = parts.collect();
-        ways.push(Way { label, client: connect_with(args, settings.iter().copied())?, settings });
+        ways.push(Way { label, client: connect_with(args, label, settings.iter().copied())?, settings });
     }
     if ways.is_empty() {
         let settings: Vec<&str> = args.all("set").iter().map(String::as_str).collect();
@@ -111,7 +112,7 @@ fn time_query(args: &Args, ways: &mut [Way], sql: &str, runs: usize) -> Result<V
             Ok((mut times, rows)) => format!("{:.6}\t{}\t{rows}", quantile(&mut times, 0.5), who_answered(&mut way.client)),
             Err(message) => {
                 if way.client.is_closed() {
-                    way.client = connect_with(args, way.settings.iter().copied())?;
+                    way.client = connect_with(args, way.label, way.settings.iter().copied())?;
                 }
                 format!("nan\terror: {message}\t0")
             }
