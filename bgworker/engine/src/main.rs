@@ -24,6 +24,7 @@ mod mirror;
 mod outer_joins;
 mod output;
 mod physical;
+mod place;
 mod plain_keys;
 mod planner;
 mod pool;

@@ -2,6 +2,7 @@
 
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
+use crate::place::Place;
 use crate::prepared::Planned;
 use crate::remote::{Sources, passed_on, returned};
 use crate::resources::Resources;
@@ -14,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use weir_lower::error::to_error;
 use weir_plan::ir::{Embedded, Plan, Rel, Scalar};
 use weir_plan::manifest::Lsn;
@@ -104,8 +105,8 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
     if resources.is_draining() {
         return Err(Error::refused("the engine is about to start anew"));
     }
-    // One statement is only passed on. A backend may hold several at once, and would wait for itself.
-    let place = if matches!(Plan::decode(&bytes)?.root, Rel::Remote(_)) { None } else { Some(wait_for_place(resources).await?) };
+    // One statement is only passed on.
+    let place = if matches!(Plan::decode(&bytes)?.root, Rel::Remote(_)) { Place::not_needed(resources) } else { Place::wait(resources).await? };
     let (sender, mut pieces) = mpsc::channel(QUEUED_ANSWERS);
     let stop = Stop::default();
     let _stop = stop.when_dropped();
@@ -113,8 +114,8 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
         // They end with the work itself, not with who waits for it: what was cancelled may take a moment to stop.
         let (resources, running) = (Arc::clone(resources), Running::new(resources));
         async move {
-            let _held = (place, running);
-            run(resources, bytes, params, remotes, sender, stop).await
+            let _running = running;
+            run(resources, bytes, params, remotes, (sender, place), stop).await
         }
     });
     tokio::pin!(work);
@@ -146,19 +147,6 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
         remotes: used.remotes,
         explain: None,
     })
-}
-
-/// Waits in the queue. Who does not wait any longer leaves it.
-async fn wait_for_place(resources: &Resources) -> Result<OwnedSemaphorePermit> {
-    struct Waiting<'a>(&'a Resources);
-    impl Drop for Waiting<'_> {
-        fn drop(&mut self) {
-            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-    resources.waiting.fetch_add(1, Ordering::Relaxed);
-    let _waiting = Waiting(resources);
-    Arc::clone(&resources.queue).acquire_owned().await.map_err(|_| Error::internal("the engine is shutting down"))
 }
 
 /// So many rows are computed before the first is sent, if there are as many.
@@ -198,7 +186,15 @@ fn failed_at_start(e: &DataFusionError) -> Error {
     }
 }
 
-async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, remotes: Vec<Endpoint>, sender: mpsc::Sender<Piece>, stop: Stop) -> Result<Used> {
+async fn run(
+    resources: Arc<Resources>,
+    bytes: Vec<u8>,
+    params: Vec<Scalar>,
+    remotes: Vec<Endpoint>,
+    to: (mpsc::Sender<Piece>, Place),
+    stop: Stop,
+) -> Result<Used> {
+    let (sender, mut place) = to;
     let fail = |e: DataFusionError| failed_at_start(&e);
     let may_wait = remotes.is_empty();
     let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
@@ -207,7 +203,6 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
         None => runnable(planned.physical, &stop).map_err(fail)?,
     };
     let (mut output, schema) = Output::start(&physical.schema())?;
-    let gone = |_| Error::new(Kind::Cancelled, "the backend went away");
     let (task, pool) = resources.task();
     // A recursion may be given up, which is no matter only as long as no row has left.
     weir_lower::settle(&physical, &task).await.map_err(fail)?;
@@ -227,7 +222,7 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
         }
     }
     let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };
-    sender.send(head).await.map_err(gone)?;
+    place.send(&sender, head).await?;
     let mut held = held.into_iter();
     loop {
         let next = match held.next() {
@@ -238,7 +233,7 @@ async fn run(resources: Arc<Resources>, bytes: Vec<u8>, params: Vec<Scalar>, rem
         let Some(batch) = next else { break };
         for piece in output.encode(&batch) {
             let (ipc, rows) = piece?;
-            sender.send(Piece::Batch { ipc, rows }).await.map_err(gone)?;
+            place.send(&sender, Piece::Batch { ipc, rows }).await?;
         }
     }
     let mut remotes = Vec::new();

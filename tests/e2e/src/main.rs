@@ -8,6 +8,7 @@
 mod cancel;
 mod engine;
 mod limits;
+mod places;
 mod proxy;
 mod server;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let checks = cancel::checks().into_iter().chain(limits::checks()).chain(engine::checks());
+    let checks = cancel::checks().into_iter().chain(limits::checks()).chain(places::checks()).chain(engine::checks());
     let (mut passed, mut failed) = (0, 0);
     for (name, check) in checks {
         match check(&server).and_then(|()| server.is_quiet()) {
