@@ -28,6 +28,8 @@ impl UuidBuilder {
     }
 }
 
+impl crate::func::text::rows::Results for UuidBuilder {}
+
 /// Source: `string_to_uuid`: braces around, and a hyphen after any two bytes, are optional.
 pub(super) fn parse(s: &str) -> Result<[u8; 16]> {
     parts(s).ok_or_else(|| raise("22P02", format!("invalid input syntax for type uuid: \"{s}\"")))

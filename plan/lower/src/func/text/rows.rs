@@ -2,8 +2,13 @@
 //!
 //! Invariant: a scalar argument is never expanded to the length of the batch.
 
-use arrow::array::{Array, ArrayRef, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, StringViewArray};
+use crate::error::refused;
+use arrow::array::{
+    Array, ArrayRef, BinaryViewArray, BinaryViewBuilder, BooleanArray, BooleanBuilder, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray,
+    PrimitiveBuilder, StringViewArray, StringViewBuilder,
+};
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::ArrowPrimitiveType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
@@ -119,6 +124,41 @@ get!(BooleanArray, bool);
 get!(FixedSizeBinaryArray, &'a [u8]);
 get!(ListArray, ArrayRef);
 
+/// What the results of one batch may take. No account knows of them before they are there, and `repeat` makes gigabytes of a few rows, which
+/// Postgres has one at a time.
+const MAX_RESULT_BYTES: usize = 256 << 20;
+
+/// A builder of results, so far.
+pub(in crate::func) trait Results {
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    /// # Errors
+    /// They take more than a batch may.
+    #[inline]
+    fn bounded(&self) -> Result<()> {
+        if self.bytes() > MAX_RESULT_BYTES { Err(refused("the results of a function take more than 256 MB in one batch of rows")) } else { Ok(()) }
+    }
+}
+
+impl Results for StringViewBuilder {
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.allocated_size()
+    }
+}
+
+impl Results for BinaryViewBuilder {
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.allocated_size()
+    }
+}
+
+impl Results for BooleanBuilder {}
+impl<T: ArrowPrimitiveType> Results for PrimitiveBuilder<T> {}
+
 /// A kernel of a strict function: `kernel!(StringViewBuilder::new(), |s: text, n: int4| expression)`, where the expression is an
 /// `Option` that the builder's `append_option` takes, and `?` may raise.
 macro_rules! kernel {
@@ -137,6 +177,7 @@ macro_rules! kernel {
                         } else {
                             $(let $arg = $arg.get(row);)+
                             out.append_option($body);
+                            $crate::func::text::rows::Results::bounded(&out)?;
                         }
                     }
                 }

@@ -101,3 +101,35 @@ fn chr(n: i32) -> Result<char> {
         Ok(n) => char::from_u32(n).ok_or_else(|| raise("54000", format!("requested character not valid for encoding: {n}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Array, StringViewArray};
+    use arrow::datatypes::{DataType, Field};
+    use datafusion::common::ScalarValue;
+    use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
+    use std::sync::Arc;
+
+    fn repeated(rows: usize, times: i32) -> Result<ColumnarValue> {
+        let texts = StringViewArray::from_iter_values((0..rows).map(|_| "0123456789abcdef"));
+        let kernel = kernel!(StringViewBuilder::new(), |s: text, n: int4| Some(repeat(s, n)?));
+        kernel(&ScalarFunctionArgs {
+            args: vec![ColumnarValue::Array(Arc::new(texts)), ColumnarValue::Scalar(ScalarValue::Int32(Some(times)))],
+            arg_fields: Vec::new(),
+            number_rows: rows,
+            return_field: Arc::new(Field::new("r", DataType::Utf8View, true)),
+            config_options: Arc::default(),
+        })
+    }
+
+    /// 16 KB in each of 8,192 rows are 128 MB; 256 KB would be two gigabytes.
+    #[test]
+    fn results_of_a_batch_are_bounded() -> Result<()> {
+        let ColumnarValue::Array(array) = repeated(8192, 1024)? else { return Err(raise("XX000", "no array")) };
+        assert_eq!(array.len(), 8192);
+        let refusal = repeated(8192, 16384).map(|_| ()).map_err(|e| crate::error::to_error(&e).kind);
+        assert_eq!(refusal, Err(weir_plan::Kind::Refused));
+        Ok(())
+    }
+}
