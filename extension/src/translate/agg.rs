@@ -81,6 +81,12 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
             if !matches!(stage.groups[i].expr, Expr::Const { .. }) {
                 return Err("in GROUPING SETS, a value that is constant only within one execution".into());
             }
+            // Before release 18, Postgres does not know that the key is NULL in other sets where it looks at the constant once more: to sort or
+            // compare the rows, or to convert them for a set operation.
+            let looked_at = list::<SortGroupClause>(q.sortClause).into_iter().any(|s| (*s).tleSortGroupRef == (*clause).tleSortGroupRef);
+            if looked_at || !q.distinctClause.is_null() || q.hasWindowFuncs || cx.levels.len() > 1 {
+                return Err("in GROUPING SETS, a constant key of a subquery, or with DISTINCT, window functions or an order by it".into());
+            }
             stage.constants.push(i);
         }
     }

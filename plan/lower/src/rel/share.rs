@@ -2,7 +2,9 @@
 //! evaluations could choose differently.
 //!
 //! Invariants:
-//! - A shared relation is computed at most once per lowering, so a lowered plan is executed once.
+//! - A shared relation is computed at most once per lowering, so a lowered plan is executed once: who reads it waits for the computation, which
+//!   goes on when the reader that began it wants no more, and an error of it is everybody's. (A plan that runs for a second time gives wrong
+//!   rows: it keeps what its parts have done.)
 //! - Its rows are held in memory, on the account of the query's memory pool.
 
 use super::Lowerer;
@@ -15,7 +17,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result, TableReference};
+use datafusion::common::{Column, DataFusionError, Result, TableReference};
 use datafusion::datasource::{TableProvider, TableType, provider_as_source};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -26,9 +28,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream, displayable, execute_stream,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 impl Lowerer<'_> {
@@ -100,7 +103,17 @@ pub(super) struct SharedTable {
 #[derive(Default)]
 struct Computed {
     physical: OnceCell<Arc<dyn ExecutionPlan>>,
-    rows: OnceCell<(Vec<RecordBatch>, MemoryReservation)>,
+    rows: Mutex<Option<Rows>>,
+}
+
+/// The computation, begun or done.
+type Rows = Shared<BoxFuture<'static, Result<Arc<(Vec<RecordBatch>, MemoryReservation)>, Arc<DataFusionError>>>>;
+
+impl Computed {
+    fn rows(&self, input: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Rows {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.get_or_insert_with(|| compute(input, context).map(|rows| rows.map(Arc::new).map_err(Arc::new)).boxed().shared()).clone()
+    }
 }
 
 impl SharedTable {
@@ -202,9 +215,9 @@ impl ExecutionPlan for SharedExec {
         let (input, computed, projection) = (Arc::clone(&self.input), Arc::clone(&self.computed), self.projection.clone());
         let partitions = self.properties.partitioning.partition_count();
         let batches = futures::stream::once(async move {
-            let (rows, _) = computed.rows.get_or_try_init(|| compute(input, context)).await?;
-            let mine: Vec<RecordBatch> = rows.iter().skip(partition).step_by(partitions).cloned().collect();
-            Ok::<_, datafusion::common::DataFusionError>(futures::stream::iter(mine).map(move |batch| match &projection {
+            let rows = computed.rows(input, context).await.map_err(DataFusionError::Shared)?;
+            let mine: Vec<RecordBatch> = rows.0.iter().skip(partition).step_by(partitions).cloned().collect();
+            Ok::<_, DataFusionError>(futures::stream::iter(mine).map(move |batch| match &projection {
                 Some(columns) => Ok(batch.project(columns)?),
                 None => Ok(batch),
             }))
