@@ -23,6 +23,9 @@ pub const FAILURE_FILE: &str = "engine.failed";
 /// Bound of one frame, both ways.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
 
+/// What rows may take in one message, beside what else is in it.
+pub const MAX_MESSAGE_BYTES: usize = MAX_FRAME_BYTES - (1 << 20);
+
 /// How fresh the data must be that a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Freshness {

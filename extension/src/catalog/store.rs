@@ -24,7 +24,12 @@ pub struct Row {
     pub attributes: Option<i16>,
     /// Why nothing of it can be used: another build has left it.
     pub foreign: Option<&'static str>,
+    /// What it is in error for is not looked at again.
+    pub for_good: bool,
 }
+
+/// How the reason begins when a table has a row that fits into no message.
+pub const ROW_TOO_LARGE: &str = "a row of the table is larger than 255 MB";
 
 /// What became of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +51,7 @@ fn lsn_out(lsn: Lsn) -> i64 {
 }
 
 const LOAD: &str = "SELECT m.relid, m.generation, m.state, m.columns, m.key, (m.applied_lsn - '0/0'::pg_lsn)::int8, m.poisoned,
-        format('%I.%I', n.nspname, c.relname), m.attributes, m.form
+        format('%I.%I', n.nspname, c.relname), m.attributes, m.form, m.reason
    FROM weir.mirror_table m JOIN pg_class c ON c.oid = m.relid JOIN pg_namespace n ON n.oid = c.relnamespace
   ORDER BY m.generation";
 
@@ -74,6 +79,7 @@ fn rows(table: SpiTupleTable<'_>) -> Result<Vec<Row>> {
             Some(_) if form != FORM => Some(upgrade::OTHER_FORM),
             Some(_) => None,
         };
+        let reason: Option<String> = r.get(11).map_err(spi_error)?;
         let def = MirrorDef {
             relid: r.get::<pg_sys::Oid>(1).map_err(spi_error)?.ok_or_else(missing)?.to_u32(),
             generation: r.get(2).map_err(spi_error)?.ok_or_else(missing)?,
@@ -85,7 +91,8 @@ fn rows(table: SpiTupleTable<'_>) -> Result<Vec<Row>> {
             segments: Vec::new(),
             poisoned: r.get(7).map_err(spi_error)?.unwrap_or_default(),
         };
-        rows.push(Row { def, state, attributes: r.get(9).map_err(spi_error)?, foreign });
+        let for_good = reason.is_some_and(|reason| reason.starts_with(ROW_TOO_LARGE));
+        rows.push(Row { def, state, attributes: r.get(9).map_err(spi_error)?, foreign, for_good });
     }
     Ok(rows)
 }
@@ -143,7 +150,7 @@ pub fn apply_manifest(changes: &[ManifestChange]) -> Result<ManifestOutcome> {
     // All rows are locked first, so that nothing is written if one is busy.
     for c in changes {
         match lock_generation(c.relid)? {
-            Locked::Is(generation) if generation == c.generation => {}
+            Locked::Is { generation, followed: true } if generation == c.generation => {}
             Locked::Busy => return Ok(ManifestOutcome::Busy { relid: c.relid }),
             _ => return Ok(ManifestOutcome::Refused),
         }
@@ -156,13 +163,13 @@ pub fn apply_manifest(changes: &[ManifestChange]) -> Result<ManifestOutcome> {
 
 /// Locks the row of a mirror. `false`: somebody else has, or it is gone.
 pub fn lock(relid: u32) -> Result<bool> {
-    Ok(matches!(lock_generation(relid)?, Locked::Is(_)))
+    Ok(matches!(lock_generation(relid)?, Locked::Is { .. }))
 }
 
 /// Locks the row of a mirror of this generation: `Gone` if it has another one, too.
 pub fn lock_state(relid: u32, generation: i64) -> Result<Outcome> {
     Ok(match lock_generation(relid)? {
-        Locked::Is(g) if g == generation => Outcome::Taken,
+        Locked::Is { generation: g, .. } if g == generation => Outcome::Taken,
         Locked::Busy => Outcome::Busy,
         _ => Outcome::Gone,
     })
@@ -193,7 +200,11 @@ pub fn delete_orphans() -> Result<()> {
 }
 
 enum Locked {
-    Is(i64),
+    Is {
+        generation: i64,
+        /// It is followed, not marked or in error.
+        followed: bool,
+    },
     Busy,
     Gone,
 }
@@ -201,11 +212,12 @@ enum Locked {
 fn lock_generation(relid: u32) -> Result<Locked> {
     let oid = pg_sys::Oid::from(relid);
     Spi::connect_mut(|client| {
-        let table =
-            client.update("SELECT generation FROM weir.mirror_table WHERE relid = $1 FOR UPDATE SKIP LOCKED", None, &[oid.into()]).map_err(spi_error)?;
+        let table = client
+            .update("SELECT generation, state IN ('active', 'copying') FROM weir.mirror_table WHERE relid = $1 FOR UPDATE SKIP LOCKED", None, &[oid.into()])
+            .map_err(spi_error)?;
         for r in table {
             if let Some(generation) = r.get(1).map_err(spi_error)? {
-                return Ok(Locked::Is(generation));
+                return Ok(Locked::Is { generation, followed: r.get(2).map_err(spi_error)?.unwrap_or(false) });
             }
         }
         let there = client.select("SELECT FROM weir.mirror_table WHERE relid = $1", None, &[oid.into()]).map_err(spi_error)?;

@@ -13,7 +13,7 @@ mod rows;
 
 use super::link::Link;
 use super::{position, timetravel};
-use crate::catalog::{self, define};
+use crate::catalog::{self, define, store};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use rows::{Chunk, MAX_CHUNK_ROWS, deform, in_context};
@@ -21,7 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use weir_plan::manifest::{MirrorDef, MirrorState, present};
-use weir_plan::protocol::ToEngineControl;
+use weir_plan::protocol::{MAX_MESSAGE_BYTES, ToEngineControl};
 use weir_plan::{Result, arrow_ipc};
 
 pub use callbacks::install;
@@ -274,6 +274,10 @@ impl Capture {
         let Some(tracked) = self.tracked.get_mut(&relid) else { return Ok(()) };
         let Some(chunk) = tracked.chunk.as_mut().filter(|c| !c.ops.is_empty()) else { return Ok(()) };
         let ipc = arrow_ipc::to_bytes(&chunk.finish()?)?;
+        if ipc.len() > MAX_MESSAGE_BYTES {
+            self.give_up(relid, store::ROW_TOO_LARGE.into());
+            return Ok(());
+        }
         let poisoned = chunk.rows.take_poisoned();
         let message = ToEngineControl::Changes { relid, generation: tracked.def.generation, xid, ipc, poisoned };
         if !tracked.dead {

@@ -15,7 +15,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use std::time::{Duration, Instant};
 use weir_plan::manifest::{MirrorDef, PgSnapshot};
-use weir_plan::protocol::{FromEngine, ToEngine};
+use weir_plan::protocol::{FromEngine, MAX_MESSAGE_BYTES, ToEngine};
+use weir_plan::types::oid;
 use weir_plan::{Error, Result, arrow_ipc};
 
 /// Bounds of one batch: small enough that its buffers are used again instead of being returned to the system and zeroed anew.
@@ -24,6 +25,9 @@ const MAX_BATCH_BYTES: usize = 2 << 20;
 
 /// Rows between two releases of what conversions have allocated.
 const ROWS_PER_RESET: usize = 512;
+
+/// What is over so soon need not be noted.
+const SOON: Duration = Duration::from_secs(2);
 
 /// How often a copy looks whether somebody waits for it.
 const YIELD_INTERVAL: Duration = Duration::from_secs(1);
@@ -111,12 +115,24 @@ fn keep_freed_memory() {}
 fn copy(relid: u32, generation: i64) -> Result<()> {
     let mut client = Client::take()?;
     process::transaction(|| note_start(relid, generation))?;
+    // SAFETY: reads shared memory. The epoch is not needed.
+    #[allow(clippy::cast_possible_truncation)]
+    let began = pg_sys::TransactionId::from(unsafe { pg_sys::ReadNextFullTransactionId() }.value as u32);
+    let started = Instant::now();
+    let mut noted = false;
     let mut pause = Duration::from_millis(2);
     loop {
-        if attempt(&mut client, relid, generation)? {
-            return Ok(());
+        match attempt(&mut client, relid, generation, began)? {
+            Attempt::Copied => return Ok(()),
+            // It is about to become visible to snapshots.
+            Attempt::Committing => {}
+            Attempt::OlderTransactions => {
+                if !noted && started.elapsed() > SOON {
+                    noted = true;
+                    process::transaction(|| store::note_error(relid, generation, "the copy waits for transactions that began before it"))?;
+                }
+            }
         }
-        // A transaction that has committed is about to become visible to snapshots.
         process::wait(None, 0, pause);
         pause = (pause * 2).min(Duration::from_millis(200));
     }
@@ -137,8 +153,17 @@ fn note_start(relid: u32, generation: i64) -> Result<()> {
     store::note_copy_started(relid, generation, expected_rows)
 }
 
-/// One transaction. `false`: its snapshot cannot be used.
-fn attempt(client: &mut Client, relid: u32, generation: i64) -> Result<bool> {
+/// What became of an attempt.
+enum Attempt {
+    Copied,
+    /// A transaction has committed that the snapshot does not see.
+    Committing,
+    /// Some transactions are older than the copy, and the table has an enum.
+    OlderTransactions,
+}
+
+/// One transaction. `began`: transactions from this one on have begun after the copy.
+fn attempt(client: &mut Client, relid: u32, generation: i64, began: pg_sys::TransactionId) -> Result<Attempt> {
     let oid = pg_sys::Oid::from(relid);
     // SAFETY: not in a transaction. The table is locked before the first snapshot is taken.
     let rel = unsafe {
@@ -153,7 +178,7 @@ fn attempt(client: &mut Client, relid: u32, generation: i64) -> Result<bool> {
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         rel
     };
-    let result = copy_under_snapshot(client, rel, relid, generation);
+    let result = copy_under_snapshot(client, rel, relid, generation, began);
     // SAFETY: as above. The lock is kept until the transaction ends; after an error the scan may still be open.
     unsafe {
         if result.is_ok() {
@@ -167,7 +192,7 @@ fn attempt(client: &mut Client, relid: u32, generation: i64) -> Result<bool> {
     result
 }
 
-fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, generation: i64) -> Result<bool> {
+fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, generation: i64, began: pg_sys::TransactionId) -> Result<Attempt> {
     let Some(def) = definition(relid, generation)? else {
         return Err(Error::internal("the copy has been superseded"));
     };
@@ -182,16 +207,23 @@ fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, g
     // One that has committed but still looks in progress may have been decoded before this mirror was followed.
     // SAFETY: looks at the commit log.
     if snapshot.xip.iter().any(|xid| unsafe { pg_sys::TransactionIdDidCommit((*xid).into()) }) {
-        return Ok(false);
+        return Ok(Attempt::Committing);
+    }
+    // A row is decoded with the labels of enums as they were when its transaction began. Since then one may have been renamed, which is why
+    // this copy is made; what an older transaction has changed would come with the old label, after it.
+    let has_enum = def.columns.iter().any(|c| c.ty.base == oid::ENUM);
+    // SAFETY: compares numbers.
+    if has_enum && snapshot.xip.iter().any(|xid| unsafe { pg_sys::TransactionIdPrecedes((*xid).into(), began) }) {
+        return Ok(Attempt::OlderTransactions);
     }
     match client.ask(&ToEngine::CopyBegin { relid, generation, snapshot, lsn })? {
         FromEngine::CopyGo { retry: false } => {}
-        FromEngine::CopyGo { retry: true } => return Ok(false),
+        FromEngine::CopyGo { retry: true } => return Ok(Attempt::Committing),
         other => return Err(unexpected(&other)),
     }
     scan(client, rel, &def)?;
     match client.ask(&ToEngine::CopyEnd)? {
-        FromEngine::CopyDone => Ok(true),
+        FromEngine::CopyDone => Ok(Attempt::Copied),
         other => Err(unexpected(&other)),
     }
 }
@@ -280,5 +312,8 @@ fn give_way(relid: u32) -> Result<()> {
 fn send(client: &mut Client, rows: &mut RowBuilder, schema: &arrow::datatypes::SchemaRef) -> Result<()> {
     let batch = rows.finish_batch(schema)?;
     let ipc = arrow_ipc::to_bytes(&batch)?;
+    if ipc.len() > MAX_MESSAGE_BYTES {
+        return Err(Error::internal(store::ROW_TOO_LARGE));
+    }
     client.send(&ToEngine::CopyBatch { ipc, poisoned: rows.take_poisoned() })
 }

@@ -466,6 +466,9 @@ impl Worker {
             pgrx::log!("pg_weir: the copy of table {} failed: {error}", ended.relid);
             if let Some(reason) = error.strip_prefix(copy::CHANGED) {
                 self.marks.push(capture::Lost { relid: ended.relid, generation: ended.generation, reason: reason.to_owned() });
+            } else if error.starts_with(store::ROW_TOO_LARGE) {
+                transaction(|| if sync::is_installed() { store::mark_error(ended.relid, ended.generation, &error) } else { Ok(()) })?;
+                self.catalog_due = Instant::now();
             } else {
                 transaction(|| if sync::is_installed() { store::note_error(ended.relid, ended.generation, &error) } else { Ok(()) })?;
             }

@@ -51,14 +51,11 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
             _ => followed(relid) != Some(row.def.generation) || suspects.is_none_or(|s| s.contains(&relid)),
         };
         let shape = if check { look_at(relid) } else { Look::NotNeeded };
+        // Until the catalog says otherwise, the log may not advance without a mirror.
+        let may_be_used = row.state == "active" || row.state == "copying";
+        let mut still_followed = false;
         match decide(&row, shape) {
-            Decision::Follow => {
-                let mut def = row.def;
-                if followed(relid) != Some(def.generation) {
-                    def.segments = store::load_segments(relid, def.generation)?;
-                }
-                wanted.follow.push(def);
-            }
+            Decision::Follow => still_followed = true,
             Decision::Wait => wanted.unfinished = true,
             Decision::Leave => {}
             Decision::Mark(reason) => {
@@ -67,6 +64,8 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
                 let same = |latest: &Row| latest.def.relid == relid && latest.def.columns == row.def.columns && latest.state == row.state;
                 if store::lock(relid)? && store::load_latest()?.iter().any(same) {
                     store::mark_resync(relid, Some(row.def.generation), &reason)?;
+                } else {
+                    still_followed = may_be_used;
                 }
             }
             Decision::Fail(reason) => {
@@ -74,6 +73,7 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
                     store::mark_error(relid, row.def.generation, &reason)?;
                 } else {
                     wanted.unfinished = true;
+                    still_followed = may_be_used;
                 }
             }
             Decision::Copy(shape, expected_rows) => {
@@ -82,6 +82,13 @@ pub fn read(database: pg_sys::Oid, followed: &dyn Fn(u32) -> Option<i64>, suspec
                     store::start_copy(relid, row.def.generation, &shape, key, expected_rows)?;
                 }
             }
+        }
+        if still_followed {
+            let mut def = row.def;
+            if followed(relid) != Some(def.generation) {
+                def.segments = store::load_segments(relid, def.generation)?;
+            }
+            wanted.follow.push(def);
         }
     }
     if !wanted.follow.is_empty() || wanted.unfinished {
@@ -138,6 +145,7 @@ fn decide(row: &Row, look: Look) -> Decision {
         (Kind::Ordinary, Ok(_)) => None,
     };
     match (row.state.as_str(), obstacle) {
+        ("error", _) if row.for_good => Decision::Leave,
         ("error", Some(_)) => Decision::Leave,
         (_, Some(obstacle)) => Decision::Fail(obstacle),
         ("error", None) => Decision::Mark("the obstacle is gone".into()),

@@ -138,7 +138,9 @@ impl Mirrors {
         let limits = self.limits();
         let shared = self.shared.read();
         let decoded = shared.decoded;
-        let mut slot_lsn = decoded;
+        // The catalog still says that a mirror is to be used which is given up: whoever takes it up again needs what came since its manifest.
+        let given_up = !applier.unloaded.is_empty() || applier.mirrors.values().any(|m| matches!(m.phase, Phase::Invalid));
+        let mut slot_lsn = if given_up { self.slot_lsn.load(Ordering::Relaxed) } else { decoded };
         let mut captured = Vec::new();
         for (relid, mirror) in &mut applier.mirrors {
             let Some(table) = shared.tables.get(relid) else { continue };

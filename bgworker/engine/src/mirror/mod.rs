@@ -51,7 +51,7 @@ use layout::Layout;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use segment::{Io, Segment};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -138,7 +138,7 @@ enum Phase {
         start: Lsn,
     },
     Following,
-    /// Not exact; waits for the worker to drop it.
+    /// Not exact; waits for the worker to drop it. Until then the catalog says that its manifest is to be used, and the slot stays.
     Invalid,
 }
 
@@ -146,6 +146,8 @@ enum Phase {
 #[derive(Default)]
 struct Applier {
     mirrors: HashMap<u32, Mirror>,
+    /// Mirrors that could not be loaded; they wait for the worker to drop them.
+    unloaded: HashSet<u32>,
     recent: RecentCommits,
 }
 
@@ -236,6 +238,7 @@ impl Mirrors {
         // Files of an older generation are dead; those of this one are in use again.
         self.detach(relid, |old| old != generation).await;
         if let Err(e) = self.try_load(def, lsn).await {
+            self.applier.lock().await.unloaded.insert(relid);
             self.noticed.lock().events.push(Event::Resync { relid, generation, reason: e.message });
         }
     }
@@ -289,6 +292,7 @@ impl Mirrors {
     async fn detach(&self, relid: u32, delete_files: impl Fn(i64) -> bool) {
         let mut applier = self.applier.lock().await;
         let mirror = applier.mirrors.remove(&relid);
+        applier.unloaded.remove(&relid);
         let table = self.shared.write().tables.remove(&relid);
         let of_parts = table.iter().flat_map(|t| &t.parts).filter_map(|part| match &part.rows {
             table::Rows::File(segment) => Some(segment),

@@ -4,6 +4,7 @@
 
 use super::Worker;
 use crate::catalog::store;
+use crate::wal;
 use crate::worker::decode::{self, Decoder};
 use crate::worker::process::transaction;
 use crate::worker::slot::{self, SlotState};
@@ -139,6 +140,10 @@ impl Worker {
                 !wanted.follow.iter().any(|d| d.relid == *relid && Some(d.generation) == generation)
             })
             .collect();
+        if !gone.is_empty() {
+            // The slot must not be further, after a crash, than a catalog in which they are still there.
+            wal::flush(wal::inserted());
+        }
         for relid in gone {
             decoder.capture().untrack(relid);
             self.copies.forget(relid);

@@ -150,6 +150,49 @@ fn a_mirror_that_somebody_changes_holds_up_no_other() {
     });
 }
 
+/// The catalog still names its manifest, so whoever starts anew by that needs the log from there.
+#[test]
+fn the_slot_waits_for_a_mirror_that_is_given_up_to_be_dropped() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("starts");
+    runtime.block_on(async {
+        let mut rng = StdRng::seed_from_u64(4);
+        let table = &tables()[0];
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20, 1 << 30, temp());
+        for relid in [10, 11, 12] {
+            mirrors.load(MirrorDef { relid, ..table.def(1, MirrorState::Active) }, 100).await;
+        }
+        let mut change = async |relid: u32, xid: u32, at: Lsn| {
+            for batch in table.messages(&[Change::Insert(vec![Cell::Int(xid.into()), Cell::Null, Cell::Null, Cell::Null])], &mut rng) {
+                mirrors.changes(relid, 1, xid, batch.expect("rows"), &[]).expect("fits");
+            }
+            mirrors.commit(&[(xid, at)], at + 5).await;
+        };
+        let flush = async || {
+            let proposal = mirrors.flush(true).await.expect("writes").expect("something");
+            let slot = proposal.slot_lsn;
+            mirrors.manifest_committed(proposal, ManifestOutcome::Committed).await;
+            slot
+        };
+        change(10, 1, 110).await;
+        assert_eq!(flush().await, 115);
+        mirrors.invalidate(11, "somebody says so").await;
+        change(10, 2, 120).await;
+        assert_eq!(flush().await, 115);
+        mirrors.drop_mirror(11).await;
+        change(10, 3, 130).await;
+        assert_eq!(flush().await, 135);
+        // The same of one that could not be loaded.
+        let mut damaged = MirrorDef { relid: 12, ..table.def(2, MirrorState::Active) };
+        damaged.segments.push(weir_plan::manifest::SegmentMeta { id: 1, path: "12/2/1.parquet".into(), rows: 5, size_bytes: 1000, deletes: vec![1, 2, 3] });
+        mirrors.load(damaged, 135).await;
+        change(10, 4, 140).await;
+        assert_eq!(flush().await, 135);
+        mirrors.drop_mirror(12).await;
+        change(10, 5, 150).await;
+        assert_eq!(flush().await, 155);
+    });
+}
+
 #[test]
 fn little_is_kept_for_a_copy_that_is_not_under_way() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
