@@ -55,7 +55,7 @@ pub unsafe fn wrap(
         for entry in &top.targets {
             append(&raw mut (*engine).scan.plan.targetlist, (*entry).cast());
         }
-        let root = if finishes { finish(engine, fallback, &top)? } else { engine };
+        let root = if finishes { finish(engine, fallback, &top, is_cursor)? } else { engine };
         append(&raw mut (*root).custom_plans, fallback.cast());
         let root = root.cast::<pg_sys::Plan>();
         *slot = if backwards { pg_sys::materialize_finished_plan(root) } else { root };
@@ -86,7 +86,7 @@ unsafe fn custom_scan(like: *mut pg_sys::Plan, private: &Private) -> weir_plan::
 }
 
 /// Sort and limit over the leaf, and the root above.
-unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top: &Top) -> Result<*mut pg_sys::CustomScan, String> {
+unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top: &Top, is_cursor: bool) -> Result<*mut pg_sys::CustomScan, String> {
     // SAFETY: new nodes over nodes made here.
     unsafe {
         let mut chain = leaf.cast::<pg_sys::Plan>();
@@ -103,7 +103,7 @@ unsafe fn finish(leaf: *mut pg_sys::CustomScan, fallback: *mut pg_sys::Plan, top
         }
         let private = Private {
             mode: Mode::Root,
-            start_early: false,
+            start_early: is_cursor,
             params_may_fail: false,
             plan: Vec::new(),
             output: Vec::new(),

@@ -34,7 +34,13 @@ pub unsafe fn fold(cx: &Cx, node: *mut Node) -> *mut Node {
 }
 
 /// A parameter whose value is that of `node`, which depends on no row and is not volatile.
+///
+/// # Errors
+/// It calls a function that may read tables. That sees what the query's snapshot sees, and the engine may be further by then.
 pub unsafe fn param(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
+    if let Some(function) = may_read_tables(node) {
+        return Err(format!("function {} may read tables, and the engine reads them as they are later", types::function_name(function)));
+    }
     let ty = types::type_of(node)?;
     let known = cx.params.iter().position(|p| pg_sys::equal((*p).cast(), node.cast()));
     let index = match known {
@@ -50,6 +56,32 @@ pub unsafe fn param(cx: &mut Cx, node: *mut Node) -> Result<Expr> {
         }
     };
     Ok(Expr::Param { index: index as u32, ty })
+}
+
+/// `table_to_xml` and its like, which are not volatile. Source: `pg_proc.dat`.
+const READ_TABLES: [u32; 9] = [2923, 2926, 2929, 2933, 2934, 2935, 2936, 2937, 2938];
+
+/// A function in an expression that may run queries: one of Postgres's that does, or any other that is not immutable.
+unsafe fn may_read_tables(node: *mut Node) -> Option<pg_sys::Oid> {
+    unsafe extern "C-unwind" fn reads(function: pg_sys::Oid, found: *mut std::ffi::c_void) -> bool {
+        let number = function.to_u32();
+        let is_immutable = || pg_sys::func_volatile(function).cast_unsigned() == pg_sys::PROVOLATILE_IMMUTABLE;
+        let reads = READ_TABLES.contains(&number) || number >= pg_sys::FirstNormalObjectId && !is_immutable();
+        if reads {
+            *found.cast::<pg_sys::Oid>() = function;
+        }
+        reads
+    }
+    let mut found = pg_sys::InvalidOid;
+    if pg_sys::check_functions_in_node(node, Some(reads), (&raw mut found).cast()) {
+        return Some(found);
+    }
+    let mut below = None;
+    any_child(node, &mut |child| {
+        below = may_read_tables(child);
+        below.is_some()
+    });
+    below
 }
 
 unsafe fn may_fail(node: *mut Node) -> bool {
