@@ -6,9 +6,11 @@
 //! - A value that does not fit the declared type is an error that names column and value, never a truncation.
 
 mod arrow_catalog;
+pub mod base64;
 mod build;
 mod conform;
 pub mod http;
+pub mod identity;
 mod nested;
 mod plain;
 mod pool;

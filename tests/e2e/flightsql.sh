@@ -132,6 +132,10 @@ test_flight() {
     expect "flight: TLS" '^99999$' "$(failing "SELECT max(id) FROM (SELECT * FROM flight.numbers OFFSET 0) n")"
     expect "flight: another name than in the certificate" 'ERROR:  08001: server "flight": could not connect' "$(failing "BEGIN; ALTER SERVER flight OPTIONS (ADD tls_name 'other.example'); SELECT id FROM flight.numbers")"
     flight_stop own
+    tls_certificates || { report "not ok" "flight: certificates can be made"; return; }
+    flight_start own "$port" "$server" --port "$port" --second $((WEIR_PORT + 8)) --token 'secret word' --certificate "$flight_dir/server.pem" --key "$flight_dir/server.key" --client-ca "$tls_dir/ca.pem"
+    tls_flight "$port"
+    flight_stop own
 }
 
 flight_counts() { # running or cancelled

@@ -32,9 +32,9 @@ trino_start() {
     trino_stop
     rm -rf "$trino_dir"
     mkdir -p "$trino_dir"
-    trino_certificates || return 1
+    trino_certificates && tls_certificates || return 1
     chmod 755 "$trino_dir"
-    "$trino_home/bin/python" tests/e2e/trino_server.py "$trino_port" "$trino_tls_port" "$trino_dir/certificate.pem" "$trino_dir/key.pem" >"$trino_dir/log" 2>&1 &
+    "$trino_home/bin/python" tests/e2e/trino_server.py "$trino_port" "$trino_tls_port" "$trino_dir/certificate.pem" "$trino_dir/key.pem" "$tls_dir/ca.pem" >"$trino_dir/log" 2>&1 &
     echo $! >"$trino_dir/pid"
     for _ in $(seq 300); do
         if [ "$(trino_asks running 2>/dev/null)" = 0 ]; then return 0; fi
@@ -134,6 +134,7 @@ test_trino() {
     expect "trino: no secret in a plan or a list of options" '^0$' "$(failing "EXPLAIN (VERBOSE) SELECT * FROM trino.parents; SELECT * FROM weir.engines" | grep -cE 'secret word|very secret token' || true)"
 
     for t in region nation part supplier partsupp customer orders lineitem; do
+    tls_trino
         pg_client $cluster psql -X -q -d $db -c "\\copy tpch.$t TO '$out/$t.csv' CSV"
         trino_duckdb "CREATE TABLE tpch.$t ($(query "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'tpch.$t'::regclass AND attnum > 0")); COPY tpch.$t FROM '$out/$t.csv' (FORMAT csv)"
         rm -f "$out/$t.csv"

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """A coordinator that speaks Trino's statement protocol, over DuckDB.
 
-usage: trino_server.py PORT TLS_PORT CERTIFICATE KEY
+usage: trino_server.py PORT TLS_PORT CERTIFICATE KEY AUTHORITY
 
 Written by "Trino client REST API" and "Client protocol" of Trino's documentation; SQL of Trino becomes DuckDB's by sqlglot. What it is for is
 the protocol: states, pages, spooled segments, errors, cancel, time types as clients can take them, a coordinator that is not available once in
 a while, garbage. What it answers is DuckDB's, which is near enough where this project's dialect does not tread.
 
 - http: nobody is asked for anything, but a bearer token must be "very secret token"; user "token" must have one.
-- https: basic authentication, user "weir" with password "secret word".
+- https: basic authentication, user "weir" with password "secret word"; or a certificate that the authority signed, in the user's name.
 - POST /test/duckdb runs DuckDB's own SQL. GET /test/running, /test/unacknowledged, /test/requests?header=X: what a test wants to know.
 - Comments in a statement: garbage-page, garbage-json, garbage-rows, unavailable, stall make trouble.
 """
@@ -324,7 +324,9 @@ class Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "")
         if self.encrypted:
             ok = given == "Basic " + base64.b64encode(b"weir:secret word").decode()
+            shown = (self.connection.getpeercert() or {}).get("subject", ())
         else:
+            ok = ok or (("commonName", self.headers.get("X-Trino-User")),) in shown
             ok = given == "Bearer very secret token" if given or self.headers.get("X-Trino-User") == "token" else True
         if not ok:
             self.reply(401, b"Unauthorized", "text/plain")
@@ -464,7 +466,7 @@ class Encrypted(Handler):
     encrypted = True
 
 
-def main(port, tls_port, certificate, key):
+def main(port, tls_port, certificate, key, authority):
     plain = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
     secure = ThreadingHTTPServer(("127.0.0.1", int(tls_port)), Encrypted)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -475,6 +477,8 @@ def main(port, tls_port, certificate, key):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -5,6 +5,7 @@
 //! - An error names the server, never the address with what may stand in it.
 
 use super::failed;
+use super::identity::{self, Identity};
 use crate::descriptor::Options;
 use reqwest::{Certificate, Client, ClientBuilder, Response};
 use std::time::Duration;
@@ -18,11 +19,11 @@ const MESSAGE_CHARS: usize = 2000;
 /// Shorter than servers keep theirs: a connection that the server is closing is not used.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// A client with the TLS options `ssl_mode` and `ssl_ca` and the time-out `connect_timeout_ms`.
+/// A client with the TLS options `ssl_mode`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the time-out `connect_timeout_ms`.
 ///
 /// # Errors
-/// A file of certificates that cannot be read.
-pub fn client(endpoint: &Endpoint, options: &Options) -> Result<Client> {
+/// A file of certificates that cannot be read; a client certificate where connections are not encrypted.
+pub fn client(endpoint: &Endpoint, options: &Options, encrypted: bool) -> Result<Client> {
     let mut builder = ClientBuilder::new()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -51,6 +52,11 @@ pub fn client(endpoint: &Endpoint, options: &Options) -> Result<Client> {
             builder = builder.add_root_certificate(certificate);
         }
     }
+    if let Some(identity) = Identity::of(endpoint, options, encrypted)? {
+        let pem = identity.certificates_pem() + &identity.key_pem();
+        let identity = reqwest::Identity::from_pem(pem.as_bytes());
+        builder = builder.identity(identity.map_err(|e| failed(endpoint, "HV00D", "the client certificate cannot be used").with_detail(reason(&e)))?);
+    }
     builder.build().map_err(|e| failed(endpoint, "08001", "could not set up TLS").with_detail(reason(&e)))
 }
 
@@ -70,6 +76,10 @@ fn reason(e: &reqwest::Error) -> String {
 
 /// What an error of a request means.
 pub fn request_error(endpoint: &Endpoint, e: &reqwest::Error) -> Error {
+    let engine = crate::registry::by_name(&endpoint.engine);
+    if let Some(refused) = engine.and_then(|engine| identity::refused(endpoint, &Options { engine, given: &endpoint.options }, e)) {
+        return refused;
+    }
     if e.is_connect() {
         return failed(endpoint, "08001", if e.is_timeout() { "could not connect within the time limit" } else { "could not connect" })
             .with_detail(reason(e))

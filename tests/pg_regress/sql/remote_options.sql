@@ -17,6 +17,11 @@ ALTER SERVER s OPTIONS (DROP host);
 CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (host 'h');
 CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (password 'secret');
 CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user 'u', password 'secret');
+-- Files are named by superusers only.
+GRANT USAGE ON FOREIGN SERVER s TO regress_weir_remote;
+SET ROLE regress_weir_remote;
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user 'u', ssl_cert '/etc/passwd');
+RESET ROLE;
 CREATE FOREIGN TABLE ft (a int OPTIONS (name 'x')) SERVER s;
 CREATE FOREIGN TABLE ft (a int) SERVER s OPTIONS (tbl 'x');
 CREATE FOREIGN TABLE ft (a int, b text, c point) SERVER s OPTIONS (table_name 'x');
@@ -33,6 +38,8 @@ RESET ROLE;
 SELECT name, wrapper, can_push FROM weir.engines WHERE name = 'mysql';
 SELECT o ->> 'name', o ->> 'of' FROM weir.engines, jsonb_array_elements(options) o WHERE name = 'mysql' AND (o ->> 'secret')::bool;
 DROP FOREIGN TABLE ft;
+SELECT name, string_agg(format('%s%s', o ->> 'name', CASE WHEN (o ->> 'superuser')::bool THEN ' (superuser)' END), ', ') FROM weir.engines, jsonb_array_elements(options) o
+WHERE o ->> 'name' ~ '^(ssl|tls)' GROUP BY 1 ORDER BY 1;
 DROP USER MAPPING FOR CURRENT_USER SERVER s;
 DROP SERVER s;
 REVOKE ALL ON FOREIGN DATA WRAPPER weir_mysql FROM regress_weir_remote;

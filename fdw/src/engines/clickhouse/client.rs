@@ -98,7 +98,7 @@ fn options(endpoint: &Endpoint) -> Options<'_> {
 #[async_trait]
 impl Pooled for Session {
     async fn connect(endpoint: &Endpoint) -> Result<Session> {
-        Ok(Session { client: http::client(endpoint, &options(endpoint))? })
+        Ok(Session { client: http::client(endpoint, &options(endpoint), is_encrypted(&options(endpoint)))? })
     }
 
     /// A request on a connection that is gone opens another one.
@@ -122,10 +122,14 @@ fn query_id() -> String {
     format!("pg_weir-{}-{now:x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+fn is_encrypted(o: &Options) -> bool {
+    !matches!(o.text("ssl_mode"), None | Some("disabled"))
+}
+
 /// A request with the credentials and the settings.
 fn request(client: &reqwest::Client, endpoint: &Endpoint, query_id: &str, format: &str, more: &[(&str, &str)]) -> RequestBuilder {
     let o = options(endpoint);
-    let encrypted = !matches!(o.text("ssl_mode"), None | Some("disabled"));
+    let encrypted = is_encrypted(&o);
     let port = o.int("port").unwrap_or(if encrypted { 8443 } else { 8123 });
     let host = o.text("host").unwrap_or_default();
     // Within the machine, compressing takes longer than to send.

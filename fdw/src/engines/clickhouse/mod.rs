@@ -55,6 +55,14 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user.").default("default"),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),
+        OptionDef::new(
+            Scope::User,
+            "ssl_cert",
+            OptionType::Text,
+            "File with the client's certificate (PEM), and those that lead to one that the server trusts.",
+        )
+        .superuser(),
+        OptionDef::new(Scope::User, "ssl_key", OptionType::Text, "File with its private key (PEM), which nobody else may read.").superuser(),
         OptionDef::new(Scope::Table, "database", OptionType::Text, "Database of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
         OptionDef::new(

@@ -5,6 +5,8 @@
 //!   encrypted as well as checked.
 //! - Messages are at most [`MAX_MESSAGE_BYTES`] long.
 
+use crate::client::base64::base64;
+use crate::client::identity::{self, Identity};
 use crate::client::{Pooled, failed};
 use crate::descriptor::Options;
 use arrow_flight::error::FlightError;
@@ -65,10 +67,12 @@ fn address(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
-async fn channel(endpoint: &Endpoint, authority: &str, encrypted: bool, same_host: bool) -> Result<Channel> {
+async fn channel(endpoint: &Endpoint, authority: &str, encrypted: bool, same_host: bool, identity: Option<Identity>) -> Result<Channel> {
     let o = options(endpoint);
     let hint = "Check the options \"host\", \"port\" and \"tls\" of the server.";
-    let bad = |e: &dyn std::error::Error| failed(endpoint, "08001", "could not connect").with_detail(chain(e)).with_hint(hint);
+    let bad = |e: &(dyn std::error::Error + 'static)| {
+        identity::refused(endpoint, &o, e).unwrap_or_else(|| failed(endpoint, "08001", "could not connect").with_detail(chain(e)).with_hint(hint))
+    };
     let scheme = if encrypted { "https" } else { "http" };
     let mut target = Channel::from_shared(format!("{scheme}://{authority}"))
         .map_err(|e| bad(&e))?
@@ -91,6 +95,9 @@ async fn channel(endpoint: &Endpoint, authority: &str, encrypted: bool, same_hos
         };
         if let Some(name) = o.text("tls_name").filter(|_| same_host) {
             tls = tls.domain_name(name);
+        }
+        if let Some(own) = identity {
+            tls = tls.identity(tonic::transport::Identity::from_pem(own.certificates_pem(), own.key_pem()));
         }
         target = target.tls_config(tls).map_err(|e| bad(&e))?;
     }
@@ -125,16 +132,7 @@ fn low_level(channel: Channel) -> FlightServiceClient<Channel> {
 
 /// User and password as HTTP spells them.
 fn basic(user: &str, password: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::from("Basic ");
-    for three in format!("{user}:{password}").as_bytes().chunks(3) {
-        let bits = three.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - three.len()));
-        for i in 0..4 {
-            let digit = DIGITS.get(((bits >> (18 - 6 * i)) & 63) as usize).copied().unwrap_or(b'=');
-            out.push(if i > three.len() { '=' } else { char::from(digit) });
-        }
-    }
-    out
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }
 
 impl Connection {
@@ -191,7 +189,8 @@ impl Connection {
         // Headers may be as secret as a password.
         let is_trusted = (same_host && theirs >= encrypted) || (theirs && encrypted);
         let (credentials, headers) = if is_trusted { (self.credentials.clone(), self.headers.clone()) } else { (Credentials::Nobody, Vec::new()) };
-        let channel = channel(endpoint, authority, theirs, same_host).await?;
+        let identity = if is_trusted { Identity::of(endpoint, &o, encrypted)? } else { None };
+        let channel = channel(endpoint, authority, theirs, same_host, identity).await?;
         Ok(Some(Connection::with(channel, credentials, headers, false).sql))
     }
 }
@@ -202,7 +201,7 @@ impl Pooled for Connection {
         let o = options(endpoint);
         let encrypted = is_encrypted(&o);
         let authority = format!("{}:{}", address(o.text("host").unwrap_or_default()), port(&o));
-        let channel = channel(endpoint, &authority, encrypted, true).await?;
+        let channel = channel(endpoint, &authority, encrypted, true, Identity::of(endpoint, &o, encrypted)?).await?;
         let headers: Vec<(String, String)> = o.starting("header.").into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         if let Some(token) = o.text("token") {
             return Ok(Connection::with(channel, Credentials::Bearer(token.to_owned()), headers, false));
@@ -267,6 +266,9 @@ pub fn of_flight(endpoint: &Endpoint, e: &FlightError) -> Error {
 fn of_status(endpoint: &Endpoint, status: &Status) -> Error {
     // What has a cause was not said by the server but found here.
     if let Some(cause) = status.source() {
+        if let Some(refused) = identity::refused(endpoint, &options(endpoint), cause) {
+            return refused;
+        }
         return failed(endpoint, "08006", "lost the connection").with_detail(chain(cause));
     }
     let (kind, sqlstate, hint) = match status.code() {
@@ -295,16 +297,4 @@ pub async fn in_time<T>(endpoint: &Endpoint, answer: impl Future<Output = Result
             .map_err(|_| failed(endpoint, "57014", "no answer within the time limit").with_hint("Raise the option \"request_timeout_ms\" of the server."))?,
     };
     answer.map_err(|e| of_flight(endpoint, &e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn basic_is_base64() {
-        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(basic("a", "bc"), "Basic YTpiYw==");
-        assert_eq!(basic("a", "bcd"), "Basic YTpiY2Q=");
-    }
 }

@@ -53,6 +53,14 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),
         OptionDef::new(Scope::User, "token", OptionType::Text, "Bearer token, instead of user and password.").secret(),
         OptionDef::new(Scope::User, "header.*", OptionType::Text, "A header that is a secret, e.g. header.x-api-key.").secret(),
+        OptionDef::new(
+            Scope::User,
+            "tls_cert",
+            OptionType::Text,
+            "File with the client's certificate (PEM), and those that lead to one that the server trusts.",
+        )
+        .superuser(),
+        OptionDef::new(Scope::User, "tls_key", OptionType::Text, "File with its private key (PEM), which nobody else may read.").superuser(),
         OptionDef::new(Scope::Table, "catalog_name", OptionType::Text, "Catalog of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the table, if it has one."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),

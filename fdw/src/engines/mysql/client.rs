@@ -2,15 +2,16 @@
 
 use super::session::MySqlSession;
 use super::{ENGINE, catalog, decode};
+use crate::client::identity::Identity;
 use crate::client::{
-    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column, late, refused_wrong_password,
+    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, identity, json_column, late, refused_wrong_password,
 };
 use crate::descriptor::Options;
 use crate::engines::starrocks;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use mysql_async::prelude::{Protocol, Queryable};
-use mysql_async::{Conn, Opts, OptsBuilder, QueryResult, SslOpts};
+use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, QueryResult, SslOpts};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -48,12 +49,26 @@ fn is_starrocks(endpoint: &Endpoint) -> bool {
     endpoint.engine == starrocks::ENGINE.name
 }
 
-fn opts(endpoint: &Endpoint) -> Opts {
+/// The client's certificate as the driver takes it: with an RSA key in PKCS #1, and no other.
+fn client_identity(endpoint: &Endpoint) -> Result<Option<ClientIdentity>> {
+    let o = options(endpoint);
+    if !is_starrocks(endpoint) && o.text("socket").is_some() {
+        return Ok(None);
+    }
+    let Some(own) = Identity::of(endpoint, &o, !matches!(o.text("ssl_mode"), None | Some("disabled")))? else { return Ok(None) };
+    let Some(key) = own.key_pkcs1() else {
+        return Err(failed(endpoint, "0A000", "the key of the client certificate is not an RSA key")
+            .with_hint("Only RSA keys can be used with this protocol. Check the option \"ssl_key\" of the user mapping."));
+    };
+    Ok(Some(ClientIdentity::new(own.certificates_pem().into_bytes().into(), key.to_vec().into())))
+}
+
+fn opts(endpoint: &Endpoint) -> Result<Opts> {
     let o = options(endpoint);
     let text = |name: &str| o.text(name).map(str::to_owned);
     let port = o.int("port").and_then(|p| u16::try_from(p).ok()).unwrap_or(3306);
     let ssl = match o.text("ssl_mode") {
-        None | Some("disabled") => None,
+        None | Some("disabled") => client_identity(endpoint)?.and(None),
         Some(mode) => {
             let ca: Vec<_> = text("ssl_ca").map(|p| std::path::PathBuf::from(p).into()).into_iter().collect();
             Some(
@@ -61,6 +76,7 @@ fn opts(endpoint: &Endpoint) -> Opts {
                     // Who names the certificates to trust trusts no others.
                     .with_disable_built_in_roots(!ca.is_empty())
                     .with_root_certs(ca)
+                    .with_client_identity(client_identity(endpoint)?)
                     .with_danger_tls_hostname_override(text("ssl_name"))
                     .with_danger_accept_invalid_certs(mode == "required")
                     .with_danger_skip_domain_validation(mode != "verify_identity"),
@@ -69,7 +85,7 @@ fn opts(endpoint: &Endpoint) -> Opts {
     };
     // StarRocks would look for the database in its own catalog; its tables are called by their full names.
     let (session, database) = if is_starrocks(endpoint) { (starrocks::client::SESSION, None) } else { (SESSION, text("database")) };
-    OptsBuilder::default()
+    Ok(OptsBuilder::default()
         .ip_or_hostname(text("host").unwrap_or_default())
         .tcp_port(port)
         .user(text("user"))
@@ -83,7 +99,7 @@ fn opts(endpoint: &Endpoint) -> Opts {
         .client_found_rows(true)
         .ssl_opts(ssl)
         .init(session.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())
-        .into()
+        .into())
 }
 
 /// Over a socket the server may let the operating system's user in, which is the one that runs Postgres: nobody but a superuser is to act as that.
@@ -93,7 +109,7 @@ async fn asks_for_password(endpoint: &Endpoint, limit: Duration) -> Result<()> {
         return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
             .with_hint("Over a socket, roles that are not superusers must give the option \"password\" in their user mapping."));
     }
-    let wrong = OptsBuilder::from_opts(opts(endpoint)).pass(Some(format!("not the password {:?}", std::time::Instant::now())));
+    let wrong = OptsBuilder::from_opts(opts(endpoint)?).pass(Some(format!("not the password {:?}", std::time::Instant::now())));
     let tried = match tokio::time::timeout(limit, Conn::new(wrong)).await {
         Ok(tried) => tried.map(drop).map_err(|e| connect_error(endpoint, &e)),
         Err(_) => Err(late(endpoint)),
@@ -107,7 +123,8 @@ impl Pooled for Connection {
         if !endpoint.trusted && options(endpoint).text("socket").is_some() {
             asks_for_password(endpoint, options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400))).await?;
         }
-        let connected = connecting(|| Conn::new(opts(endpoint)), io_error);
+        let opts = opts(endpoint)?;
+        let connected = connecting(|| Conn::new(opts.clone()), io_error);
         let limit = options(endpoint).timeout("connect_timeout_ms").unwrap_or(Duration::from_secs(86_400));
         match tokio::time::timeout(limit, connected).await {
             Ok(Ok(mut conn)) => {
@@ -143,6 +160,9 @@ fn io_error(e: &mysql_async::Error) -> Option<std::io::ErrorKind> {
 
 /// What an error before any statement means.
 fn connect_error(endpoint: &Endpoint, e: &mysql_async::Error) -> Error {
+    if let Some(refused) = identity::refused(endpoint, &options(endpoint), e) {
+        return refused;
+    }
     match e {
         mysql_async::Error::Server(s) if matches!(s.code, 1044 | 1045 | 1698 | 1862 | 3118) => {
             Error { kind: Kind::Auth, ..failed(endpoint, "28000", &s.message) }.with_hint("Check the user mapping of the server.")
@@ -284,8 +304,15 @@ impl Drop for KillOnDrop {
 }
 
 pub async fn kill(endpoint: &Endpoint, id: u32) {
+    let opts = match opts(endpoint) {
+        Ok(opts) => opts,
+        Err(e) => {
+            tracing::warn!("server \"{}\": could not cancel a query: {e}", endpoint.name);
+            return;
+        }
+    };
     let killing = async {
-        let mut conn = Conn::new(opts(endpoint)).await?;
+        let mut conn = Conn::new(opts).await?;
         conn.query_drop(format!("KILL QUERY {id}")).await?;
         conn.disconnect().await
     };

@@ -4,7 +4,7 @@ use super::session::PostgresSession;
 use super::tls::{self, Tls};
 use super::{ENGINE, catalog, decode};
 use crate::client::{
-    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, json_column, late, refused_wrong_password,
+    Batches, Client, Lease, Pool, Pooled, QUEUED_BATCHES, Receiver, Session, Wanted, connecting, failed, identity, json_column, late, refused_wrong_password,
 };
 use crate::descriptor::Options;
 use arrow::array::RecordBatch;
@@ -147,6 +147,9 @@ fn io_error(e: &tokio_postgres::Error) -> Option<std::io::ErrorKind> {
 
 /// What an error before any statement means.
 fn connect_error(endpoint: &Endpoint, e: &tokio_postgres::Error) -> Error {
+    if let Some(refused) = identity::refused(endpoint, &options(endpoint), e) {
+        return refused;
+    }
     let Some(db) = e.as_db_error() else {
         return failed(endpoint, "08001", "could not connect")
             .with_detail(source(e))

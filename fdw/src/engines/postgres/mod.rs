@@ -57,6 +57,14 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the remote table, if not that of the foreign table."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
         OptionDef::new(
+            Scope::User,
+            "sslcert",
+            OptionType::Text,
+            "File with the client's certificate (PEM), and those that lead to one that the server trusts.",
+        )
+        .superuser(),
+        OptionDef::new(Scope::User, "sslkey", OptionType::Text, "File with its private key (PEM), which nobody else may read.").superuser(),
+        OptionDef::new(
             Scope::Table,
             "rows",
             OptionType::Int { min: 0, max: i64::MAX },

@@ -1,4 +1,4 @@
-//! TLS for connections to Postgres, with the modes of libpq.
+//! TLS for connections to Postgres, with the modes of libpq, and the client's certificate.
 //!
 //! A Unix socket is never encrypted, whatever the mode, as in libpq.
 //!
@@ -6,6 +6,7 @@
 
 use super::client::options;
 use crate::client::failed;
+use crate::client::identity::Identity;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -45,7 +46,7 @@ pub struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     /// # Errors
-    /// A file of certificates that cannot be read, or is not given where one is needed.
+    /// A file of certificates that cannot be read, or is not given where one is needed; a client certificate that cannot be used.
     pub async fn new(endpoint: &Endpoint) -> Result<Tls> {
         let o = options(endpoint);
         let provider = Arc::new(ring::default_provider());
@@ -70,8 +71,15 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(|e| wrong("TLS is not available".into()).with_detail(e.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier { provider, verify }))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(Verifier { provider, verify }));
+        let is_socket = o.text("host").is_some_and(|host| host.starts_with('/'));
+        let identity = if is_socket { None } else { Identity::of(endpoint, &o, asked(endpoint) != Some("disable"))? };
+        let config = match identity {
+            Some(own) => config
+                .with_client_auth_cert(own.chain, own.key)
+                .map_err(|e| failed(endpoint, "HV00D", "the client certificate cannot be used").with_detail(e.to_string()))?,
+            None => config.with_no_client_auth(),
+        };
         Ok(Tls(Arc::new(config)))
     }
 }

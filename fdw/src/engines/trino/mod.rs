@@ -53,6 +53,14 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user.").required(),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password; sent over an encrypted connection only.").secret(),
         OptionDef::new(Scope::User, "token", OptionType::Text, "A JSON web token, instead of a password.").secret(),
+        OptionDef::new(
+            Scope::User,
+            "ssl_cert",
+            OptionType::Text,
+            "File with the client's certificate (PEM), and those that lead to one that the server trusts.",
+        )
+        .superuser(),
+        OptionDef::new(Scope::User, "ssl_key", OptionType::Text, "File with its private key (PEM), which nobody else may read.").superuser(),
         OptionDef::new(Scope::Table, "catalog", OptionType::Text, "Catalog of the table, if not that of the server."),
         OptionDef::new(Scope::Table, "schema", OptionType::Text, "Schema of the table, if not that of the server or the foreign table."),
         OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),

@@ -98,7 +98,8 @@ impl Coordinator {
     /// Options that cannot be.
     pub fn new(endpoint: &Endpoint) -> Result<Coordinator> {
         let base = address(endpoint)?;
-        Ok(Coordinator { endpoint: endpoint.clone(), client: http::client(endpoint, &options(endpoint))?, base })
+        let encrypted = base.scheme() == "https";
+        Ok(Coordinator { endpoint: endpoint.clone(), client: http::client(endpoint, &options(endpoint), encrypted)?, base })
     }
 
     fn limit(&self) -> Option<Duration> {

@@ -27,7 +27,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tables::Table;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -307,7 +307,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut server = Server::builder();
         if let Some((certificate, key)) = &tls {
             let identity = Identity::from_pem(std::fs::read(certificate)?, std::fs::read(key)?);
-            server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+            let mut config = ServerTlsConfig::new().identity(identity);
+            if let Some(authority) = option("client-ca") {
+                config = config.client_ca_root(Certificate::from_pem(std::fs::read(authority)?));
+            }
+            server = server.tls_config(config)?;
         }
         Ok::<_, Box<dyn std::error::Error>>(server.add_service(FlightServiceServer::new(service.clone())).serve(([127, 0, 0, 1], port).into()))
     };
