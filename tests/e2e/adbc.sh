@@ -163,4 +163,5 @@ test_adbc() {
     test_adbc_postgres
     test_adbc_flightsql
     later broken_adbc
+    later broken_adbc_sqlite
 }

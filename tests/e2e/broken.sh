@@ -37,16 +37,17 @@ breaks() { # label, what, fault, wanted, statement
     fault "$1" pass
     expect "$1, broken: $2" "$4" "$answer"
     if [ $((SECONDS - started)) -gt 12 ]; then report "not ok" "$1, broken: $2: took $((SECONDS - started)) s"; fi
-    expect "$1, broken: $2: the next query works" '^5$' "$(failing "SELECT count(*) FROM ${1}_broken.parents")"
+    expect "$1, broken: $2: the next query works" '^5$' "$(failing "$five")"
 }
 
 # A table `parents` of 5 rows and a table `many` of many are there. The caller says:
 #   wrapper, target (port of the server), listen (port of the proxy), options (of the server), user (of the mapping), place (of the tables),
 #   bytes (of an answer that is let through), does (insert and transactions, insert, or nothing), lost (what a broken connection is called),
-#   page (what an answer in HTML is called; empty if that is not a case)
+#   page (what an answer in HTML is called; empty if that is not a case), five (a query that gives 5, where counting `parents` is not one)
 # and gives a command that counts connections at the remote, if there is one.
 broken() { # label, command
     local label=$1 left before=0 t=${1}_broken route q
+    local five=${five:-SELECT count(*) FROM $t.parents}
     shift
     [ $# -eq 0 ] || before=$("$@")
     proxy_start "$label" "$listen" "$target" || { report "not ok" "$label: the proxy starts"; return; }
@@ -54,7 +55,7 @@ broken() { # label, command
         CREATE USER MAPPING FOR CURRENT_USER SERVER $t${user:+ OPTIONS ($user)}; CREATE SCHEMA $t;
         CREATE FOREIGN TABLE $t.parents (id int OPTIONS (key 'true'), name varchar(20), tag varchar(5)) SERVER $t OPTIONS ($place);
         CREATE FOREIGN TABLE $t.many (id int OPTIONS (key 'true'), v text) SERVER $t OPTIONS ($place)"
-    expect "$label, broken: nothing, to begin with" '^5$' "$(failing "SELECT count(*) FROM $t.parents")"
+    expect "$label, broken: nothing, to begin with" '^5$' "$(failing "$five")"
     expect "$label, broken: nor with many rows" '^20000$' "$(failing "SELECT count(v) FROM (SELECT * FROM $t.many OFFSET 0) m")"
     local all="COPY (SELECT id, v FROM $t.many) TO '/dev/null'"
     for route in force off; do
@@ -64,14 +65,14 @@ broken() { # label, command
         breaks "$label" "stalled in mid-result, route $route" "stall $bytes" "ERROR:  57014: server \"$t\": no answer within the time limit" "$q"
     done
     breaks "$label" "garbage in mid-result" "garbage $bytes" "ERROR:  (08006|08P01|HV000|22000|57014): server \"$t\"" "$all"
-    breaks "$label" "no answer at all" "stall 0" "ERROR:  (57014|08001|08006): server \"$t\"" "SELECT count(*) FROM $t.parents"
-    if [ -n "$page" ]; then breaks "$label" "a page for humans" "page" "ERROR:  ($page): server \"$t\"" "SELECT count(*) FROM $t.parents"; fi
+    breaks "$label" "no answer at all" "stall 0" "ERROR:  (57014|08001|08006): server \"$t\"" "$five"
+    if [ -n "$page" ]; then breaks "$label" "a page for humans" "page" "ERROR:  ($page): server \"$t\"" "$five"; fi
     case $does in *insert*) breaks "$label" "reset when it is told to write" "kill 0" "ERROR:  080(01|06): server \"$t\"" "INSERT INTO $t.many VALUES (-1, 'x')" ;; esac
-    breaks "$label" "refused" "refuse" "ERROR:  080(01|06): server \"$t\"" "ALTER SERVER $t OPTIONS (SET request_timeout_ms '3001'); SELECT count(*) FROM $t.parents"
+    breaks "$label" "refused" "refuse" "ERROR:  080(01|06): server \"$t\"" "ALTER SERVER $t OPTIONS (SET request_timeout_ms '3001'); $five"
     fault "$label" "idle 300"
-    failing "SELECT count(*) FROM $t.parents" >/dev/null
+    failing "$five" >/dev/null
     sleep 1
-    expect "$label, broken: an idle connection that was closed" '^5$' "$(failing "SELECT count(*) FROM $t.parents")"
+    expect "$label, broken: an idle connection that was closed" '^5$' "$(failing "$five")"
     fault "$label" pass
     case $does in *transactions*)
         expect "$label, broken: lost in a transaction, nothing is committed" 'ERROR:  08006: ' "$(
@@ -119,6 +120,18 @@ broken_starrocks() {
     options="database 'rocks', $(behind)"
     mariadb_sql "DELETE FROM parents WHERE id > 5" rocks
     broken starrocks
+}
+
+# Results from the Flight port of a front end, which dies by itself.
+broken_starrocks_flight() {
+    local port=$((WEIR_PORT + 22))
+    flight_start rocks_flight "$port" "$CARGO_TARGET_DIR/release/weir-flight" --port "$port" --second $((WEIR_PORT + 23)) --user root --password 'secret word' || { report "not ok" "the Flight SQL server starts for StarRocks"; return; }
+    local wrapper=weir_starrocks target=$port listen=$((WEIR_PORT + 24)) user="user 'root', password 'secret word'" place="database 'shop'" bytes=9000 does="" lost="08006|08P01" page="08[0-9A-Z]*"
+    local options five="SELECT count(id) FROM (SELECT * FROM starrocks_flight_broken.parents OFFSET 0) p"
+    options="host '127.0.0.1', port '1', flight_port '$listen', database 'shop', $(limits)"
+    broken starrocks_flight
+    flight_stop rocks_flight
+    expect "starrocks_flight, broken: the server is gone" 'ERROR:  080(01|06): server "starrocks_flight_broken"' "$(failing "$five")"
 }
 
 broken_clickhouse() {

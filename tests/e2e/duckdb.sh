@@ -81,6 +81,7 @@ test_duckdb() {
     cancelled "duckdb, weir.execute" "SELECT weir.execute('duck', 'CREATE TABLE big AS $slow')" engine_threads
     as_it_is duckdb duck 'CREATE TABLE shop.shop.made (a int, b varchar(5))' shop.shop
     duck_closed
+    later broken_duckdb
 }
 
 duck_tpch() {

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/pg.sh
 
 # The counterparts listen on ports above WEIR_PORT, up to this many. If somebody else has one of them, others are taken.
-ports=20
+ports=30
 ports_are_free() {
     local port
     for port in $(seq $((WEIR_PORT + 1)) $((WEIR_PORT + ports))); do
@@ -51,6 +51,8 @@ done
 . tests/e2e/push.sh
 # shellcheck source=tests/e2e/broken.sh
 . tests/e2e/broken.sh
+# shellcheck source=tests/e2e/broken_files.sh
+. tests/e2e/broken_files.sh
 # shellcheck source=tests/e2e/tls.sh
 . tests/e2e/tls.sh
 
@@ -93,6 +95,7 @@ cleanup() {
     flight_stop front_end
     flight_stop roapi
     flight_stop adbc_roapi
+    flight_stop rocks_flight
     flight_stop sail
     trino_stop
 }

@@ -84,5 +84,6 @@ SELECT parent, sum(amount), avg(amount) FROM children GROUP BY parent"; } >"$out
     expect "starrocks: weir.query" '^\{"a": 1, "b": "x", "c": 1.50\}$' "$(failing "SELECT q::text FROM weir.query('maria_rocks', 'SELECT 1 AS a, ''x'' AS b, 1.50 AS c') q")"
     expect "starrocks: weir.execute" '^1$' "$(failing "SELECT weir.execute('maria_rocks', 'INSERT INTO rocks.parents VALUES (77, ''x'', NULL)')")"
     later broken_starrocks
+    later broken_starrocks_flight
     tls_starrocks
 }

@@ -3,9 +3,10 @@
 //! Invariants:
 //! - A driver's library stays loaded once it is; a database is shared by all connections with its options: DuckDB opens a file once
 //!   (`weir_duckdb` does not know of files that are open here).
+//! - A file that was replaced or removed is not read on: connections to what it was are closed, as soon as they are idle.
 //! - No error shows a secret, also where the driver repeats the options it was given.
 
-use super::ENGINE;
+use super::{ENGINE, library};
 use crate::client::{Pooled, failed};
 use crate::descriptor::Options;
 use adbc_core::error::Status;
@@ -14,6 +15,8 @@ use adbc_core::{Connection as _, Database, Driver, Statement};
 use adbc_driver_manager::{ManagedConnection, ManagedDatabase, ManagedDriver};
 use async_trait::async_trait;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use weir_plan::protocol::Endpoint;
@@ -27,12 +30,17 @@ type Drivers = HashMap<(String, Option<String>), ManagedDriver>;
 static DRIVERS: LazyLock<Mutex<Drivers>> = LazyLock::new(Mutex::default);
 /// A driver with the options of a database: whoever gives the same ones shares it, by whatever server.
 type Key = (String, Option<String>, Vec<(String, String)>);
-/// A database that is open, or being opened by whoever holds the lock: one that does not answer holds up nobody else.
-type Slot = Arc<Mutex<Weak<ManagedDatabase>>>;
+/// A database that is open, or being opened by whoever holds the lock, and its file: one that does not answer holds up nobody else.
+type Slot = Arc<Mutex<(Weak<ManagedDatabase>, Option<FileId>)>>;
 static DATABASES: LazyLock<Mutex<HashMap<Key, Slot>>> = LazyLock::new(Mutex::default);
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 pub struct Connection {
     pub adbc: ManagedConnection,
+    /// Where its database is a file: which, and what it was when it was opened.
+    file: Option<(PathBuf, FileId)>,
     /// Lives as long as its connections.
     _database: Arc<ManagedDatabase>,
 }
@@ -110,6 +118,9 @@ fn driver(endpoint: &Endpoint) -> Result<ManagedDriver> {
     if name.contains('/') && !name.starts_with('/') {
         return Err(bad("the driver's path is not absolute", format!("The path is {name}."), "Check the option \"driver\" of the server."));
     }
+    if name.starts_with('/') {
+        library::check(name).map_err(|why| bad("could not load the driver", why, "Check the option \"driver\" of the server."))?;
+    }
     let load = |version| {
         if name.starts_with('/') || name.contains(".so") {
             ManagedDriver::load_dynamic_from_filename(name, entrypoint, version)
@@ -165,6 +176,21 @@ fn path(key: &Key) -> Option<&str> {
     key.2.iter().find(|(name, _)| name == "path").map(|(_, path)| path.as_str()).filter(|p| *p != ":memory:")
 }
 
+/// The file of a database, by the options of DuckDB and SQLite.
+fn file(given: &[(String, String)]) -> Option<PathBuf> {
+    let value = |name: &str| given.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let path = value("path").or_else(|| {
+        let uri = value("uri")?;
+        let path = uri.strip_prefix("file:").map_or(uri, |rest| rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest));
+        path.split(['?', '#']).next()
+    })?;
+    path.starts_with('/').then(|| PathBuf::from(path))
+}
+
+fn file_id(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|f| (f.dev(), f.ino()))
+}
+
 fn database(endpoint: &Endpoint) -> Result<Arc<ManagedDatabase>> {
     let mut driver = driver(endpoint)?;
     let o = options(endpoint);
@@ -172,7 +198,7 @@ fn database(endpoint: &Endpoint) -> Result<Arc<ManagedDatabase>> {
     let key: Key = (o.text("driver").unwrap_or_default().to_owned(), o.text("entrypoint").map(str::to_owned), given.clone());
     let slot = {
         let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
-        databases.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|d| d.strong_count() > 0));
+        databases.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().is_ok_and(|d| d.0.strong_count() > 0));
         // Two databases in one process over one file would not know of each other's writes.
         if path(&key).is_some() && databases.keys().any(|other| *other != key && path(other) == path(&key)) {
             return Err(failed(endpoint, "55006", "the file is open with other options")
@@ -181,13 +207,16 @@ fn database(endpoint: &Endpoint) -> Result<Arc<ManagedDatabase>> {
         Arc::clone(databases.entry(key).or_default())
     };
     let mut database = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = database.upgrade() {
+    let file = file(&given);
+    let before = file.as_deref().and_then(file_id);
+    if let Some(known) = database.0.upgrade().filter(|_| database.1.is_none() || database.1 == before) {
         return Ok(known);
     }
     let given = given.into_iter().map(|(name, value)| (OptionDatabase::from(name.as_str()), OptionValue::String(value)));
     let opened = driver.new_database_with_opts(given).map_err(|e| connect_error(endpoint, &e))?;
     let opened = Arc::new(opened);
-    *database = Arc::downgrade(&opened);
+    // A file that was made just now.
+    *database = (Arc::downgrade(&opened), before.or_else(|| file.as_deref().and_then(file_id)));
     Ok(opened)
 }
 
@@ -220,12 +249,15 @@ fn open(endpoint: &Endpoint) -> Result<Connection> {
         return Err(Error { kind: Kind::Auth, ..failed(endpoint, "28000", "a password is required") }
             .with_hint("Roles that are not superusers must give the option \"password\" or \"token\" in their user mapping."));
     }
+    let file = file(&database_options(endpoint));
+    let before = file.as_deref().and_then(file_id);
     let database = database(endpoint)?;
     let mut adbc = database.new_connection().map_err(|e| connect_error(endpoint, &e))?;
     if o.text("dialect") == Some("postgres") {
         postgres_session(&mut adbc).map_err(|e| connect_error(endpoint, &e))?;
     }
-    Ok(Connection { adbc, _database: database })
+    let id = before.or_else(|| file.as_deref().and_then(file_id));
+    Ok(Connection { adbc, file: file.zip(id), _database: database })
 }
 
 #[async_trait]
@@ -239,6 +271,10 @@ impl Pooled for Connection {
             Err(_) => Err(failed(endpoint, "08001", "could not connect within the time limit")
                 .with_hint("Check the option \"uri\" of the server, or raise \"connect_timeout_ms\".")),
         }
+    }
+
+    fn seems_open(&self) -> bool {
+        self.file.as_ref().is_none_or(|(path, id)| file_id(path) == Some(*id))
     }
 
     async fn is_alive(&mut self) -> bool {

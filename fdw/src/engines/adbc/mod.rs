@@ -7,6 +7,8 @@ mod catalog;
 pub mod client;
 #[cfg(feature = "clients")]
 mod connection;
+#[cfg(feature = "clients")]
+mod library;
 
 use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::{NAMES, generic::GENERIC};

@@ -42,6 +42,8 @@ pub fn named(name: &str, counts: impl Fn() -> (usize, usize)) -> Option<Table> {
         "stalled" => Table::Stalled,
         "slow" => Table::Slow,
         "changed" => Table::Changed,
+        "parents" => Table::Rows(vec![parents()]),
+        "many" => Table::Rows((0..4).map(|i| many(i * 5000, 5000)).collect()),
         "counts" => {
             let (running, cancelled) = counts();
             Table::Counts(running, cancelled)
@@ -59,6 +61,19 @@ fn numbers(from: i32, rows: i32) -> RecordBatch {
         vec![Field::new("id", DataType::Int32, true), Field::new("word", DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), true)];
     let columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from_iter_values(from..from + rows)), Arc::new(words.finish())];
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of the schema")
+}
+
+/// As the tests' other counterparts have them (`broken.sh`).
+fn parents() -> RecordBatch {
+    let text = |prefix: &str| Arc::new(StringArray::from_iter_values((1..=5).map(|i| format!("{prefix}{i}")))) as ArrayRef;
+    RecordBatch::try_from_iter([("id", Arc::new(Int32Array::from_iter_values(1..=5)) as ArrayRef), ("name", text("name ")), ("tag", text("t"))])
+        .expect("columns of one length")
+}
+
+fn many(from: i32, rows: i32) -> RecordBatch {
+    let text = StringArray::from_iter_values((from..from + rows).map(|i| format!("{i:08x}").repeat(16)));
+    RecordBatch::try_from_iter([("id", Arc::new(Int32Array::from_iter_values(from..from + rows)) as ArrayRef), ("v", Arc::new(text) as ArrayRef)])
+        .expect("columns of one length")
 }
 
 impl Table {
