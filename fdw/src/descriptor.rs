@@ -187,6 +187,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Whether its numerics are those of Postgres, NaN, infinity and any number of digits included, and its client hands them on as they are stored.
+    pub fn has_all_numerics(&self) -> bool {
+        self.name == "postgres"
+    }
+
     /// Checks all options of one object, as they would be after the command.
     ///
     /// # Errors

@@ -98,6 +98,25 @@ impl PgType {
         Self { oid, base: oid, typmod }
     }
 
+    /// A numeric column whose values are the bytes that Postgres stores, of which every numeric has some; nothing computes with them here. They come
+    /// from one Postgres and go to another.
+    pub const fn numeric_as_stored(typmod: i32) -> Self {
+        Self { oid: oid::NUMERIC, base: oid::BYTEA, typmod }
+    }
+
+    pub const fn is_numeric_as_stored(&self) -> bool {
+        self.oid == oid::NUMERIC && self.base == oid::BYTEA
+    }
+
+    /// A numeric column whose values are as they are printed, on their way to an engine that has every numeric.
+    pub const fn numeric_as_printed(typmod: i32) -> Self {
+        Self { oid: oid::NUMERIC, base: oid::TEXT, typmod }
+    }
+
+    pub const fn is_numeric_as_printed(&self) -> bool {
+        self.oid == oid::NUMERIC && self.base == oid::TEXT
+    }
+
     /// The element type if this is an array of a known type.
     pub fn element(&self) -> Option<PgType> {
         oid::ARRAYS.iter().find(|(array, _)| *array == self.base).map(|&(_, e)| PgType::with_typmod(e, self.typmod))

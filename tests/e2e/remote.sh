@@ -53,6 +53,8 @@ done
 . tests/e2e/broken.sh
 # shellcheck source=tests/e2e/broken_files.sh
 . tests/e2e/broken_files.sh
+# shellcheck source=tests/e2e/numerics.sh
+. tests/e2e/numerics.sh
 # shellcheck source=tests/e2e/tls.sh
 . tests/e2e/tls.sh
 
@@ -267,6 +269,7 @@ test_postgres() {
     as_it_is postgres pg
     write_postgres
     changed_postgres
+    numerics_postgres
     later broken_postgres
     tls_postgres
     query "CREATE ROLE somebody LOGIN; GRANT USAGE ON FOREIGN SERVER pg TO somebody; GRANT USAGE ON SCHEMA pg TO somebody; GRANT SELECT ON ALL TABLES IN SCHEMA pg TO somebody;

@@ -3,7 +3,7 @@
 //! The remote counts and picks by chance, so that about the sample travels; from what comes a random sample is kept.
 
 use super::catalog;
-use super::reader::{Reader, Statement, column, remote_of};
+use super::reader::{Reader, Statement, column, numerics_as_stored, remote_of};
 use super::target::{engine_of, name_of, remote_names};
 use crate::{error, planner, translate};
 use pgrx::pg_sys;
@@ -134,6 +134,7 @@ unsafe fn statement(relid: pg_sys::Oid, wanted: usize, all: f64) -> Result<(Stat
     {
         remote.sql.push(SqlPart::Text(format!(" WHERE {condition}")));
     }
+    numerics_as_stored(&mut plan, engine);
     let encoded = plan.encode()?;
     // It is one statement.
     remote_of(&encoded)?;

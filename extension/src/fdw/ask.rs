@@ -7,7 +7,7 @@
 use super::catalog::{self, Tables};
 use super::finish::Finish;
 use super::paths::length;
-use super::reader::Statement;
+use super::reader::{Statement, numerics_as_stored};
 use super::scan::Private;
 use super::shape::{self, Stage};
 use crate::planner::{self, bytes_node};
@@ -150,6 +150,7 @@ impl Wish<'_> {
                 plan.output = one.remote.columns.iter().map(|c| (c.id, c.ty)).collect();
             }
             plan.root = Rel::Remote(Box::new(one.remote));
+            numerics_as_stored(&mut plan, engine);
             let text = |e: Error| e.to_string();
             let own = Private {
                 server_name,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a value that its Arrow form cannot hold exactly is an error before anything of its row is sent.
 
+use super::target::engine_of;
 use super::transaction;
 use crate::tuple::RowBuilder;
 use arrow::datatypes::SchemaRef;
@@ -9,6 +10,7 @@ use pgrx::pg_sys;
 use weir_plan::ir::ServerRef;
 use weir_plan::manifest::ColumnDef;
 use weir_plan::protocol::{Work, WriteTarget};
+use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Kind, Result, arrow_ipc};
 
 /// A batch is sent when it has this many rows or bytes.
@@ -29,7 +31,12 @@ pub struct Buffer {
 impl Buffer {
     /// # Errors
     /// A column whose values cannot be sent.
-    pub fn new(server: ServerRef, server_name: &str, relid: pg_sys::Oid, command: pg_sys::CommandId, target: WriteTarget) -> Result<Buffer> {
+    pub fn new(server: ServerRef, server_name: &str, relid: pg_sys::Oid, command: pg_sys::CommandId, mut target: WriteTarget) -> Result<Buffer> {
+        if engine_of(server)?.has_all_numerics() {
+            for c in target.columns.iter_mut().filter(|c| c.ty.base == oid::NUMERIC) {
+                c.ty = PgType::numeric_as_printed(c.ty.typmod);
+            }
+        }
         // The builder picks values by their place.
         let columns: Vec<ColumnDef> =
             target.columns.iter().zip(1i16..).map(|(c, attnum)| ColumnDef { attnum, name: c.name.clone(), ty: c.ty, not_null: false, before: None }).collect();

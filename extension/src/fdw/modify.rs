@@ -19,6 +19,7 @@ use std::rc::Rc;
 use weir_fdw::descriptor::Engine;
 use weir_plan::ir::{RemoteColumn, Scalar, ServerRef};
 use weir_plan::protocol::Change;
+use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Result};
 
 /// Hashes of keys, and the two ways to hash.
@@ -295,12 +296,17 @@ unsafe fn read_back(s: &mut State, slot: *mut pg_sys::TupleTableSlot, query_cont
     let writer = weir_fdw::write::Writer::new(engine, &p.server_name, &options, &p.target)?;
     // SAFETY: values of the columns' types.
     let sql = writer.row(&unsafe { scalars(s, 0) }?)?;
-    let columns: Vec<RemoteColumn> = p.readable.iter().map(|(_, c)| c.clone()).collect();
+    let mut columns: Vec<RemoteColumn> = p.readable.iter().map(|(_, c)| c.clone()).collect();
     let (mut list, dialect) = (Vec::new(), engine.dialect_of(&options));
     for c in &columns {
         list.push(dialect.output(&dialect.column(dialect.ident(&c.name).map_err(Error::refused)?, c.ty, &[])));
     }
     let sql = format!("{sql} RETURNING {}", list.join(", "));
+    if engine.has_all_numerics() {
+        for c in columns.iter_mut().filter(|c| c.ty.base == oid::NUMERIC) {
+            c.ty = PgType::numeric_as_stored(c.ty.typmod);
+        }
+    }
     let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); columns.len()], vec![true; columns.len()]);
     let mut rows = 0u64;
     // SAFETY: the slot is that of a row of the table; values are copied into it before they go.

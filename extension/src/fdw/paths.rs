@@ -5,7 +5,7 @@ use super::catalog::{self, Tables};
 use super::combined::sort_cost;
 use super::order;
 use super::parameterised;
-use super::reader::Statement;
+use super::reader::{Statement, numerics_as_stored};
 use super::scan::Private;
 use super::shape::{self, Stage};
 use crate::error;
@@ -203,6 +203,7 @@ unsafe fn make_plan(
         }
         let (server_name, sql) = (statement.name.clone(), weir_fdw::text(&statement.sql, None, engine.dialect).map_err(Error::internal)?);
         plan.root = Rel::Remote(Box::new(statement));
+        numerics_as_stored(&mut plan, engine);
         kept.extend(shape::noted(root, (*rel).relids, Stage::Rows));
         let statement = Statement {
             server,

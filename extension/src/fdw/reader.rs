@@ -5,9 +5,10 @@ use crate::client::{Client, survives};
 use crate::scan::Run;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
+use weir_fdw::descriptor::Engine;
 use weir_plan::ir::{Plan, Rel, Remote, RemoteColumn, Scalar, ServerRef};
 use weir_plan::protocol::{Freshness, FromEngine, ToEngine};
-use weir_plan::types::PgType;
+use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Result};
 
 /// What is read: a plan that is one remote statement.
@@ -180,6 +181,21 @@ impl Reader {
                 pg_sys::ExecDropSingleTupleTableSlot(kept.slot);
                 pg_sys::tuplestore_end(kept.store);
             }
+        }
+    }
+}
+
+/// Has the numerics of a plan that is one statement come as Postgres stores them, where the remote is a Postgres: what is left to do with them is done
+/// by Postgres, which knows all of them.
+pub fn numerics_as_stored(plan: &mut Plan, engine: &Engine) {
+    let Rel::Remote(remote) = &mut plan.root else { return };
+    if !engine.has_all_numerics() {
+        return;
+    }
+    for column in remote.columns.iter_mut().filter(|c| c.ty.base == oid::NUMERIC) {
+        column.ty = PgType::numeric_as_stored(column.ty.typmod);
+        for (_, ty) in plan.output.iter_mut().filter(|(id, _)| *id == column.id) {
+            *ty = column.ty;
         }
     }
 }

@@ -111,6 +111,7 @@ impl Column {
             oid::INTERVAL => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity)),
             base => {
                 let kind = match base {
+                    oid::TEXT if ty.is_numeric_as_printed() => TextKind::Numeric,
                     oid::TEXT | oid::VARCHAR => TextKind::Plain,
                     oid::JSON => TextKind::Json,
                     oid::BPCHAR => TextKind::Padded,

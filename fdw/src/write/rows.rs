@@ -81,6 +81,7 @@ fn scalar(ty: &PgType, values: &ArrayRef, scales: Option<&ArrayRef>, i: usize) -
             };
             Scalar::Numeric(decimal(value, usize::try_from(form.scale).ok()?, shown)?)
         }
+        oid::TEXT if ty.is_numeric_as_printed() => Scalar::Numeric(values.as_string_view_opt()?.value(i).to_owned()),
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::JSONB | oid::ENUM => {
             Scalar::Text(values.as_string_view_opt()?.value(i).to_owned())
         }

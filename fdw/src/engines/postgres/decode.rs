@@ -1,5 +1,6 @@
 //! Rows of the binary protocol. Source of the formats: the `*_send` functions of Postgres.
 
+use super::numeric::{self, Unstored};
 use crate::client::{Batches, Cell};
 use arrow::array::RecordBatch;
 use std::error::Error as StdError;
@@ -36,6 +37,8 @@ pub enum Shape {
     One(Read),
     /// The OID of the elements, and how they are read.
     Array(u32, Read),
+    /// A numeric, or an integer that is to be one, as it is stored in a column of this type.
+    Stored(PgType, Read),
 }
 
 /// The bytes of a value, whatever its type.
@@ -71,6 +74,9 @@ pub fn kinds(server: &str, columns: &[Column], batches: &Batches) -> Result<Vec<
 
 fn shape(of: &Type, declared: Option<&PgType>) -> Option<Shape> {
     let base = declared.map_or(0, |t| t.base);
+    if let Some(ty) = declared.filter(|t| t.is_numeric_as_stored()) {
+        return kind(of, oid::NUMERIC).map(|read| Shape::Stored(*ty, read));
+    }
     match (of.kind(), declared.and_then(PgType::element)) {
         (TypeKind::Array(element), Some(wanted)) => Some(Shape::Array(element.oid(), kind(element, wanted.base)?)),
         _ => kind(of, base).map(Shape::One),
@@ -107,6 +113,7 @@ fn kind(of: &Type, declared: u32) -> Option<Read> {
 
 /// Adds a row; a batch if it is full.
 pub fn row(row: &Row, shapes: &[Shape], batches: &mut Batches) -> Result<Option<RecordBatch>> {
+    let mut stored = Vec::new();
     for (i, shape) in shapes.iter().enumerate() {
         let value: Option<Raw> = row.try_get(i).map_err(|e| batches.refuse(i, "?", &e.to_string()).with_hint("The remote server sent what is no value."))?;
         let Some(Raw(bytes)) = value else {
@@ -115,10 +122,14 @@ pub fn row(row: &Row, shapes: &[Shape], batches: &mut Batches) -> Result<Option<
         };
         let mut text = String::new();
         match *shape {
-            Shape::One(read) => match cell(read, bytes, &mut text) {
-                Ok(cell) => batches.put(i, cell)?,
-                Err(e) => return Err(refused(batches, i, e)),
-            },
+            Shape::One(read) => {
+                let put = cell(read, bytes, &mut text).map_err(|e| refused(batches, i, e)).and_then(|cell| batches.put(i, cell));
+                put.map_err(|e| if read == Read::Numeric { of_postgres_only(e) } else { e })?;
+            }
+            Shape::Stored(ty, read) => {
+                store(ty, read, bytes, &mut stored).map_err(|e| refused(batches, i, e))?;
+                batches.put(i, Cell::Bytes(&stored))?;
+            }
             Shape::Array(element, read) => {
                 let elements = elements(bytes, element).map_err(|e| refused(batches, i, e))?;
                 let mut texts = vec![String::new(); elements.len()];
@@ -152,6 +163,34 @@ fn refused(batches: &Batches, i: usize, why: Unread) -> Error {
         Unread::Bytes => batches.refuse(i, "?", "the remote server sent what is no value"),
         Unread::Value(value, why) => batches.refuse(i, &value, why),
     }
+}
+
+/// A numeric that no engine here computes with, but Postgres does: a plan that leaves it to Postgres can read it ([`Shape::Stored`]).
+fn of_postgres_only(e: Error) -> Error {
+    Error { kind: Kind::Refused, ..e }.with_hint("Postgres itself can read it: SET weir.route = off.")
+}
+
+/// A value as it is stored in a numeric column.
+fn store(ty: PgType, read: Read, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unread> {
+    let mut text = String::new();
+    let done = match read {
+        Read::Numeric => numeric::sent(bytes, &ty, out),
+        _ => match cell(read, bytes, &mut String::new())? {
+            Cell::Int(v) => {
+                text = v.to_string();
+                i64::try_from(v).map_err(|_| Unstored::Bytes).and_then(|v| numeric::integer(v, &ty, out))
+            }
+            _ => Err(Unstored::Bytes),
+        },
+    };
+    done.map_err(|e| match (e, read) {
+        (Unstored::Bytes, _) => Unread::Bytes,
+        (Unstored::Value(why), Read::Numeric) => {
+            let value = numeric::special(bytes).map_or_else(|| printed(bytes).and_then(Result::ok).unwrap_or_default(), str::to_owned);
+            Unread::Value(value, why)
+        }
+        (Unstored::Value(why), _) => Unread::Value(text, why),
+    })
 }
 
 /// The elements of an array of one dimension that begins at 1, or of none. Source: `array_send`.
@@ -227,7 +266,7 @@ fn cell<'a>(kind: Read, bytes: &'a [u8], text: &'a mut String) -> Result<Cell<'a
 
 /// A numeric of any length, spelled out.
 fn wide_numeric<'a>(bytes: &[u8], text: &'a mut String) -> Result<Cell<'a>, Unread> {
-    match numeric(bytes) {
+    match printed(bytes) {
         Some(Ok(number)) => {
             *text = number;
             Ok(Cell::Bytes(text.as_bytes()))
@@ -271,7 +310,7 @@ fn short_numeric(bytes: &[u8]) -> Option<(i128, i16)> {
 }
 
 /// A numeric as text, with its display scale; `Err` for those that are no numbers. Source: `numeric_send`.
-fn numeric(bytes: &[u8]) -> Option<Result<String, &'static str>> {
+fn printed(bytes: &[u8]) -> Option<Result<String, &'static str>> {
     let word = |i: usize| Some(u16::from_be_bytes([*bytes.get(i * 2)?, *bytes.get(i * 2 + 1)?]));
     let (ndigits, weight, sign, dscale) = (usize::from(word(0)?), i32::from(word(1)?.cast_signed()), word(2)?, usize::from(word(3)?));
     let negative = match sign {
@@ -326,7 +365,7 @@ mod tests {
         for word in [digits.len() as u16, weight.cast_unsigned(), if negative { 0x4000 } else { 0 }, dscale].iter().chain(digits) {
             bytes.extend(word.to_be_bytes());
         }
-        let text = numeric(&bytes).expect("whole").expect("a number");
+        let text = printed(&bytes).expect("whole").expect("a number");
         if let Some((digits, scale)) = short_numeric(&bytes) {
             let shown = format!("{:0width$}", digits.unsigned_abs(), width = scale as usize + 1);
             let (whole, after) = shown.split_at(shown.len() - scale as usize);
@@ -344,7 +383,7 @@ mod tests {
         assert_eq!(sent(&[1], -3, false, 12), "0.000000000001");
         assert_eq!(sent(&[5000], -1, false, 1), "0.5");
         assert_eq!(sent(&[1], 2, false, 3), "100000000.000");
-        assert!(numeric(&[0, 0, 0, 0, 0xC0, 0, 0, 0]).expect("whole").is_err());
+        assert!(printed(&[0, 0, 0, 0, 0xC0, 0, 0, 0]).expect("whole").is_err());
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod copy;
 #[cfg(feature = "clients")]
 mod decode;
 #[cfg(feature = "clients")]
+mod numeric;
+#[cfg(feature = "clients")]
 mod session;
 #[cfg(feature = "clients")]
 mod tls;
@@ -54,8 +56,6 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote role.").required(),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password; needed unless the mapping is a superuser's.").secret(),
-        OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the remote table, if not that of the foreign table."),
-        OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
         OptionDef::new(
             Scope::User,
             "sslcert",
@@ -64,6 +64,8 @@ pub static ENGINE: Engine = Engine {
         )
         .superuser(),
         OptionDef::new(Scope::User, "sslkey", OptionType::Text, "File with its private key (PEM), which nobody else may read.").superuser(),
+        OptionDef::new(Scope::Table, "schema_name", OptionType::Text, "Schema of the remote table, if not that of the foreign table."),
+        OptionDef::new(Scope::Table, "table_name", OptionType::Text, "Name of the remote table, if not that of the foreign table."),
         OptionDef::new(
             Scope::Table,
             "rows",
