@@ -115,6 +115,9 @@ test_trino() {
     expect "trino: not available for long" 'ERROR:  08006: server "trino": it is not available' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 /* unavailable */')")"
     expect "trino: a page that is none" 'ERROR:  08P01: server "trino": could not understand the answer' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 /* garbage-page */')")"
     expect "trino: half an answer" 'ERROR:  08P01: server "trino": could not understand the answer' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 /* garbage-json */')")"
+    expect "trino: a page that is too large" 'ERROR:  54000: server "trino": an answer is too large' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 /* large-page */')")"
+    expect "trino: a segment that is too large" 'ERROR:  54000: server "trino": an answer is too large' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 /* large-segment */')")"
+    expect "trino: a page that is not" '^\{"one": 1\}$' "$(failing "SELECT * FROM weir.query('trino', 'SELECT 1 AS one /* wide-page */')")"
     expect "trino: no answer in time" 'ERROR:  57014: server "trino": no answer within the time limit' "$(failing "BEGIN; ALTER SERVER trino OPTIONS (ADD request_timeout_ms '500'); SELECT * FROM weir.query('trino', 'SELECT count(*) FROM range(100000) a, range(1000000) b WHERE a.range + b.range = 7 /* stall */')")"
     expect "trino: the next query works" '^5$' "$(failing "SELECT count(*) FROM trino.parents")"
 
@@ -131,10 +134,10 @@ test_trino() {
         CREATE USER MAPPING FOR CURRENT_USER SERVER jwt OPTIONS (user 'token', token 'very secret token')"
     expect "trino: with a token" '^5$' "$(failing "${ask/safe/jwt}")"
     expect "trino: wrong token" 'ERROR:  28000: server "jwt": the credentials were refused' "$(failing "BEGIN; ALTER USER MAPPING FOR CURRENT_USER SERVER jwt OPTIONS (SET token 'wrong'); ${ask/safe/jwt}")"
+    tls_trino
     expect "trino: no secret in a plan or a list of options" '^0$' "$(failing "EXPLAIN (VERBOSE) SELECT * FROM trino.parents; SELECT * FROM weir.engines" | grep -cE 'secret word|very secret token' || true)"
 
     for t in region nation part supplier partsupp customer orders lineitem; do
-    tls_trino
         pg_client $cluster psql -X -q -d $db -c "\\copy tpch.$t TO '$out/$t.csv' CSV"
         trino_duckdb "CREATE TABLE tpch.$t ($(query "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'tpch.$t'::regclass AND attnum > 0")); COPY tpch.$t FROM '$out/$t.csv' (FORMAT csv)"
         rm -f "$out/$t.csv"

@@ -10,7 +10,8 @@ a while, garbage. What it answers is DuckDB's, which is near enough where this p
 - http: nobody is asked for anything, but a bearer token must be "very secret token"; user "token" must have one.
 - https: basic authentication, user "weir" with password "secret word"; or a certificate that the authority signed, in the user's name.
 - POST /test/duckdb runs DuckDB's own SQL. GET /test/running, /test/unacknowledged, /test/requests?header=X: what a test wants to know.
-- Comments in a statement: garbage-page, garbage-json, garbage-rows, unavailable, stall make trouble.
+- Comments in a statement: garbage-page, garbage-json, garbage-rows, unavailable, stall, large-page, large-segment make trouble; wide-page is as large as
+  pages may be.
 """
 import base64
 import datetime
@@ -323,10 +324,10 @@ class Handler(BaseHTTPRequestHandler):
     def is_let_in(self):
         given = self.headers.get("Authorization", "")
         if self.encrypted:
-            ok = given == "Basic " + base64.b64encode(b"weir:secret word").decode()
             shown = (self.connection.getpeercert() or {}).get("subject", ())
-        else:
+            ok = given == "Basic " + base64.b64encode(b"weir:secret word").decode()
             ok = ok or (("commonName", self.headers.get("X-Trino-User")),) in shown
+        else:
             ok = given == "Bearer very secret token" if given or self.headers.get("X-Trino-User") == "token" else True
         if not ok:
             self.reply(401, b"Unauthorized", "text/plain")
@@ -440,7 +441,10 @@ class Handler(BaseHTTPRequestHandler):
             if start + ROWS_PER_PAGE < len(query.rows):
                 answer["nextUri"] = following
                 stats["state"] = "RUNNING"
-        self.reply(200, json.dumps(answer).encode(), more=query.session)
+        body = json.dumps(answer).encode()
+        if "large-page" in query.sql or "wide-page" in query.sql:
+            body += b" " * ((65 if "large-page" in query.sql else 32) << 20)
+        self.reply(200, body, more=query.session)
 
     def encoded(self, query, rows):
         segments = []
@@ -449,6 +453,8 @@ class Handler(BaseHTTPRequestHandler):
                 continue
             data, metadata = compressed(query.encoding, json.dumps(part).encode())
             metadata.update(rowOffset=0, rowsCount=len(part))
+            if "large-segment" in query.sql:
+                metadata["uncompressedSize"] = "200000000"
             if i == 0:
                 segments.append({"type": "inline", "data": base64.b64encode(data).decode(), "metadata": metadata})
                 continue
@@ -471,14 +477,14 @@ def main(port, tls_port, certificate, key, authority):
     secure = ThreadingHTTPServer(("127.0.0.1", int(tls_port)), Encrypted)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    context.load_verify_locations(authority)
+    context.verify_mode = ssl.CERT_OPTIONAL
     secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=secure.serve_forever, daemon=True).start()
     plain.serve_forever()
 
 
 if __name__ == "__main__":
-    context.load_verify_locations(authority)
-    context.verify_mode = ssl.CERT_OPTIONAL
     if len(sys.argv) != 6:
         sys.exit(__doc__)
     main(*sys.argv[1:])

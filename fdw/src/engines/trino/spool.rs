@@ -1,6 +1,6 @@
 //! Results by segments. Source: "Spooling protocol" in Trino's documentation of the client protocol.
 
-use super::statement::{Coordinator, PAGE_BYTES};
+use super::statement::{Coordinator, SEGMENT_BYTES, too_large};
 use crate::client::http::not_understood;
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,6 +66,9 @@ pub async fn rows(coordinator: &Coordinator, encoding: &str, segment: &Segment) 
         None | Some(Value::Null) => None,
         Some(size) => Some(size.to_string().trim_matches('"').parse().map_err(|_| bad("A segment's size is no number.".into()))?),
     };
+    if size.is_some_and(|size| size > SEGMENT_BYTES) {
+        return Err(too_large(&coordinator.endpoint, SEGMENT_BYTES));
+    }
     let bytes = opened(encoding, size, bytes).map_err(bad)?;
     if let Some(uri) = &segment.ack_uri {
         coordinator.acknowledge(uri, &headers).await;
@@ -76,9 +79,6 @@ pub async fn rows(coordinator: &Coordinator, encoding: &str, segment: &Segment) 
 /// The bytes without compression; a segment for which that does not pay has none.
 fn opened(encoding: &str, size: Option<usize>, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     let Some(size) = size else { return Ok(bytes) };
-    if size > PAGE_BYTES {
-        return Err(format!("A segment is larger than {PAGE_BYTES} bytes."));
-    }
     let plain = match encoding {
         "json" => return Ok(bytes),
         "json+zstd" => {

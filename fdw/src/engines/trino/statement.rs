@@ -22,8 +22,13 @@ use weir_plan::{Error, Kind, Result};
 const ATTEMPTS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
-/// One answer, or one segment, may not be larger.
-pub const PAGE_BYTES: usize = 512 << 20;
+/// One answer may not be larger, as it is and uncompressed. Coordinators aim at 1 MB of values, some at 16 MB, of which JSON makes up to four times
+/// as much: one that is larger has a row that is.
+pub const PAGE_BYTES: usize = 64 << 20;
+/// Nor a spooled segment: `protocol.spooling.max-segment-size` is 16 MB of values unless somebody has raised it.
+pub const SEGMENT_BYTES: usize = 128 << 20;
+/// program_limit_exceeded
+const TOO_LARGE: &str = "54000";
 /// Time to have a statement cancelled.
 const SHORT: Duration = Duration::from_secs(5);
 
@@ -93,6 +98,13 @@ pub fn address(endpoint: &Endpoint) -> Result<Url> {
     Ok(url)
 }
 
+/// The error of an answer that would need more memory than one is given.
+pub fn too_large(endpoint: &Endpoint, most_bytes: usize) -> Error {
+    failed(endpoint, TOO_LARGE, "an answer is too large")
+        .with_detail(format!("A single page or segment of the result has more than {} MB.", most_bytes >> 20))
+        .with_hint("Select fewer or smaller columns, or have the coordinator make smaller segments (protocol.spooling.max-segment-size).")
+}
+
 impl Coordinator {
     /// # Errors
     /// Options that cannot be.
@@ -152,13 +164,13 @@ impl Coordinator {
             }
             request
         };
-        self.page(&self.send(make).await?)
+        self.page(&self.send(make, PAGE_BYTES).await?)
     }
 
     /// The page at `nextUri`.
     pub async fn next(&self, uri: &str) -> Result<Page> {
         let url = self.own(uri)?;
-        let body = self.send(|| self.identified(self.client.get(url.clone()), &url).header("Accept-Encoding", "gzip")).await?;
+        let body = self.send(|| self.identified(self.client.get(url.clone()), &url).header("Accept-Encoding", "gzip"), PAGE_BYTES).await?;
         self.page(&body)
     }
 
@@ -191,8 +203,8 @@ impl Coordinator {
         }
     }
 
-    /// Sends a request until the server is available; the body of its answer.
-    async fn send(&self, make: impl Fn() -> RequestBuilder) -> Result<Vec<u8>> {
+    /// Sends a request until the server is available; the body of its answer, which has at most so many bytes.
+    async fn send(&self, make: impl Fn() -> RequestBuilder, most_bytes: usize) -> Result<Vec<u8>> {
         let mut wait = FIRST_WAIT;
         let mut attempt = 1;
         loop {
@@ -205,9 +217,10 @@ impl Coordinator {
                 continue;
             }
             let gzip = response.headers().get("Content-Encoding").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"gzip"));
-            let room = if status == 200 { PAGE_BYTES } else { http::ERROR_BYTES };
+            // One more tells that there are more.
+            let room = if status == 200 { most_bytes + 1 } else { http::ERROR_BYTES };
             let mut body = http::body(&self.endpoint, self.limit(), &mut response, room).await?;
-            if gzip {
+            if gzip && body.len() <= most_bytes {
                 let mut plain = Vec::new();
                 let opened = flate2::read::MultiGzDecoder::new(body.as_slice()).take(room as u64).read_to_end(&mut plain);
                 if status == 200 {
@@ -218,8 +231,8 @@ impl Coordinator {
             if status != 200 {
                 return Err(http::status_error(&self.endpoint, status, &body));
             }
-            if body.len() >= room {
-                return Err(http::not_understood(&self.endpoint, format!("A single answer is larger than {room} bytes.")));
+            if body.len() > most_bytes {
+                return Err(too_large(&self.endpoint, most_bytes));
             }
             return Ok(body);
         }
@@ -231,10 +244,10 @@ impl Coordinator {
         if let Some((name, _)) = headers.iter().find(|(name, _)| !is_of_storage(name)) {
             return Err(http::not_understood(&self.endpoint, format!("A segment is to be read with the header \"{}\".", http::shown(name))));
         }
-        let sent = self.send(|| headers.iter().fold(self.client.get(url.clone()), |r, (name, value)| r.header(name, value))).await;
+        let sent = self.send(|| headers.iter().fold(self.client.get(url.clone()), |r, (name, value)| r.header(name, value)), SEGMENT_BYTES).await;
         // What another machine says in its error is not for the reader.
         sent.map_err(|e| {
-            if url.origin() == self.base.origin() {
+            if url.origin() == self.base.origin() || e.sqlstate == TOO_LARGE {
                 e
             } else {
                 e.with_detail(format!("A segment at {} could not be read.", http::shown(&url.origin().ascii_serialization())))
