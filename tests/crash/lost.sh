@@ -90,6 +90,27 @@ routed_again query
 expect "the slot is dropped: copied again" '^1000\|1\|t$' "$(seen query)"
 expect "the slot is dropped: the log says why" 'all mirrors are copied again: the replication slot is gone' "$(as_pg cat "$(pg_log $cluster)")"
 
+# Moved by somebody, while no worker has it: what was changed meanwhile is in no mirror. And dropped and created again by somebody.
+in_between() { # sql about the slot
+    for _ in $(seq 100); do
+        query "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_weir worker'; UPDATE t SET v = v + 1 WHERE id = 1" >/dev/null
+        query "$1" >/dev/null 2>&1 && return
+    done
+}
+in_between "SELECT pg_replication_slot_advance('$slot', pg_current_wal_insert_lsn())"
+sum=$(query "SELECT sum(v) FROM t")
+expect "the slot is moved: the answer is right" "^1000\|$sum\|" "$(seen query)"
+routed_again query
+expect "the slot is moved: copied again" "^1000\|$sum\|t$" "$(seen query)"
+expect "the slot is moved: the log says why" 'all mirrors are copied again: the replication slot was moved' "$(as_pg cat "$(pg_log $cluster)")"
+in_between "SELECT pg_drop_replication_slot('$slot'), pg_create_logical_replication_slot('$slot', 'pgoutput')"
+sum=$(query "SELECT sum(v) FROM t")
+expect "another slot of the same name: the answer is right" "^1000\|$sum\|" "$(seen query)"
+routed_again query
+expect "another slot of the same name: copied again" "^1000\|$sum\|t$" "$(seen query)"
+query "UPDATE t SET v = 0 WHERE id = 1"
+query "UPDATE t SET v = 1 WHERE id = 1"
+
 # Invalidated: the worker stands still while more WAL is written than the slot may keep.
 worker=$(query "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_weir worker'")
 kill -STOP "$worker"

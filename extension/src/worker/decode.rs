@@ -7,7 +7,7 @@
 
 use super::capture::{self, Capture};
 use super::link::Link;
-use super::raw;
+use super::{paths, raw};
 use pgrx::pg_sys;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ pub enum Progress {
 }
 
 pub struct Decoder {
+    database: pg_sys::Oid,
     ctx: *mut pg_sys::LogicalDecodingContext,
     /// Owned; a pointer because the callbacks reach it through the context.
     capture: *mut Capture,
@@ -133,6 +134,15 @@ pub fn flushed() -> Lsn {
     unsafe { pg_sys::GetFlushRecPtr(std::ptr::null_mut()) }
 }
 
+/// `false`: it cannot be noted, so the slot has to stay where it is.
+fn note_confirmed(database: pg_sys::Oid, lsn: Lsn) -> bool {
+    let noted = paths::write_durable_file(&paths::confirmed_file(database), lsn.to_string().as_bytes());
+    if let Err(e) = &noted {
+        pgrx::warning!("pg_weir: could not note the position of the replication slot: {e}");
+    }
+    noted.is_ok()
+}
+
 impl Decoder {
     /// Acquires the slot and stands at the position up to which it is confirmed. Must not run in a transaction.
     ///
@@ -155,7 +165,7 @@ impl Decoder {
             pg_sys::XLogBeginRead((*ctx).reader, slot.restart_lsn);
             let position = slot.confirmed_flush;
             pg_sys::CommitTransactionCommand();
-            Decoder { ctx, capture, position, has_decoded: false }
+            Decoder { database, ctx, capture, position, has_decoded: false }
         }
     }
 
@@ -246,11 +256,23 @@ impl Decoder {
     /// Lets the server forget the WAL before `lsn`.
     pub fn confirm(&mut self, lsn: Lsn) {
         // SAFETY: this process has acquired the slot.
-        unsafe {
-            if lsn > (*pg_sys::MyReplicationSlot).data.confirmed_flush && lsn <= self.position {
-                pg_sys::LogicalConfirmReceivedLocation(lsn);
-            }
+        let confirmed = unsafe { (*pg_sys::MyReplicationSlot).data.confirmed_flush };
+        if lsn > confirmed && lsn <= self.position && note_confirmed(self.database, lsn) {
+            // SAFETY: as above.
+            unsafe { pg_sys::LogicalConfirmReceivedLocation(lsn) };
         }
+    }
+
+    /// Whether nobody but us has moved the slot, which was opened just now: what has been skipped is lost for the mirrors. After a crash it may be
+    /// where it was a while before.
+    pub fn is_where_we_left_it(&self) -> bool {
+        let noted = std::fs::read_to_string(paths::confirmed_file(self.database)).ok().and_then(|text| text.trim().parse::<Lsn>().ok());
+        noted.is_some_and(|noted| self.position <= noted)
+    }
+
+    /// The slot is right as it is: no mirror needs anything from before.
+    pub fn accept(&self) -> bool {
+        note_confirmed(self.database, self.position)
     }
 
     /// Ends decoding and gives the slot free.

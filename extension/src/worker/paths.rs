@@ -50,6 +50,11 @@ pub fn position_file(database: pg_sys::Oid) -> PathBuf {
     database_dir(database).join("position")
 }
 
+/// How far the slot was confirmed, at the most, by us.
+pub fn confirmed_file(database: pg_sys::Oid) -> PathBuf {
+    database_dir(database).join("confirmed")
+}
+
 /// What went wrong when the worker last died of an error.
 pub fn failure_file(database: pg_sys::Oid) -> PathBuf {
     database_dir(database).join("worker.failed")
@@ -98,6 +103,17 @@ pub fn write_file(path: &PathBuf, contents: &[u8]) -> io::Result<()> {
     file.write_all(contents)?;
     drop(file);
     std::fs::rename(new, path)
+}
+
+/// The same, and it is there after a crash.
+pub fn write_durable_file(path: &PathBuf, contents: &[u8]) -> io::Result<()> {
+    let mut new = path.clone();
+    new.as_mut_os_string().push(".new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 /// The process id in a pid file.

@@ -151,7 +151,8 @@ pub fn transaction<T>(f: impl FnOnce() -> T) -> T {
 
 /// Settings of the database or of the configuration file that must not reach what a background process does.
 pub fn fix_settings() {
-    let fixed: [(&CStr, &CStr); 9] = [
+    let fixed: [(&CStr, &CStr); 10] = [
+        (c"role", c"none"),
         (c"search_path", c"pg_catalog, pg_temp"),
         // A manifest that is reported as committed must survive a crash; waiting for standbys adds nothing, since a promoted one copies anew.
         (c"synchronous_commit", c"local"),

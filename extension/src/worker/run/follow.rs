@@ -122,7 +122,14 @@ impl Worker {
         }
         if self.decoder.is_none() {
             self.slot_may_exist = true;
-            self.decoder = Some(Decoder::open(self.database));
+            let decoder = Decoder::open(self.database);
+            let is_ours = if wanted.follow.iter().any(|d| d.state == MirrorState::Active) { decoder.is_where_we_left_it() } else { decoder.accept() };
+            if !is_ours {
+                decoder.close();
+                self.reset_all("the replication slot was moved")?;
+                return Ok(false);
+            }
+            self.decoder = Some(decoder);
         }
         Ok(true)
     }
