@@ -16,6 +16,7 @@ use crate::ir::{Scalar, ServerRef};
 use crate::manifest::{ColumnDef, Lsn, ManifestChange, MirrorDef, PgSnapshot};
 use crate::types::PgType;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::time::Duration;
 
 /// The file in the engine's directory that says why it could not start.
 pub const FAILURE_FILE: &str = "engine.failed";
@@ -372,7 +373,12 @@ pub enum FromEngineControl {
         level: LogLevel,
         message: String,
     },
+    /// Nothing else was to be said for [`ALIVE_INTERVAL`].
+    Alive,
 }
+
+/// How often an engine says that it is alive.
+pub const ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogLevel {

@@ -205,6 +205,28 @@ expect "a giant row: the answer is right" '^2\|300000005$' "$(query "SET weir.ro
 expect_routed "a giant row: other mirrors are used" "1000|1013"
 query "DROP TABLE giant"
 
+# The worker is nobody in particular, whatever the database says.
+query "CREATE ROLE somebody; ALTER DATABASE $db SET role = somebody"
+pg_query $cluster postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_weir worker'" >/dev/null
+query "SET ROLE NONE; UPDATE t SET v = 15 WHERE id = 1"
+expect "a role of the database's settings: not the worker's" '^1000\|1014\|t$' "$(
+    for _ in $(seq 100); do
+        got=$(query "SET ROLE NONE; SET weir.route = force; SET weir.freshness_timeout = '10s'; SELECT count(*), sum(v) FROM t; SELECT routed AND NOT fallback FROM weir.last_route()" | paste -sd '|')
+        [ "${got: -1}" = t ] && break
+        sleep 0.2
+    done
+    echo "$got"
+)"
+query "SET ROLE NONE; ALTER DATABASE $db RESET role"
+
+# An engine that hangs: another takes its place, and nobody waits for longer than that takes.
+engine=$(pgrep -P "$(worker_pid)" -f weir-engine | head -n 1)
+kill -STOP "$engine"
+started=$SECONDS
+expect "the engine hangs: the answer is right" '^1000\|1014\|' "$(seen)"
+expect "the engine hangs: nobody waits for long ($((SECONDS - started)) s)" '^t$' "$(query "SELECT $((SECONDS - started)) < 40")"
+expect_routed "the engine hangs: another one is there" "1000|1014"
+
 # The database itself.
 pg_query $cluster postgres "ALTER DATABASE $db RENAME TO renamed"
 db=renamed

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
-use weir_plan::protocol::{FrameReader, FromEngineControl, LogLevel, ManifestOutcome, ToEngineControl, encode_frame};
+use weir_plan::protocol::{ALIVE_INTERVAL, FrameReader, FromEngineControl, LogLevel, ManifestOutcome, ToEngineControl, encode_frame};
 use weir_plan::{Error, Result, arrow_ipc};
 
 /// How often the delta is looked at for flushing.
@@ -71,19 +71,11 @@ impl Wishes {
 }
 
 /// Runs until the worker closes the socket or orders a shutdown.
-pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc::UnboundedReceiver<FromEngineControl>) -> Result<()> {
+pub async fn run(stream: UnixStream, resources: Arc<Resources>, wishes: mpsc::UnboundedReceiver<FromEngineControl>) -> Result<()> {
     let io_error = |e: std::io::Error| Error::internal(format!("control socket: {e}"));
     stream.set_nonblocking(true).map_err(io_error)?;
-    let stream = tokio::net::UnixStream::from_std(stream).map_err(io_error)?;
-    let (mut reader, mut writer) = stream.into_split();
-    let sender = tokio::spawn(async move {
-        while let Some(message) = wishes.recv().await {
-            let Ok(frame) = encode_frame(&message) else { continue };
-            if writer.write_all(&frame).await.is_err() {
-                break;
-            }
-        }
-    });
+    say(stream.try_clone().map_err(io_error)?, wishes).map_err(io_error)?;
+    let mut reader = tokio::net::UnixStream::from_std(stream).map_err(io_error)?;
     let pending: Arc<parking_lot::Mutex<HashMap<u64, oneshot::Sender<ManifestOutcome>>>> = Arc::default();
     let flusher = tokio::spawn(flush_regularly(Arc::clone(&resources), Arc::clone(&pending)));
     let mut frames = FrameReader::default();
@@ -118,8 +110,27 @@ pub async fn run(stream: UnixStream, resources: Arc<Resources>, mut wishes: mpsc
         }
     };
     flusher.abort();
-    sender.abort();
     result
+}
+
+/// Sends wishes to the worker, on a thread of its own: whatever else the engine does, the worker hears of it, or it would take it for hung.
+fn say(stream: UnixStream, mut wishes: mpsc::UnboundedReceiver<FromEngineControl>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let talk = async move {
+        let Ok(mut writer) = tokio::net::UnixStream::from_std(stream) else { return };
+        loop {
+            let message = match tokio::time::timeout(ALIVE_INTERVAL, wishes.recv()).await {
+                Ok(Some(message)) => message,
+                Ok(None) => return,
+                Err(_) => FromEngineControl::Alive,
+            };
+            let Ok(frame) = encode_frame(&message) else { continue };
+            if writer.write_all(&frame).await.is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("weir-say".into()).spawn(move || runtime.block_on(talk)).map(|_| ())
 }
 
 async fn handle(message: ToEngineControl, resources: &Arc<Resources>) -> Result<()> {

@@ -12,13 +12,16 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use weir_plan::greeting::{self, Peer};
-use weir_plan::protocol::{FrameReader, FromEngineControl, ToEngineControl, encode_frame};
+use weir_plan::protocol::{ALIVE_INTERVAL, FrameReader, FromEngineControl, ToEngineControl, encode_frame};
 use weir_plan::{Error, Kind, Result};
 
 /// Above this many bytes of unsent messages, the sender waits.
 const MAX_UNSENT_BYTES: usize = 32 << 20;
+
+/// A peer that says nothing for so long hangs.
+const SILENCE: Duration = ALIVE_INTERVAL.saturating_mul(20);
 
 pub struct Link {
     stream: UnixStream,
@@ -29,6 +32,8 @@ pub struct Link {
     frames: FrameReader,
     received: VecDeque<FromEngineControl>,
     lost: Option<Error>,
+    /// When the peer last said something, once it has begun to: it always does.
+    heard: Option<Instant>,
     /// The peer's greeting has come, and is ours.
     greeted: bool,
     /// The peer's greeting has come, and is not ours.
@@ -50,6 +55,7 @@ impl Link {
             frames: FrameReader::default(),
             received: VecDeque::new(),
             lost: None,
+            heard: None,
             greeted: false,
             stranger: None,
             buffer: vec![0; 1 << 16],
@@ -98,6 +104,13 @@ impl Link {
         }
         if events & pg_sys::WL_SOCKET_READABLE != 0 {
             self.read();
+        }
+        if self.lost.is_none() && self.heard.is_some_and(|heard| heard.elapsed() > SILENCE) {
+            // It may have spoken while nobody listened.
+            self.read();
+            if self.heard.is_some_and(|heard| heard.elapsed() > SILENCE) {
+                self.lose("it hangs");
+            }
         }
         events & pg_sys::WL_LATCH_SET != 0
     }
@@ -160,6 +173,7 @@ impl Link {
             self.greeted = true;
         }
         while let Some(message) = self.frames.message()? {
+            self.heard = Some(Instant::now());
             self.received.push_back(message);
         }
         Ok(())

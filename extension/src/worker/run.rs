@@ -328,6 +328,7 @@ impl Worker {
                     self.manifests.push_back(Manifest { token, changes, slot_lsn, since: Instant::now() });
                 }
                 FromEngineControl::Resync { relid, generation, reason } => self.marks.push(capture::Lost { relid, generation, reason }),
+                FromEngineControl::Alive => {}
                 FromEngineControl::Log { level: LogLevel::Info, message } => pgrx::log!("pg_weir engine: {message}"),
                 FromEngineControl::Log { level: LogLevel::Warning, message } => pgrx::warning!("pg_weir engine: {message}"),
             }
