@@ -32,7 +32,7 @@ pub fn verify(args: &Arguments) -> Option<pg_sys::Datum> {
         }
     }
     let (heap, mirror) = or_raise(as_table_owner(relid, || both_sides(relid, &info)));
-    let unchecked: Vec<&str> = info.columns.iter().filter(|c| info.poisoned.contains(&c.attnum)).map(|c| c.name.as_str()).collect();
+    let unchecked = unchecked_columns(relid, &info);
     jsonb(json!({
         "heap_rows": heap.rows,
         "mirror_rows": mirror.rows,
@@ -41,6 +41,24 @@ pub fn verify(args: &Arguments) -> Option<pg_sys::Datum> {
         "matches": heap == mirror,
         "unchecked_columns": unchecked,
     }))
+}
+
+/// Columns of the table that the mirror does not hold, or not all values of.
+fn unchecked_columns(relid: pg_sys::Oid, info: &MirrorInfo) -> Vec<String> {
+    let mut names = Vec::new();
+    // SAFETY: the table is there, as its mirror is; its descriptor is read while it is open.
+    unsafe {
+        let rel = pg_sys::relation_open(relid, pg_sys::AccessShareLock.cast_signed());
+        let tupdesc = pgrx::PgTupleDesc::from_pg_copy((*rel).rd_att);
+        for attribute in tupdesc.iter().filter(|a| !a.attisdropped) {
+            let is_held = info.columns.iter().any(|c| c.attnum == attribute.attnum) && !info.poisoned.contains(&attribute.attnum);
+            if !is_held {
+                names.push(attribute.name().to_owned());
+            }
+        }
+        pg_sys::relation_close(rel, pg_sys::AccessShareLock.cast_signed());
+    }
+    names
 }
 
 /// What is compared of one side.
@@ -107,6 +125,11 @@ fn both_sides(relid: pg_sys::Oid, info: &MirrorInfo) -> Result<(Digest, Digest)>
         let sql = &query(relid, info)?;
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         pg_sys::PushActiveSnapshot(snapshot);
+        // What is equal must print equal, and nothing else may.
+        set(c"extra_float_digits", c"3");
+        set(c"DateStyle", c"ISO, YMD");
+        set(c"IntervalStyle", c"postgres");
+        set(c"TimeZone", c"UTC");
         set(c"weir.route", c"off");
         let heap_portal = open(sql)?;
         set(c"weir.enabled", c"on");
