@@ -17,6 +17,12 @@ const RUNS: u32 = 2;
 /// How much longer one must have taken than the other's estimate.
 const MARGIN: f64 = 1.5;
 
+/// A query that Postgres looks to take less for, in milliseconds, may be tried there without reason to think that it takes longer than it is worth.
+const SMALL: f64 = 100.0;
+
+/// A row that is looked up in an index and in memory costs Postgres by so much less than it looks to.
+const OPTIMISM: f64 = 10.0;
+
 /// A first run that took so much longer than the other takes is the last one.
 const FAR_SLOWER: f64 = 3.0;
 
@@ -61,13 +67,19 @@ pub struct Query {
 impl Query {
     const UNKNOWN: Query = Query { postgres: Timed::NEVER, engine: Timed::NEVER, estimate: Estimate { postgres: 0.0, engine: 0.0 } };
 
+    /// What the engine must take for Postgres to be tried, in milliseconds: where little is at stake, what Postgres takes if everything is in memory.
+    fn worth_trying(&self) -> f64 {
+        let estimate = self.estimate.postgres;
+        if estimate < SMALL { estimate / OPTIMISM } else { estimate * MARGIN }
+    }
+
     /// Whoever has been faster; until both have run, whoever looks faster, unless it has taken longer than the other looks to.
     pub fn belongs_to_engine(&self) -> bool {
         let looks_cheap = self.estimate.postgres < self.estimate.engine;
         match (self.postgres.known(), self.engine.known()) {
             (Some(postgres), Some(engine)) => engine < postgres,
             (Some(postgres), None) => !looks_cheap || postgres > MARGIN * self.estimate.engine,
-            (None, Some(engine)) => !looks_cheap && (engine <= MARGIN * self.estimate.postgres || self.postgres.milliseconds > FAR_SLOWER * engine),
+            (None, Some(engine)) => !looks_cheap && (engine <= self.worth_trying() || self.postgres.milliseconds > FAR_SLOWER * engine),
             (None, None) => !looks_cheap,
         }
     }
