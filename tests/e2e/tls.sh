@@ -56,7 +56,8 @@ tls_modes() { # label, server to copy, option of the mode, option of the certifi
 # A server that asks for the client's certificate: with which it lets in, and why not with others.
 tls_identities() { # label, wrapper, options of the server and of the mapping, the two options, query that says t or 1, what is said without a certificate, and of one that nobody trusts
     local label=$1 wrapper=$2 options=$3 user=$4 certificate=$5 key=$6 asking=$7 none=$8 server=tls_${1}_who c k wanted changed
-    local strange=${9:-ERROR: +28000: server "$server": the client certificate was refused}
+    local strange=${9:-}
+    [ -n "$strange" ] || strange="ERROR: +28000: server \"$server\": the client certificate was refused"
     query "CREATE SERVER $server FOREIGN DATA WRAPPER $wrapper OPTIONS ($options); CREATE USER MAPPING FOR CURRENT_USER SERVER $server OPTIONS ($user)"
     while read -r c k wanted; do
         changed=""
