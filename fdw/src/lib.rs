@@ -23,4 +23,4 @@ mod sql;
 pub mod write;
 
 pub use sink::is_fence;
-pub use sql::{Assignment, ForeignTable, Modification, Tables, modification, statement, text, text_with};
+pub use sql::{Assignment, COMPUTED, ForeignTable, Modification, Tables, modification, statement, text, text_with};

@@ -458,7 +458,12 @@ impl Batches {
     }
 }
 
+/// What a remote has computed, and cannot be held here, Postgres computes itself: NaN and numerics of very many digits.
 pub(super) fn unfit(server: &str, column: &str, value: &str, why: &str) -> Error {
+    if column == crate::COMPUTED {
+        return Error::refused(format!("server \"{server}\": a value that was computed there cannot be held"))
+            .with_detail(format!("The value is {value}: {why}."));
+    }
     Error {
         sqlstate: "22000".into(),
         ..Error::new(Kind::Remote, format!("server \"{server}\": a value of column \"{column}\" does not fit its declared type"))
@@ -496,5 +501,14 @@ mod tests {
         assert!(e.message.contains("\"n\"") && e.detail.as_deref().unwrap_or("").contains("40000"), "{e:?}");
         assert!(b.put(1, Cell::Bytes("four".as_bytes())).is_err());
         assert!(b.put(1, Cell::Bytes(&[0xff])).is_err());
+        assert_eq!(e.kind, Kind::Remote);
+    }
+
+    #[test]
+    fn what_was_computed_and_cannot_be_held_is_left_to_postgres() {
+        let column = RemoteColumn { id: weir_plan::ir::ColId(1), ty: PgType::NUMERIC, name: crate::COMPUTED.into() };
+        let mut b = Batches::new("shop", vec![column]).expect("types are known");
+        let e = b.put(0, Cell::Bytes(b"NaN")).expect_err("it has no digits");
+        assert_eq!(e.kind, Kind::Refused);
     }
 }

@@ -313,6 +313,8 @@ impl Dialect for DuckDb {
         Ok(match term.ty.base {
             oid::NUMERIC if term.digits.is_none() && term.form != Form::Column => return Err("a key of numerics of different scales".into()),
             oid::BPCHAR => trimmed(term, self.mirrors),
+            // What is sorted, windows too, has its values from the keys of the sort, which know no -0.
+            oid::FLOAT4 | oid::FLOAT8 => return Err("a key of floats, of which -0 would become 0".into()),
             _ if type_name(&term.ty).is_some() || term.ty.base == oid::NUMERIC => term.sql.clone(),
             _ => return Err("a key of this type".into()),
         })

@@ -3,7 +3,7 @@
 use super::{Builder, Select};
 use crate::dialect::{Changed, Dialect, Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
-use weir_plan::ir::{ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
+use weir_plan::ir::{BoolTest, ColId, Collation, Expr, Rel, Scalar, SubqueryComparison};
 use weir_plan::types::{PgType, oid};
 use weir_plan::walk::each_part_mut;
 
@@ -77,7 +77,11 @@ impl Builder<'_> {
             Expr::And(args) => bool_term(self.joined(select, args, " AND ")?),
             Expr::Or(args) => bool_term(self.joined(select, args, " OR ")?),
             Expr::Not(arg) => bool_term(format!("(NOT {})", self.expr(select, arg)?.sql)),
-            Expr::IsNull(arg) | Expr::IsNotNull(arg) if may_not_be_computed(arg) => return Err("IS NULL of what is never NULL".into()),
+            Expr::IsNull(arg) | Expr::IsNotNull(arg) | Expr::BoolTest { test: BoolTest::IsUnknown | BoolTest::IsNotUnknown, arg }
+                if may_not_be_computed(arg) || (!dialect.native() && may_fail(arg)) =>
+            {
+                return Err("IS NULL of what may never be NULL".into());
+            }
             Expr::IsNull(arg) => bool_term(format!("({} IS NULL)", self.expr(select, arg)?.sql)),
             Expr::IsNotNull(arg) => bool_term(format!("({} IS NOT NULL)", self.expr(select, arg)?.sql)),
             Expr::BoolTest { test, arg } => {
@@ -333,6 +337,12 @@ fn strict_over(e: &Expr, input: &Rel) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether Postgres may fail to compute it: a function that is called by itself, as integers that overflow. Of the others it has a value for
+/// whatever they are given.
+pub(super) fn may_fail(e: &Expr) -> bool {
+    any_part(e, &|part| matches!(part, Expr::Call { func, .. } if meaning::scalar(*func).is_none()))
 }
 
 /// Whether an engine may find out that it is never NULL without computing it, and so without its errors.

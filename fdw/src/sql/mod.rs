@@ -118,7 +118,9 @@ pub fn statement(rel: &Rel, wanted: &[ColId], tables: Tables) -> Result<Remote> 
             return Err("a result of an unknown type".into());
         }
         columns.push(RemoteColumn { id: *id, ty: term.ty, name: plain_name(dialect.reference(&term.sql)) });
-        list.push(dialect.output(term));
+        // Not every engine takes what is there twice, as the sum of an average may be, without a name of its own.
+        let (sql, place) = (dialect.output(term), list.len());
+        list.push(if list.contains(&sql) { format!("{sql} AS {}", dialect.ident(&format!("again{place}"))?) } else { sql });
     }
     if list.is_empty() {
         list.push("1".into());
@@ -152,13 +154,16 @@ fn keys(select: &Select, wanted: &[ColId], dialect: &dyn Dialect) -> Vec<Key> {
     wanted.iter().enumerate().filter_map(of).collect()
 }
 
-/// The last identifier of a column reference, else `?column?`, for messages.
+/// What a column of a statement is called that is none of a table.
+pub const COMPUTED: &str = "?column?";
+
+/// The last identifier of a column reference, else [`COMPUTED`], for messages.
 fn plain_name(sql: &str) -> String {
     let quote = |c: char| c == '`' || c == '"';
     let mut pieces = sql.split(quote).filter(|p| !p.is_empty());
     match (pieces.next(), pieces.next(), pieces.next(), pieces.next()) {
         (Some(_), Some("."), Some(name), None) => name.to_owned(),
-        _ => "?column?".into(),
+        _ => COMPUTED.into(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Relations.
 
-use super::expr::{has_subquery, in_order, may_raise};
+use super::expr::{has_subquery, in_order, may_fail, may_raise};
 use super::{Builder, Select};
 use crate::dialect::{Form, Result, Term};
-use crate::meaning::{self, AggMeaning, Cmp, Meaning};
+use crate::meaning::{self, AggMeaning, Class, Cmp, Meaning};
 use weir_plan::ir::{AggCall, Aggregate, ColId, Expr, Join, JoinKind, Rel, RowCount, Scalar, SortKey};
-use weir_plan::types::{PgType, oid};
+use weir_plan::types::{DYNAMIC_PRECISION, DYNAMIC_SCALE, PgType, oid};
 use weir_plan::walk::{each_part_mut, output_columns};
 
 impl Builder<'_> {
@@ -248,11 +248,21 @@ impl Builder<'_> {
         if !dialect.aggregates_subqueries() && call.args.iter().chain(&call.filter).any(has_subquery) {
             return Err("a subquery in an aggregate".into());
         }
+        // What is never NULL is counted without being computed.
+        if matches!(meaning, AggMeaning::Count) && !call.distinct && !dialect.native() && call.args.iter().any(may_fail) {
+            return Err("a count of what may never be NULL".into());
+        }
         let arg = match call.args.as_slice() {
             [] => None,
             [one] => Some(self.expr(select, one)?),
             _ => return Err("an aggregate of several arguments".into()),
         };
+        // The result has no declared digits, whatever those of the column are.
+        let (whole, scale) = (i32::from(DYNAMIC_PRECISION) - i32::from(DYNAMIC_SCALE), i32::from(DYNAMIC_SCALE));
+        let declared = arg.as_ref().and_then(|a| a.ty.numeric_precision_scale());
+        if matches!(meaning, AggMeaning::Min | AggMeaning::Max) && declared.is_some_and(|(p, s)| p - s > whole || s > scale) {
+            return Err("the least or greatest of numerics with more digits than can be held".into());
+        }
         let Some(filter) = &call.filter else { return dialect.aggregate(meaning, arg.as_ref(), call.distinct, call.ty) };
         let filter = self.expr(select, filter)?;
         match (meaning, arg) {
@@ -285,7 +295,8 @@ impl Builder<'_> {
     }
 }
 
-/// Whether a join's condition has an equality between an expression of its left side and one of its right side.
+/// Whether a join's condition has an equality between an expression of its left side and one of its right side, which is one in the engine's SQL, too: of
+/// floats it is an expression that knows of NaN.
 fn has_equality(join: &Join) -> bool {
     let side = |e: &Expr| {
         let (mut used, mut left, mut right) = (Vec::new(), Vec::new(), Vec::new());
@@ -296,10 +307,12 @@ fn has_equality(join: &Join) -> bool {
         (all(&left), all(&right))
     };
     let equality = |e: &Expr| match e {
-        Expr::Call { func, args, .. } if matches!(meaning::scalar(*func), Some(Meaning::Compare(Cmp::Eq, _))) => match args.as_slice() {
-            [a, b] => matches!((side(a), side(b)), ((true, _), (_, true)) | ((_, true), (true, _))),
-            _ => false,
-        },
+        Expr::Call { func, args, .. } if matches!(meaning::scalar(*func), Some(Meaning::Compare(Cmp::Eq, class)) if class != Class::Float8) => {
+            match args.as_slice() {
+                [a, b] => matches!((side(a), side(b)), ((true, _), (_, true)) | ((_, true), (true, _))),
+                _ => false,
+            }
+        }
         _ => false,
     };
     match &join.on {

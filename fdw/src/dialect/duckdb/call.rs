@@ -130,7 +130,11 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
         871 => case(LOWER, UPPER),
         868 | 849 => done(format!("CAST(strpos({}, {}) AS INTEGER)", sql(0)?, sql(1)?)),
         3060 => Ok(Term::computed(format!("left({}, {})", sql(0)?, constant_int(args, 1)?), ty).with_chars(arg(args, 0)?.chars)),
-        3061 => Ok(Term::computed(format!("right({}, {})", sql(0)?, constant_int(args, 1)?), ty).with_chars(arg(args, 0)?.chars)),
+        // Postgres negates the number, which of the least one is itself: then it is the whole text.
+        3061 => match constant_int(args, 1)? {
+            i32::MIN => Err("right of the least number".into()),
+            n => Ok(Term::computed(format!("right({}, {n})", sql(0)?), ty).with_chars(arg(args, 0)?.chars)),
+        },
         883 | 937 => {
             let start = constant_int(args, 1)?.max(1);
             Ok(Term::computed(format!("substring({}, {start})", sql(0)?), ty).with_chars(arg(args, 0)?.chars))
@@ -152,12 +156,9 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
         }
         1141 | 2550 => {
             let (d, n) = if func == 1141 { (sql(0)?, sql(1)?) } else { (sql(1)?, sql(0)?) };
-            done(format!("(CASE WHEN isfinite({d}) OR {n} IS NULL THEN ({d} + {n}) ELSE {d} END)"))
+            done(moved(d, "+", n))
         }
-        1142 => {
-            let (d, n) = (sql(0)?, sql(1)?);
-            done(format!("(CASE WHEN isfinite({d}) OR {n} IS NULL THEN ({d} - {n}) ELSE {d} END)"))
-        }
+        1142 => done(moved(sql(0)?, "-", sql(1)?)),
         2020 => {
             let field = constant_text(args, 0)?.to_ascii_lowercase();
             if !matches!(field.as_str(), "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second") {
@@ -176,6 +177,13 @@ fn by_oid(mirrors: bool, func: u32, args: &[Term], ty: PgType, collation: Collat
             None => format!("function with OID {func}"),
         }),
     }
+}
+
+/// A date so many days later or earlier. There are dates there before the first one of Postgres and after its last one: days since 1970.
+fn moved(d: &str, sign: &str, n: &str) -> String {
+    let days = format!("CAST({d} - '1970-01-01'::DATE AS BIGINT) {sign} {n}");
+    let finite = unless(&format!("NOT ({days} BETWEEN -2440588 AND 2145042905)"), "date out of range", &format!("({d} {sign} {n})"));
+    format!("(CASE WHEN isfinite({d}) OR {n} IS NULL THEN {finite} ELSE {d} END)")
 }
 
 fn rounded(of: &Term, to: u32, ty: PgType) -> Result<Term> {

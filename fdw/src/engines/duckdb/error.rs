@@ -32,7 +32,7 @@ pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
     if kind == "Invalid Input" && matches!(first, "smallint out of range" | "integer out of range") {
         return Error::query("22003", first);
     }
-    if kind == "Invalid Input" && first == INFINITE_DATES {
+    if kind == "Invalid Input" && (first == INFINITE_DATES || first == "date out of range") {
         return Error::query("22008", first);
     }
     if kind == "Invalid Input" && first == INFINITE_YEAR {
@@ -54,6 +54,9 @@ pub fn statement(endpoint: &Endpoint, message: &str) -> Error {
     let lost = first.contains("out of range") || first.starts_with("Failed to cast decimal value");
     if let ("Conversion", true, Some((_, ours))) = (kind, lost, target.and_then(|t| narrow(t.split(' ').next().unwrap_or_default()))) {
         return Error::query("22003", format!("{ours} out of range"));
+    }
+    if kind == "Conversion" && first.contains("to type DECIMAL(") && first.contains("out of range") {
+        return Error::query("22003", "numeric field overflow");
     }
     let (sqlstate, of, hint) = match kind {
         "Catalog" => ("HV00R", Kind::Query, Some("Check the options \"schema_name\" and \"table_name\" of the foreign table, or import it again.")),
@@ -133,6 +136,11 @@ mod tests {
                 "Conversion Error: Failed to cast decimal value 100000000000000000000 to type INT64 when casting from source column big",
                 "22003",
                 "bigint out of range",
+            ),
+            (
+                "Conversion Error: Casting value \"99999999999999999999.9999999999\" to type DECIMAL(12,1) failed: value is out of range! when casting from source column big",
+                "22003",
+                "numeric field overflow",
             ),
         ] {
             let e = statement(&endpoint, message);
