@@ -53,6 +53,7 @@ test_adbc_sqlite() {
     query "CREATE FOREIGN TABLE lite.items (id int, n2 smallint, n4 int, n8 bigint, f8 float8, v varchar(40), t text) SERVER lite OPTIONS (schema_name 'main');
         CREATE FOREIGN TABLE lite.parents (id int, name varchar(20), tag varchar(5)) SERVER lite"
     same_answers "adbc, sqlite" lite tests/e2e/remote/queries_few.sql
+    cells "adbc, sqlite" lite local items
     expect "adbc, sqlite: wrong table" 'ERROR:  HV[0-9A-Z]*: server "lite": .*nothing' "$(failing "BEGIN; ALTER FOREIGN TABLE lite.parents OPTIONS (ADD table_name 'nothing'); SELECT count(*) FROM lite.parents")"
     expect "adbc, sqlite: wrong column" 'ERROR:  HV[0-9A-Z]*: server "lite": .*number' "$(failing "BEGIN; ALTER FOREIGN TABLE lite.parents RENAME id TO number; SELECT number FROM lite.parents")"
     expect "adbc, sqlite: wrong type" 'a value of column "name" does not fit' "$(failing "BEGIN; ALTER FOREIGN TABLE lite.parents ALTER COLUMN name TYPE int; SELECT name FROM lite.parents")"

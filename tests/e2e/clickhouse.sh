@@ -130,6 +130,7 @@ test_clickhouse() {
     query "ALTER FOREIGN TABLE ch.items ALTER COLUMN c TYPE char(10), ALTER COLUMN v TYPE varchar(40), ALTER COLUMN ts TYPE timestamp;
         ALTER FOREIGN TABLE ch.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     same_answers clickhouse ch tests/e2e/remote/queries.sql local_ch
+    cells clickhouse ch local_ch items
     same_answers "clickhouse, arrays" ch tests/e2e/remote/lists.sql local_ch 12
     lists_written clickhouse ch local_ch
     clickhouse_sql "CREATE TABLE shop.numbered (id Int32, free Decimal(20, 4), k Nullable(Int32), v String, n Decimal(12, 2), ts DateTime64(6, 'UTC'), c String) ENGINE = MergeTree ORDER BY id"
@@ -138,6 +139,7 @@ test_clickhouse() {
     expect "clickhouse: an array that is NULL" 'ERROR:  23502: server "ch": a value of column "i" cannot be written' "$(failing "INSERT INTO ch.lists (id) VALUES (1000)")"
     expect "clickhouse: an array with an element that does not fit" 'does not fit its remote type Array.Int8' "$(clickhouse_sql "ALTER TABLE shop.lists ADD COLUMN n Array(Int8)"; failing "ALTER FOREIGN TABLE ch.lists ADD COLUMN n int[]; INSERT INTO ch.lists VALUES (1001, '{}', '{}', '{}', '{}', '{1,128}')")"
     same_answers "clickhouse, edges" ch tests/e2e/remote/clickhouse.sql local_ch
+    cells "clickhouse, edges" ch local_ch edges
     same_answers "clickhouse, pushed" ch tests/e2e/remote/pushed.sql local_ch
     sets clickhouse ch local_ch
     wrong clickhouse ch ch.parents database

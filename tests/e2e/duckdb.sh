@@ -49,9 +49,10 @@ test_duckdb() {
     expect "duckdb: a number that JSON does not have" 'ERROR:  22000: server "duck": a value of column "d" does not fit' "$(failing "SELECT d FROM duck.nested WHERE id = 2")"
     expect "duckdb: infinity is compared" '^1$' "$(query "SELECT id FROM duck.odd WHERE inf = '-infinity' AND ts = 'infinity' AND tz < '2000-01-01'")"
     expect "duckdb: a schema that is not there" 'ERROR:  HV00P: server "duck" has no schema "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER duck INTO duck')"
-    query "ALTER FOREIGN TABLE duck.items ALTER COLUMN c TYPE char(10)"
+    query "ALTER FOREIGN TABLE duck.items ALTER COLUMN c TYPE char(10), ALTER COLUMN v TYPE varchar(40)"
     # Two of them multiply to more digits than a DECIMAL has, and than our engine has.
     same_answers duckdb duck tests/e2e/remote/queries.sql local 2
+    cells duckdb duck local items
     same_answers "duckdb, arrays" duck tests/e2e/remote/lists.sql local 12
     lists_written duckdb duck local
     duck_script duck "CREATE TABLE shop.shop.numbered AS SELECT range::int AS id, (range / 4)::decimal(20,4) AS free, CASE WHEN range % 100 = 50 THEN NULL ELSE range % 1000 END::int AS k, (range % 1000)::varchar AS v, (range % 1000 * 1.5)::decimal(12,2) AS n, timestamp '2024-01-01 00:00:00.25' + to_hours(range % 1000) AS ts, (range % 1000)::varchar AS c FROM range(1, 20001)"
@@ -64,6 +65,13 @@ test_duckdb() {
     query "CREATE TABLE local.moments (id int, d date, ts timestamp, n int, m int); INSERT INTO local.moments VALUES $(sed -E "s/'([0-9-]+) \(BC\)( [0-9:]+)?'/'\1\2 BC'/g" <<<"$moments")"
     duck_script duck "CREATE TABLE shop.shop.moments (id int, d date, ts timestamp, n int, m int); INSERT INTO shop.shop.moments VALUES $moments"
     query "IMPORT FOREIGN SCHEMA shop LIMIT TO (moments) FROM SERVER duck INTO duck"
+    cells "duckdb, moments" duck local moments
+    local floats
+    floats=$(extremes | sed -E "s/\(([0-9]+), ([^,]*, ){3}/(\1, /g")
+    query "CREATE TABLE local.floats (id int, f8 float8, f4 real); INSERT INTO local.floats VALUES $floats"
+    duck_script duck "CREATE TABLE shop.shop.floats (id int, f8 double, f4 real); INSERT INTO shop.shop.floats VALUES $floats"
+    foreign_like local.floats duck.floats duck "schema_name 'shop'"
+    cells "duckdb, floats" duck local floats
     same_answers "duckdb, dates" duck tests/e2e/remote/dates.sql local 23
     expect "duckdb: an infinite year is named" 'ERROR:  0A000: server "duck": the year of an infinite date or timestamp is infinite' "$(failing "SELECT id FROM duck.moments WHERE extract(year FROM d) = 2024")"
     expect "duckdb: wrong table" 'ERROR:  HV00R: server "duck"' "$(failing "BEGIN; ALTER FOREIGN TABLE duck.parents OPTIONS (SET table_name 'nothing'); SELECT count(*) FROM duck.parents")"

@@ -171,9 +171,11 @@ test_roapi() {
     # Products of many digits are not computed there, nor in the engine. Every third query, for time.
     grep -v '[*] big' tests/e2e/remote/queries.sql | awk 'NR % 3 == 1' >"$out/queries.sql"
     same_answers roapi roapi "$out/queries.sql"
+    cells roapi roapi local items
     # Nothing is known of it: less is sent, and the answers are the same.
     query "ALTER SERVER roapi OPTIONS (SET dialect 'generic')"
     same_answers "roapi, generic dialect" roapi tests/e2e/remote/queries_few.sql
+    cells "roapi, generic dialect" roapi local items
     query "ALTER SERVER roapi OPTIONS (SET dialect 'datafusion')"
     wrong_arrow roapi roapi roapi.parents $((WEIR_PORT + 5))
     for t in region nation part supplier partsupp customer orders lineitem; do foreign_like tpch.$t roapi_tpch.$t roapi "schema_name 'public', table_name 'tpch_$t'"; done
@@ -201,6 +203,7 @@ test_sail() {
     expect "sail: import without GetTables" '^children,items,parents$' "$(query "IMPORT FOREIGN SCHEMA shop FROM SERVER sail INTO sail_types; SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'sail_types'::regnamespace")"
     for t in items parents children; do foreign_like local.$t sail.$t sail "schema_name 'shop', table_name '$t'"; done
     same_answers sail sail tests/e2e/remote/queries_few.sql
+    cells sail sail local items
     wrong_arrow sail sail sail.parents 1
     expect "sail: statements as they are" '^\{"id": 1, "name": "x"\}$' "$(query "SELECT weir.execute('sail', 'CREATE TABLE shop.made (id int, name string)'); SELECT weir.execute('sail', 'INSERT INTO shop.made VALUES (1, ''x'')'); SELECT q::text FROM weir.query('sail', 'SELECT * FROM shop.made') q" | tail -n 1)"
     query "CREATE FOREIGN TABLE sail.made (id int, name text) SERVER sail OPTIONS (schema_name 'shop')"

@@ -49,6 +49,8 @@ done
 . tests/e2e/trino.sh
 # shellcheck source=tests/e2e/push.sh
 . tests/e2e/push.sh
+# shellcheck source=tests/e2e/cells.sh
+. tests/e2e/cells.sh
 # shellcheck source=tests/e2e/broken.sh
 . tests/e2e/broken.sh
 # shellcheck source=tests/e2e/broken_files.sh
@@ -234,6 +236,12 @@ test_postgres() {
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
     same_answers postgres pg tests/e2e/remote/queries.sql
     same_answers "postgres, arrays" pg tests/e2e/remote/lists.sql local 12
+    cells postgres pg local items
+    local columns="id int, d date, ts timestamp, tz timestamptz, f8 float8, f4 real"
+    query "CREATE TABLE local.extremes ($columns); INSERT INTO local.extremes VALUES $(extremes)"
+    counterpart_query "CREATE TABLE shop.extremes ($columns); INSERT INTO shop.extremes VALUES $(extremes)"
+    foreign_like local.extremes pg.extremes pg "schema_name 'shop'"
+    cells "postgres, extremes" pg local extremes
     expect "postgres: arrays of other types" '^\{1.50,NULL,-0.001,12345678901234567890123456789012345678901234567890\}\|\{"1999-12-31 19:00:00-05"\}\|\{1.5\}\|\{9223372036854775807\}$' "$(query "SET timezone = 'America/New_York'; SELECT n, tz, f4, n8 FROM pg.more_lists WHERE id = 1")"
     expect "postgres: an array of two dimensions" 'ERROR:  22000: server "pg": a value of column "n8" does not fit' "$(failing "SELECT id, n8 FROM pg.more_lists WHERE id = 2")"
     expect "postgres: an array that begins elsewhere" 'The value is an array that begins at 0: only arrays that begin at 1 are read' "$(failing "SELECT id, f4 FROM pg.more_lists WHERE id = 2")"
@@ -367,6 +375,7 @@ test_mariadb() {
     expect "mariadb: EXCEPT" '^children,odd$' "$(query "CREATE SCHEMA most; IMPORT FOREIGN SCHEMA shop EXCEPT (parents, items) FROM SERVER shop INTO most; SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'most'::regnamespace" | tail -n 1)"
     expect "mariadb: a schema that is not there" 'has no database "nowhere"' "$(failing 'IMPORT FOREIGN SCHEMA nowhere FROM SERVER shop INTO part')"
     same_answers mariadb shop tests/e2e/remote/queries.sql
+    cells mariadb shop local items
     mixed mariadb shop database
     pushed mariadb shop
     apart mariadb shop database mariadb_sql

@@ -92,6 +92,7 @@ test_trino() {
         ALTER FOREIGN TABLE trino.parents ALTER COLUMN name TYPE varchar(20), ALTER COLUMN tag TYPE varchar(5)"
     # Products of more than 38 digits, or more than 18 in the test's own server.
     same_answers trino trino tests/e2e/remote/queries.sql local 4
+    cells trino trino local items
     same_answers "trino, arrays" trino tests/e2e/remote/lists.sql local 12
     lists_written trino trino local
     sets trino trino

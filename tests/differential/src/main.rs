@@ -3,6 +3,7 @@
 //! Purpose: the proof of "never a wrong answer". Inputs are query files and a seeded generator. It exits non-zero on
 //! any difference, and on any query that was expected to be answered by the engine and was not.
 
+mod cells;
 mod compare;
 mod generate;
 mod report;
@@ -20,6 +21,7 @@ use wire::Address;
 
 const USAGE: &str = "usage: weir-differential [options] run FILE...
        weir-differential [options] generate
+       weir-differential [options] cells LOCAL-SCHEMA FOREIGN-SCHEMA TABLE [FUNCTION THAT DIFFERS THERE]...
 options:
   --host DIR --port N --user NAME --db NAME   the server's unix socket
   --plain            the server has no pg_weir: check the queries themselves
@@ -95,6 +97,12 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 fn run(options: &Options) -> Result<bool, String> {
     if options.command == "generate" && options.generator.print {
         generate::print(&options.generator);
+        return Ok(true);
+    }
+    if options.command == "cells" {
+        let [local, remote, table, except @ ..] = options.files.as_slice() else { return Err(USAGE.into()) };
+        let of = cells::Options { remote: remote.clone(), local: local.clone(), table: table.clone(), except: except.to_vec() };
+        cells::run(&options.address, &of)?;
         return Ok(true);
     }
     let mut runner = Runner::connect(options.address.clone(), options.plain, Report::new(&options.out))?;
