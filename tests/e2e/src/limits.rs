@@ -16,6 +16,7 @@ const BIG_JOIN: &str = "SELECT count(*), sum(a.v - b.v), min(a.t || b.t), max(b.
 pub fn checks() -> Vec<Check> {
     vec![
         ("a million groups fit under the default settings".into(), Box::new(fits_by_default)),
+        ("counts of different values in many groups take no more than their values".into(), Box::new(distinct_counts)),
         ("what exceeds weir.memory_limit spills, and the answer is the same".into(), Box::new(spills)),
         ("a function whose results are much larger than its arguments runs in Postgres".into(), Box::new(large_results)),
         ("a join beyond weir.memory_limit runs in Postgres".into(), Box::new(join_falls_back)),
@@ -73,6 +74,15 @@ fn lags(server: &Server) -> Outcome {
         server.text(&mut session, QUERY)?;
         Ok(server.must_be_routed(&mut session).is_ok())
     })
+}
+
+/// A set of its own for each group would take gigabytes.
+fn distinct_counts(server: &Server) -> Outcome {
+    const QUERY: &str = "SELECT count(*), sum(c), sum(n) FROM (SELECT id % 50000, count(DISTINCT left(t, 2)) AS c, count(*) AS n FROM big GROUP BY 1) AS s";
+    const MOST_MB: u64 = 500;
+    let growth = growth_mb(server.engine_pid()?, || same_as_postgres(server, QUERY))?;
+    println!("   {growth} MB in the engine");
+    if growth <= MOST_MB { Ok(()) } else { Err(format!("the engine took {growth} MB")) }
 }
 
 fn spills(server: &Server) -> Outcome {

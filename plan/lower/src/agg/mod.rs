@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weir_plan::ir::{Collation, Session};
 use weir_plan::types::PgType;
 
+mod distinct;
 mod numeric;
 mod other;
 

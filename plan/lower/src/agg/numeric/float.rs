@@ -6,6 +6,7 @@
 
 use super::exact::exact_sum_udaf;
 use super::{arg, column, part};
+use crate::agg::distinct::count_of;
 use crate::agg::{AggArgs, AggLowered, AggPart};
 use crate::error::refused;
 use crate::func::arith::kernel::{binary, unary};
@@ -15,7 +16,6 @@ use crate::value::Value;
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
@@ -79,7 +79,7 @@ fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
     let wide = arg(args)?.cast_to(&DataType::Float64);
     let relaxed = args.session.fidelity == Fidelity::Relaxed;
     Ok(AggLowered {
-        parts: vec![part(sum_of(args, false)?, wide.clone(), args.distinct), part(count_udaf(), wide, args.distinct)],
+        parts: vec![part(sum_of(args, false)?, wide.clone(), args.distinct), part(count_of(args.distinct), wide, args.distinct)],
         finish: Box::new(move |columns| {
             let sum = column(&columns, 0)?;
             let args = vec![if relaxed { checked(sum, &DataType::Float64) } else { positive_zero(sum) }, column(&columns, 1)?];

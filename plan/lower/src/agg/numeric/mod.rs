@@ -1,5 +1,6 @@
 //! count, and sum, avg, min, max, variance and their relatives over numbers.
 
+use super::distinct::count_of;
 use super::{AggArgs, AggLowered, AggPart};
 use crate::error::refused;
 use crate::func::arith::compare::canonical;
@@ -12,7 +13,6 @@ use arrow::datatypes::{DataType, Field, Fields, Int16Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, internal_err};
 use datafusion::functions_aggregate::bit_and_or_xor::{bit_and_udaf, bit_or_udaf, bit_xor_udaf};
-use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::max_udaf;
 use datafusion::logical_expr::{AggregateUDF, Expr, lit, when};
 pub(crate) use exact::adds_exactly;
@@ -65,7 +65,7 @@ fn column(columns: &[Expr], n: usize) -> Result<Expr> {
 
 fn count(arg: Expr, distinct: bool) -> AggLowered {
     AggLowered {
-        parts: vec![part(count_udaf(), arg, distinct)],
+        parts: vec![part(count_of(distinct), arg, distinct)],
         finish: Box::new(|columns| Ok(Value::new(column(&columns, 0)?, DataType::Int64, PgType::new(oid::INT8)))),
     }
 }
@@ -131,8 +131,8 @@ fn sum_parts(args: &AggArgs<'_>) -> Result<(Vec<AggPart>, impl Fn(&[Expr]) -> Re
         parts.push(part(max_udaf(), scales.clone(), false));
         if args.distinct {
             // As many values as ways of writing them, or another one's scale would have counted.
-            parts.push(part(count_udaf(), v.expr.clone(), true));
-            parts.push(part(count_udaf(), written(v.expr.clone(), scales), true));
+            parts.push(part(count_of(true), v.expr.clone(), true));
+            parts.push(part(count_of(true), written(v.expr.clone(), scales), true));
         }
     }
     let dscale = v.dscale.clone();
@@ -175,7 +175,7 @@ fn sum(args: &AggArgs<'_>) -> Result<AggLowered> {
 fn average(args: &AggArgs<'_>) -> Result<AggLowered> {
     let (mut parts, value) = sum_parts(args)?;
     let counted = parts.len();
-    parts.push(part(count_udaf(), arg(args)?.expr.clone(), args.distinct));
+    parts.push(part(count_of(args.distinct), arg(args)?.expr.clone(), args.distinct));
     Ok(AggLowered {
         parts,
         finish: Box::new(move |columns| {
