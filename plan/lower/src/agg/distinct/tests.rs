@@ -43,7 +43,7 @@ fn columns() -> Vec<ArrayRef> {
 fn equal_values_of_a_group_count_once_and_nulls_do_not() {
     for values in columns() {
         let mut g = groups(&values);
-        g.update_batch(&[values.clone()], &[0, 0, 0, 2, 2, 2, 1], None, 4).expect("updates");
+        g.update_batch(std::slice::from_ref(&values), &[0, 0, 0, 2, 2, 2, 1], None, 4).expect("updates");
         assert_eq!(counted(&mut g, EmitTo::All), [2, 0, 2, 0], "{}", values.data_type());
         assert_eq!(counted(&mut g, EmitTo::All), [0; 0]);
         // The rows of a slice are counted from where it begins.
@@ -57,9 +57,9 @@ fn only_what_a_filter_lets_through_counts() {
     for values in columns() {
         let mut g = groups(&values);
         let filter = BooleanArray::from(vec![Some(true), Some(false), None, Some(true), Some(true), Some(true), None]);
-        g.update_batch(&[values.clone()], &[0, 0, 1, 0, 0, 1, 1], Some(&filter), 2).expect("updates");
+        g.update_batch(std::slice::from_ref(&values), &[0, 0, 1, 0, 0, 1, 1], Some(&filter), 2).expect("updates");
         assert_eq!(counted(&mut g, EmitTo::All), [2, 0], "{}", values.data_type());
-        let state = g.convert_to_state(&[values.clone()], Some(&filter)).expect("converts");
+        let state = g.convert_to_state(std::slice::from_ref(&values), Some(&filter)).expect("converts");
         assert_eq!(state[0].as_list::<i32>().iter().map(|l| l.map_or(0, |l| l.len())).collect::<Vec<_>>(), [1, 0, 0, 1, 1, 0, 0]);
         g.merge_batch(&state, &[0, 0, 1, 0, 0, 1, 1], None, 2).expect("merges");
         assert_eq!(counted(&mut g, EmitTo::All), [2, 0], "{}", values.data_type());
@@ -70,8 +70,8 @@ fn only_what_a_filter_lets_through_counts() {
 fn states_are_merged_also_from_slices() {
     for values in columns() {
         let (mut left, mut right, mut all) = (groups(&values), groups(&values), groups(&values));
-        left.update_batch(&[values.clone()], &[0, 0, 1, 2, 2, 2, 1], None, 3).expect("updates");
-        right.update_batch(&[values.clone()], &[2, 1, 1, 0, 0, 0, 0], None, 4).expect("updates");
+        left.update_batch(std::slice::from_ref(&values), &[0, 0, 1, 2, 2, 2, 1], None, 3).expect("updates");
+        right.update_batch(std::slice::from_ref(&values), &[2, 1, 1, 0, 0, 0, 0], None, 4).expect("updates");
         let states = [left.state(EmitTo::All), right.state(EmitTo::All)].map(|s| s.expect("a state"));
         for state in &states {
             let rows = state[0].len();
@@ -89,10 +89,10 @@ fn the_groups_that_stay_keep_their_values() {
     for values in columns() {
         let mut g = groups(&values);
         let rows = [0, 1, 2, 3, 3, 4, 1];
-        g.update_batch(&[values.clone()], &rows, None, 5).expect("updates");
+        g.update_batch(std::slice::from_ref(&values), &rows, None, 5).expect("updates");
         assert_eq!(counted(&mut g, EmitTo::First(2)), [1, 1]);
         // Group 3 is group 1 now, and has the values of rows 3 and 4.
-        g.update_batch(&[values.clone()], &[1, 2, 1, 1, 0, 0, 0], None, 3).expect("updates");
+        g.update_batch(std::slice::from_ref(&values), &[1, 2, 1, 1, 0, 0, 0], None, 3).expect("updates");
         let state = g.state(EmitTo::First(1)).expect("a state");
         assert_eq!(state[0].as_list::<i32>().value_length(0), 2, "{}", values.data_type());
         assert_eq!(counted(&mut g, EmitTo::First(7)), [2, 1], "{}", values.data_type());
@@ -104,8 +104,8 @@ fn many_groups_take_little_and_give_it_back() {
     let n = 100_000;
     let values: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..n).map(|i| format!("{LONG} {}", i % 100))));
     let mut g = groups(&values);
-    g.update_batch(&[values.clone()], &(0..n).map(|i| i / 4).collect::<Vec<_>>(), None, n / 4).expect("updates");
-    g.update_batch(&[values.clone()], &(0..n).map(|i| i / 4).collect::<Vec<_>>(), None, n / 4).expect("updates");
+    g.update_batch(std::slice::from_ref(&values), &(0..n).map(|i| i / 4).collect::<Vec<_>>(), None, n / 4).expect("updates");
+    g.update_batch(std::slice::from_ref(&values), &(0..n).map(|i| i / 4).collect::<Vec<_>>(), None, n / 4).expect("updates");
     let full = g.size();
     assert!(full > n * (16 + LONG.len()) && full < n * 150, "{full}");
     let mut got = Vec::new();
