@@ -284,7 +284,7 @@ query "SELECT weir.sync('filled')"
 find "$storage" -type d -exec chmod 500 {} +
 query "UPDATE t SET v = 7 WHERE id = 1; CREATE TABLE new (id int PRIMARY KEY); INSERT INTO new SELECT generate_series(1, 10); SELECT weir.mirror('new')" >/dev/null
 for _ in $(seq 300); do
-    [ -n "$(query "SELECT last_error FROM weir.mirrors WHERE relation = 'new'::regclass")" ] && break
+    [[ "$(query "SELECT last_error FROM weir.mirrors WHERE relation = 'new'::regclass")" == *"Permission denied"* ]] && break
     sleep 0.2
 done
 expect "storage that cannot be written: a copy says so" 'Permission denied' "$(query "SELECT reason FROM weir.progress WHERE relation = 'new'::regclass")"

@@ -122,16 +122,14 @@ fn copy(relid: u32, generation: i64) -> Result<()> {
     let mut noted = false;
     let mut pause = Duration::from_millis(2);
     loop {
-        match attempt(&mut client, relid, generation, began)? {
+        let waits_for = match attempt(&mut client, relid, generation, began)? {
             Attempt::Copied => return Ok(()),
-            // It is about to become visible to snapshots.
-            Attempt::Committing => {}
-            Attempt::OlderTransactions => {
-                if !noted && started.elapsed() > SOON {
-                    noted = true;
-                    process::transaction(|| store::note_error(relid, generation, "the copy waits for transactions that began before it"))?;
-                }
-            }
+            Attempt::TooEarly => "transactions that are committing, or the engine",
+            Attempt::OlderTransactions => "transactions that began before it",
+        };
+        if !noted && started.elapsed() > SOON {
+            noted = true;
+            process::transaction(|| store::note_error(relid, generation, &format!("the copy waits for {waits_for}")))?;
         }
         process::wait(None, 0, pause);
         pause = (pause * 2).min(Duration::from_millis(200));
@@ -156,8 +154,8 @@ fn note_start(relid: u32, generation: i64) -> Result<()> {
 /// What became of an attempt.
 enum Attempt {
     Copied,
-    /// A transaction has committed that the snapshot does not see.
-    Committing,
+    /// A transaction has committed that the snapshot does not see but soon another will, or the engine does not know the mirror yet.
+    TooEarly,
     /// Some transactions are older than the copy, and the table has an enum.
     OlderTransactions,
 }
@@ -207,7 +205,7 @@ fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, g
     // One that has committed but still looks in progress may have been decoded before this mirror was followed.
     // SAFETY: looks at the commit log.
     if snapshot.xip.iter().any(|xid| unsafe { pg_sys::TransactionIdDidCommit((*xid).into()) }) {
-        return Ok(Attempt::Committing);
+        return Ok(Attempt::TooEarly);
     }
     // A row is decoded with the labels of enums as they were when its transaction began. Since then one may have been renamed, which is why
     // this copy is made; what an older transaction has changed would come with the old label, after it.
@@ -218,7 +216,7 @@ fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, g
     }
     match client.ask(&ToEngine::CopyBegin { relid, generation, snapshot, lsn })? {
         FromEngine::CopyGo { retry: false } => {}
-        FromEngine::CopyGo { retry: true } => return Ok(Attempt::Committing),
+        FromEngine::CopyGo { retry: true } => return Ok(Attempt::TooEarly),
         other => return Err(unexpected(&other)),
     }
     scan(client, rel, &def)?;

@@ -102,14 +102,18 @@ impl Copying {
 }
 
 impl Mirrors {
-    /// A copy worker has taken a snapshot at `lsn`. `None`: a transaction that it does not see is lost to us; take another.
+    /// A copy worker has taken a snapshot at `lsn`. `None`: a transaction that it does not see is lost to us, or the mirror is not known here
+    /// yet, since what tells of it comes by another connection; take another.
     ///
     /// # Errors
     /// The mirror is not waiting for a copy.
     pub async fn copy_begin(&self, relid: u32, generation: i64, snapshot: PgSnapshot, lsn: Lsn) -> Result<Option<Sender>> {
         let mut guard = self.applier.lock().await;
         let applier = &mut *guard;
-        let mirror = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation == generation).ok_or_else(|| gone(relid))?;
+        let Some(mirror) = applier.mirrors.get_mut(&relid).filter(|m| m.layout.generation >= generation) else { return Ok(None) };
+        if mirror.layout.generation > generation {
+            return Err(gone(relid));
+        }
         let Phase::Copying(copying) = &mut mirror.phase else { return Err(gone(relid)) };
         if copying.run.take().is_some() {
             // What was kept is merged already, under another snapshot.

@@ -228,6 +228,24 @@ fn little_is_kept_for_a_copy_that_is_not_under_way() {
     });
 }
 
+#[test]
+fn a_copy_that_is_earlier_than_word_of_its_mirror_tries_again() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("starts");
+    runtime.block_on(async {
+        let table = &tables()[0];
+        let mirrors = Mirrors::new(memory(Arc::default()), 1 << 20, 1 << 30, temp());
+        let begin = async |generation| {
+            let snapshot = PgSnapshot { xmin: 5, xmax: 5, xip: vec![] };
+            mirrors.copy_begin(10, generation, snapshot, 100).await.map(|sender| sender.is_some())
+        };
+        assert!(!begin(1).await.expect("is no error"));
+        mirrors.load(table.def(2, MirrorState::Copying), 100).await;
+        assert!(begin(1).await.is_err(), "an older one is over");
+        assert!(begin(2).await.expect("begins"));
+        assert!(!begin(3).await.expect("is no error"));
+    });
+}
+
 /// One transaction that inserts rows by keys.
 fn insert_rows(mirrors: &Mirrors, table: &Relation, xid: u32, keys: std::ops::Range<i64>, rng: &mut StdRng) {
     for keys in keys.collect::<Vec<_>>().chunks(50) {
