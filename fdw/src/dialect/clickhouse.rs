@@ -5,7 +5,8 @@
 //!   by a factor of 1, which neither rounds nor cuts, whatever the remote's type is.
 //! - IN is told apart from NULLs by hand: there, NULLs in a list or a subquery match nothing and are forgotten.
 //! - A correlated subquery becomes an outer join there, so that one without a row is NULL, also where it counts, and one with several rows is no
-//!   error: only what is NULL of nothing, and has one row by nature, is pushed.
+//!   error: only what is NULL of nothing, and has one row by nature, is pushed. The join is an equality of the outer columns, which NULL never passes:
+//!   only what finds no row for NULL anyway is pushed.
 //! - Rows are changed in the background under the settings of the server, not of the session: a condition for that has no subquery, and says
 //!   itself what NULL in a list means; nothing in it, and no value, can fail there, since a change that has failed is tried again and again.
 //! - A timestamp is an instant there; one without time zone is what the instant is in UTC.
@@ -289,7 +290,7 @@ impl Dialect for ClickHouse {
         false
     }
 
-    fn scalar_by_join(&self) -> bool {
+    fn correlates_by_join(&self) -> bool {
         true
     }
 

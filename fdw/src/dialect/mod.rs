@@ -190,8 +190,9 @@ pub trait Dialect: Sync {
         Ok(())
     }
 
-    /// A correlated scalar subquery is an outer join there: NULL where it finds no row, and no error where it finds several.
-    fn scalar_by_join(&self) -> bool {
+    /// A correlated subquery is an outer join there, by an equality of the columns that it uses: NULL where a scalar one finds no row, as it does for
+    /// a column that is NULL, and no error where it finds several.
+    fn correlates_by_join(&self) -> bool {
         false
     }
 

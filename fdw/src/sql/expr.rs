@@ -1,5 +1,6 @@
 //! Expressions.
 
+use super::correlation::has_row_of_nothing;
 use super::{Builder, Select};
 use crate::dialect::{Changed, Dialect, Form, Result, Term};
 use crate::meaning::{self, AggMeaning, Arith, Class, Cmp, Meaning};
@@ -142,6 +143,9 @@ impl Builder<'_> {
             }
             Expr::Exists { rel } => {
                 let inner = self.subquery(select, rel)?;
+                if inner.correlated && dialect.correlates_by_join() && has_row_of_nothing(rel) {
+                    return Err("a correlated subquery that has a row of nothing".into());
+                }
                 let list = match &inner.group {
                     None => vec!["1".to_string()],
                     Some(_) => inner.columns.iter().map(|(_, t)| t.sql.clone()).collect(),
@@ -154,7 +158,7 @@ impl Builder<'_> {
                 if inner.distinct && inner.columns.len() > 1 {
                     return Err("DISTINCT in a subquery".into());
                 }
-                if inner.correlated && dialect.scalar_by_join() && !is_null_of_nothing(rel, *column) {
+                if inner.correlated && dialect.correlates_by_join() && !is_null_of_nothing(rel, *column) {
                     return Err("a correlated subquery that need not have just one row, or is not NULL of nothing".into());
                 }
                 let sql = format!("({})", self.render(&inner, std::slice::from_ref(&term.sql))?);
@@ -222,7 +226,15 @@ impl Builder<'_> {
         self.outer.push(select.columns.clone());
         let depth = self.outer.len();
         let before = std::mem::replace(&mut self.reached, usize::MAX);
-        let inner = self.rel(rel);
+        let inner = self.rel(rel).and_then(|inner| {
+            if self.dialect()?.correlates_by_join() {
+                self.found_by_join(rel)?;
+                if inner.correlated && (inner.limit.is_some() || inner.offset.is_some()) {
+                    return Err("LIMIT or OFFSET in a correlated subquery".into());
+                }
+            }
+            Ok(inner)
+        });
         self.outer.truncate(depth - 1);
         // What the subquery uses of queries further out, this one uses too.
         if self.reached < depth - 1 {

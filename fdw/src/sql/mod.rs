@@ -7,6 +7,7 @@
 //! - Parameters stand in the text as `\u{1}index\u{1}` until the end, a LIMIT of parameters likewise; literals and identifiers hold no such character.
 
 mod construct;
+mod correlation;
 mod estimate;
 mod expr;
 mod modify;

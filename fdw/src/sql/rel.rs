@@ -161,6 +161,9 @@ impl Builder<'_> {
         if !self.has_subqueries()? {
             return Err("a semi join".into());
         }
+        if self.dialect()?.correlates_by_join() {
+            self.semi_found_by_join(join, &left.columns)?;
+        }
         let mut both = Select { columns: [left.columns.clone(), right.columns.clone()].concat(), ..Select::default() };
         let mut filter = right.filter.clone();
         if let Some(condition) = &join.on {

@@ -205,3 +205,26 @@ SELECT count(DISTINCT v) FROM (SELECT DISTINCT v FROM items) s
 SELECT id FROM items WHERE v LIKE 'a%' OR v LIKE '%é' OR v LIKE '_underscore' OR v LIKE '%%_%c'
 SELECT sum(1), sum(2.5), count(1), sum(num * 3), sum(num + 1) FROM items WHERE id > 100
 SELECT sum(num), count(num), avg(num), sum(num * 3), sum(num + 1), min(num * -1) FROM items
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = coalesce(c.parent, c.id))
+SELECT c.id FROM children c WHERE NOT EXISTS (SELECT 1 FROM parents p WHERE p.id = coalesce(c.parent, c.id))
+SELECT c.id, EXISTS (SELECT 1 FROM parents p WHERE p.id = coalesce(c.parent, c.id)) FROM children c
+SELECT c.id, (SELECT max(p.id) FROM parents p WHERE p.id = coalesce(c.parent, c.id)) FROM children c
+SELECT c.id, (SELECT count(*) FROM parents p WHERE p.id = coalesce(c.parent, c.id)) FROM children c
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.id AND (c.parent IS NULL OR c.parent < 2))
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.id OR c.amount IS NULL)
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = nullif(c.id, c.parent))
+SELECT a.id FROM items a WHERE EXISTS (SELECT 1 FROM items b WHERE b.n4 IS NOT DISTINCT FROM a.n4 AND b.id >= a.id)
+SELECT a.id FROM items a WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = a.id AND a.flag IS NOT TRUE)
+SELECT a.id FROM items a WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = CASE WHEN a.flag THEN a.n4 ELSE 1 END)
+SELECT s.id FROM (SELECT id, coalesce(parent, id) AS k FROM children OFFSET 0) s WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = s.k)
+SELECT c.id FROM children c WHERE c.id IN (SELECT p.id FROM parents p WHERE c.parent IS NULL OR p.id < 2)
+SELECT c.id FROM children c LEFT JOIN parents p ON p.id = c.parent WHERE EXISTS (SELECT 1 FROM items i WHERE i.id = c.id AND i.id <> coalesce(p.id, 0))
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p LEFT JOIN items i ON i.id = c.parent WHERE p.id = c.id)
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.id AND EXISTS (SELECT 1 FROM items i WHERE i.id = p.id AND i.id > coalesce(c.parent, 0)))
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.parent AND p.id < c.amount AND c.amount IS NOT NULL)
+SELECT c.id FROM children c WHERE NOT EXISTS (SELECT 1 FROM parents p WHERE p.id = c.parent AND p.id < c.amount)
+SELECT c.id FROM children c WHERE EXISTS (SELECT max(p.id) FROM parents p WHERE p.id = c.parent)
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.parent HAVING count(*) = 0)
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM children k WHERE k.parent = c.parent OFFSET 1)
+SELECT c.id, (SELECT max(p.id) FROM parents p WHERE p.id = c.parent AND p.id < c.amount) FROM children c
+SELECT c.id FROM children c WHERE c.amount > (SELECT max(p.id) FROM parents p WHERE p.id = c.parent)
