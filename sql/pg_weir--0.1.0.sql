@@ -162,7 +162,8 @@ SELECT m.relid::regclass AS relation,
             WHEN coalesce(e.rows_copied, 0) = 0 THEN 'starting'
             ELSE 'copying' END AS phase,
        CASE WHEN m.state = 'active' THEN coalesce(e.live_rows, m.live_rows) ELSE coalesce(e.rows_copied, 0) END AS rows_copied,
-       m.expected_rows AS rows_expected,
+       -- An estimate, until the copy knows better.
+       CASE WHEN m.state = 'active' THEN coalesce(e.live_rows, m.live_rows) ELSE m.expected_rows END AS rows_expected,
        CASE WHEN m.state = 'copying' AND e.rows_copied > 0
             THEN round(e.rows_copied / greatest(extract(epoch FROM clock_timestamp() - m.copy_started_at), 0.001)) END::int8 AS rows_per_second,
        m.copy_started_at AS started_at,

@@ -171,6 +171,24 @@ unsafe extern "C-unwind" fn check_freshness(value: *mut *mut std::ffi::c_char, _
     }
 }
 
+/// Where segments can be: see `open` of the engine's `mirror/storage.rs`.
+fn is_storage(location: &str) -> bool {
+    let in_bucket = |rest: &str| !rest.is_empty() && !rest.starts_with('/');
+    location.is_empty() || location.starts_with('/') || location.strip_prefix("s3://").is_some_and(in_bucket)
+}
+
+unsafe extern "C-unwind" fn check_storage(value: *mut *mut std::ffi::c_char, _: *mut *mut std::ffi::c_void, _: pg_sys::GucSource::Type) -> bool {
+    // SAFETY: Postgres passes a C string, or null for no value, and shows the hint if the value is refused.
+    unsafe {
+        let good = (*value).is_null() || is_storage(&CStr::from_ptr(*value).to_string_lossy());
+        if !good {
+            pg_sys::GUC_check_errhint_string =
+                pg_sys::pstrdup(c"Use an absolute path, s3://bucket/prefix, or nothing for a place below the data directory.".as_ptr());
+        }
+        good
+    }
+}
+
 /// Defines all settings; called once from `_PG_init`.
 pub fn define() {
     let none = GucFlags::default();
@@ -263,14 +281,20 @@ fn define_engine_settings() {
     );
     int(c"weir.copy_workers", c"Initial copies that run at a time.", c"", &COPY_WORKERS, 1, none);
     int(c"weir.apply_interval", c"How long changes may wait before they are applied without a query asking.", c"", &APPLY_INTERVAL, 1, GucFlags::UNIT_MS);
-    GucRegistry::define_string_guc(
-        c"weir.storage",
-        c"Where mirrors keep their segments.",
-        c"Empty: below the data directory; an absolute path; or s3://bucket/prefix.",
-        &STORAGE,
-        GucContext::Sighup,
-        none,
-    );
+    // SAFETY: the check hook has the signature Postgres expects and lives as long as the library.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"weir.storage",
+            c"Where mirrors keep their segments.",
+            c"Empty: below the data directory; an absolute path; or s3://bucket/prefix.",
+            &STORAGE,
+            GucContext::Sighup,
+            none,
+            Some(check_storage),
+            None,
+            None,
+        );
+    }
     GucRegistry::define_string_guc(
         c"weir.storage_options",
         c"Endpoint and credentials of weir.storage.",

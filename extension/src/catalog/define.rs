@@ -22,8 +22,12 @@ pub struct Shape {
 pub enum NoKey {
     /// REPLICA IDENTITY DEFAULT without a primary key.
     NoPrimaryKey,
-    /// REPLICA IDENTITY NOTHING, or the index is gone.
-    NoIdentity,
+    /// REPLICA IDENTITY DEFAULT with a primary key that is checked at the end of a transaction only.
+    Deferrable,
+    /// REPLICA IDENTITY NOTHING. `keyed`: there is a primary key that would do.
+    Nothing { keyed: bool },
+    /// REPLICA IDENTITY USING INDEX, and the index is gone.
+    NoIndex,
     /// A key column has a type that cannot be mirrored.
     Unsupported(String),
 }
@@ -160,10 +164,15 @@ unsafe fn key(rel: pg_sys::Relation, columns: &[ColumnDef]) -> Result<Key, NoKey
                 let usable = immediate_columns(primary_key(rel)).filter(|key| key.iter().all(|a| columns.iter().any(|c| c.attnum == *a)));
                 Ok(usable.map_or(Key::FullRow, Key::Columns))
             }
-            pg_sys::REPLICA_IDENTITY_NOTHING => Err(NoKey::NoIdentity),
+            pg_sys::REPLICA_IDENTITY_NOTHING => Err(NoKey::Nothing { keyed: immediate_columns(primary_key(rel)).is_some() }),
             identity => {
-                let missing = if identity == pg_sys::REPLICA_IDENTITY_DEFAULT { NoKey::NoPrimaryKey } else { NoKey::NoIdentity };
-                let Some(key) = immediate_columns(pg_sys::RelationGetReplicaIndex(rel)) else { return Err(missing) };
+                let Some(key) = immediate_columns(pg_sys::RelationGetReplicaIndex(rel)) else {
+                    return Err(match identity {
+                        pg_sys::REPLICA_IDENTITY_INDEX => NoKey::NoIndex,
+                        _ if has_deferrable_key(rel) => NoKey::Deferrable,
+                        _ => NoKey::NoPrimaryKey,
+                    });
+                };
                 match key.iter().find(|a| !columns.iter().any(|c| c.attnum == **a)) {
                     Some(attnum) => Err(NoKey::Unsupported(column_name(rel, *attnum))),
                     None => Ok(Key::Columns(key)),
@@ -190,6 +199,26 @@ unsafe fn primary_key(rel: pg_sys::Relation) -> pg_sys::Oid {
 unsafe fn primary_key(rel: pg_sys::Relation) -> pg_sys::Oid {
     // SAFETY: an open relation.
     unsafe { pg_sys::RelationGetPrimaryKeyIndex(rel, false) }
+}
+
+/// Whether an open table has a primary key that may be violated until the transaction ends.
+///
+/// # Safety
+/// `rel` is an open relation; in a transaction.
+unsafe fn has_deferrable_key(rel: pg_sys::Relation) -> bool {
+    // SAFETY: the table is open, which keeps its indexes; each is closed.
+    unsafe {
+        pgrx::PgList::<std::ffi::c_void>::from_pg(pg_sys::RelationGetIndexList(rel)).iter_oid().any(|index| {
+            let index = pg_sys::RelationIdGetRelation(index);
+            if index.is_null() {
+                return false;
+            }
+            let form = (*index).rd_index;
+            let found = (*form).indisprimary && !(*form).indimmediate;
+            pg_sys::RelationClose(index);
+            found
+        })
+    }
 }
 
 /// The columns of a unique index that is never violated in between.

@@ -295,7 +295,8 @@ fn write_change(c: &ManifestChange) -> Result<()> {
 pub fn mark_resync(relid: u32, generation: Option<i64>, reason: &str) -> Result<()> {
     let oid = pg_sys::Oid::from(relid);
     let marked = run(
-        "UPDATE weir.mirror_table SET state = 'resync', reason = $2, generation = nextval('weir.mirror_generation')
+        "UPDATE weir.mirror_table SET state = 'resync', reason = $2, generation = nextval('weir.mirror_generation'),
+                last_error = CASE WHEN state <> 'error' THEN last_error END
           WHERE relid = $1 AND ($3 IS NULL OR generation = $3)",
         &[oid.into(), reason.into(), generation.into()],
     )?;

@@ -86,8 +86,15 @@ unsafe extern "C-unwind" fn process_utility(
         if tag == pg_sys::NodeTag::T_ExecuteStmt && noted() {
             forget_if_changed();
         }
+        let fills = tag == pg_sys::NodeTag::T_RefreshMatViewStmt;
+        if fills {
+            super::fill_begins();
+        }
         let next = PREVIOUS.unwrap_or(raw::standard_ProcessUtility);
         next(statement, query_string, read_only_tree, context, params, query_env, dest, completion);
+        if fills {
+            super::fill_ended();
+        }
         if tag == pg_sys::NodeTag::T_VariableSetStmt && noted() {
             forget_if_changed();
         }

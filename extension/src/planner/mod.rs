@@ -23,7 +23,7 @@ mod windows;
 mod wrap;
 
 pub use cached::forget as forget_cached_plans;
-pub use route::{bytes_node, current_session, remote_forbids, transaction_forbids};
+pub use route::{bytes_node, current_session, own_writes_forbid, remote_forbids, transaction_forbids};
 pub use stable::shares_snapshot;
 
 static mut PREVIOUS: pg_sys::planner_hook_type = None;
@@ -59,6 +59,7 @@ unsafe extern "C-unwind" fn planner(
         let cost = (*(*standard).planTree).total_cost;
         if cost < candidate.least_cost {
             BRIEF.set(Some(Brief::Cheap(cost)));
+            note_fill();
             return standard;
         }
         decide(candidate.query, standard, cursor_options, bound_params)
@@ -102,6 +103,8 @@ thread_local! {
     static LAST: RefCell<LastRoute> = RefCell::default();
     /// The same for the statements that are most, of which words are made when somebody asks; then `LAST` is about an earlier one.
     static BRIEF: Cell<Option<Brief>> = const { Cell::new(None) };
+    /// While a materialized view is filled: what became of its query. Postgres then has others, of its own, to find out what has changed.
+    static FILL: RefCell<Option<Option<LastRoute>>> = const { RefCell::new(None) };
 }
 
 /// Why a query runs in Postgres, where neither the query nor the engine was looked at.
@@ -111,6 +114,27 @@ enum Brief {
     Cheap(f64),
     /// Its only table, which nobody has mirrored.
     NotMirrored(pg_sys::Oid),
+}
+
+/// A materialized view is about to be filled anew.
+pub fn fill_begins() {
+    FILL.set(Some(None));
+}
+
+/// It has been: of the queries that ran, its own is the user's.
+pub fn fill_ended() {
+    if let Some(Some(route)) = FILL.take() {
+        set_last_route(route);
+    }
+}
+
+/// Notes what was last said, which is about a query over tables of ours.
+fn note_fill() {
+    FILL.with_borrow_mut(|fill| {
+        if let Some(route) = fill {
+            *route = Some(last_route());
+        }
+    });
 }
 
 pub fn last_route() -> LastRoute {
@@ -133,9 +157,11 @@ pub fn set_last_route(route: LastRoute) {
 /// Notes that the query now starting runs in Postgres although it was planned for the engine.
 pub fn note_fallback(message: &str) {
     set_last_route(LastRoute { fallback: true, message: message.into(), ..last_route() });
+    note_fill();
 }
 
 /// Notes that a (possibly cached) routed plan starts.
 pub fn note_started() {
     set_last_route(LastRoute { routed: true, engine: crate::settings::engine_name().into(), ..LastRoute::default() });
+    note_fill();
 }

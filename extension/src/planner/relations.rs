@@ -38,7 +38,9 @@ impl Relations {
     unsafe fn add(&mut self, rte: *mut pg_sys::RangeTblEntry) {
         // SAFETY: by contract.
         unsafe {
-            if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() {
+            // Before release 16, the query of a view has entries for the view itself, which are not read; where a materialized view is filled, they are its own.
+            let is_of_rule = (*rte).relkind == pg_sys::RELKIND_MATVIEW.cast_signed() && !(*rte).inFromCl;
+            if (*rte).rtekind == pg_sys::RTEKind::RTE_RELATION && (*rte).relkind != pg_sys::RELKIND_VIEW.cast_signed() && !is_of_rule {
                 self.foreign |= (*rte).relkind == pg_sys::RELKIND_FOREIGN_TABLE.cast_signed();
                 let is_partitioned = (*rte).relkind == pg_sys::RELKIND_PARTITIONED_TABLE.cast_signed();
                 let relids = if is_partitioned { &mut self.partitioned } else { &mut self.plain };

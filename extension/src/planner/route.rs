@@ -165,6 +165,7 @@ pub unsafe fn decide(
         Ok(()) => set_last_route(LastRoute { routed: true, engine: settings::engine_name().into(), ..LastRoute::default() }),
         Err(reason) => refuse(reason),
     }
+    super::note_fill();
     standard
 }
 
@@ -180,12 +181,15 @@ unsafe fn take_over(
     mirrored.extend(&partitioned);
     // SAFETY: a finished plan has a plan tree.
     let (cost, rows) = unsafe { ((*(*standard).planTree).total_cost, (*(*standard).planTree).plan_rows) };
+    // SAFETY: a finished plan. Another transaction is to plan anew, if the plan is cached.
+    let in_this_transaction = move |reason| unsafe {
+        (*standard).transientPlan = true;
+        Err(reason)
+    };
     if !mirrored.is_empty()
         && let Some(reason) = transaction_forbids()
     {
-        // SAFETY: a finished plan. Another transaction is to plan anew, if the plan is cached.
-        unsafe { (*standard).transientPlan = true };
-        return Err(reason);
+        return in_this_transaction(reason);
     }
     if let Some(reason) = foreign.iter().find_map(|r| fdw::catalog::server_of(*r).and_then(|s| remote_forbids(s.to_u32()))) {
         return Err(reason);
@@ -223,6 +227,9 @@ unsafe fn take_over(
             attempt(translate).unwrap_or_else(|| Err("an expression of constants that raises an error".into()))
         }
     }?;
+    if let Some(reason) = own_writes_forbid(&translated.mirrors) {
+        return in_this_transaction(reason);
+    }
     if foreign.is_empty() && settings::route() == Route::auto && translated.recursive {
         return Err("WITH RECURSIVE, whose cost cannot be known (weir.route = auto)".into());
     }
@@ -330,14 +337,61 @@ pub fn transaction_forbids() -> Option<String> {
         if settings::freshness() == Freshness::Any {
             return None;
         }
-        if pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
-            return Some("the transaction has written".into());
-        }
         if pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() {
             return Some("the isolation level is higher than READ COMMITTED".into());
         }
     }
     None
+}
+
+/// Why the mirrors of these tables lack what the current transaction has written, if they may. Checked again when a plan starts.
+///
+/// Whoever writes a table, or makes it another one, holds a lock on it that readers do not take, until his transaction ends, or the part of it that is
+/// rolled back: without such a lock, the table is for this transaction what it is for others, whatever else was written, such as the table that
+/// CREATE TABLE AS fills, or the schema of the session's temporary tables.
+pub fn own_writes_forbid(mirrors: &[u32]) -> Option<String> {
+    // SAFETY: plain reads of this backend's state.
+    unsafe {
+        if settings::freshness() == Freshness::Any || pg_sys::GetTopTransactionIdIfAny() == pg_sys::InvalidTransactionId {
+            return None;
+        }
+        // The locks are the leader's.
+        if pg_sys::ParallelWorkerNumber >= 0 {
+            return Some("the transaction has written".into());
+        }
+    }
+    mirrors
+        .iter()
+        .find(|&&relid| is_locked_as_by_a_writer(relid))
+        .map(|&relid| format!("the transaction has written, perhaps to table \"{}\"", relation_name(relid.into())))
+}
+
+/// Whether this transaction holds a lock on a table of this database that is one of writers, or stronger.
+fn is_locked_as_by_a_writer(relid: u32) -> bool {
+    // SAFETY: the database is set when the session connected.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let tag = pg_sys::LOCKTAG {
+        locktag_field1: database.to_u32(),
+        locktag_field2: relid,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        ..Default::default()
+    };
+    // The functions that ask for a lock or a stronger one are not in every minor release.
+    // SAFETY: looks at this backend's own table of locks.
+    (pg_sys::RowExclusiveLock..=pg_sys::AccessExclusiveLock).any(|mode| unsafe { held(&raw const tag, mode.cast_signed()) })
+}
+
+#[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+unsafe fn held(tag: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
+    // SAFETY: by contract.
+    unsafe { pg_sys::LockHeldByMe(tag, mode) }
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
+unsafe fn held(tag: *const pg_sys::LOCKTAG, mode: pg_sys::LOCKMODE) -> bool {
+    // SAFETY: by contract.
+    unsafe { pg_sys::LockHeldByMe(tag, mode, false) }
 }
 
 /// The settings of this session on which shipped functions depend.

@@ -43,6 +43,8 @@ pub struct Private {
     pub session: Session,
     /// It reads mirrors: the transaction must allow it, and they must be fresh.
     pub mirrors: bool,
+    /// The tables whose mirrors are scanned.
+    pub relids: Vec<u32>,
     pub remotes: Vec<RemotePart>,
     /// What is not done by a remote server, and why.
     pub kept: Vec<String>,

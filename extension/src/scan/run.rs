@@ -221,7 +221,7 @@ fn planner_forbids(private: &Private) -> Option<String> {
     if let Some(reason) = private.remotes.iter().find_map(|part| planner::remote_forbids(part.server.server)) {
         return Some(reason);
     }
-    if private.mirrors { planner::transaction_forbids() } else { None }
+    if private.mirrors { planner::transaction_forbids().or_else(|| planner::own_writes_forbid(&private.relids)) } else { None }
 }
 
 /// How long to wait for fresh data. Where Postgres can run the query as well, no longer than is worth while: while a mirror catches up with a

@@ -7,7 +7,7 @@ use super::{Arguments, VOID, as_owner, or_raise};
 use crate::catalog::define::{self, Shape};
 use crate::catalog::store::{self, Row};
 use crate::catalog::upgrade;
-use crate::worker::wake;
+use crate::worker::{self, wake};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use weir_plan::manifest::ColumnDef;
@@ -144,13 +144,14 @@ fn compare(relid: pg_sys::Oid, added: usize) -> Result<()> {
     upgrade::ensure_current()?;
     let Some(row) = store::load_latest()?.into_iter().find(|r| r.def.relid == relid.to_u32()) else { return Ok(()) };
     // SAFETY: the statement holds a lock on the table.
-    let (change, attributes) = unsafe {
+    let (change, followable, attributes) = unsafe {
         let rel = pg_sys::try_relation_open(relid, pg_sys::AccessShareLock.cast_signed());
         if rel.is_null() {
             return Ok(());
         }
         let shape = define::shape(rel);
         let permanent = (*(*rel).rd_rel).relpersistence.cast_unsigned() == pg_sys::RELPERSISTENCE_PERMANENT;
+        let followable = permanent && worker::obstacle(&shape).is_none();
         let change = if !permanent {
             Change::Other
         } else if shape.fits(&row.def.columns, &row.def.key) {
@@ -159,11 +160,13 @@ fn compare(relid: pg_sys::Oid, added: usize) -> Result<()> {
             with_new_columns(rel, &shape, &row, added)?.map_or(Change::Other, Change::Added)
         };
         pg_sys::relation_close(rel, pg_sys::AccessShareLock.cast_signed());
-        (change, shape.attributes)
+        (change, followable, shape.attributes)
     };
     let (relid, generation) = (row.def.relid, row.def.generation);
     match (change, row.state.as_str()) {
-        // Perhaps what kept it from being followed is gone: the worker looks.
+        // So that whoever waits for the mirror from now on waits for its copy, and is not told of what was.
+        (_, "error") if followable && !row.for_good => mark(relid.into(), worker::OBSTACLE_GONE)?,
+        // Perhaps there is more to it than is looked at here: the worker looks.
         (_, "error") => wake::at_commit(),
         (Change::Nothing, _) => store::note_attributes(relid, generation, attributes)?,
         (Change::Added(columns), "active") if store::add_columns(relid, generation, &columns, attributes)? => {}

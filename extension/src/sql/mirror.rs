@@ -1,7 +1,7 @@
 //! `weir.mirror`, `weir.unmirror`, `weir.sync`.
 
 use super::{Arguments, VOID, as_owner, fail, or_raise};
-use crate::catalog::define::{self, Shape};
+use crate::catalog::define::{self, NoKey, Shape};
 use crate::catalog::{self, store, upgrade};
 use crate::client::{Client, pause, unexpected};
 use crate::partition;
@@ -93,7 +93,21 @@ pub fn sync(args: &Arguments) -> Option<pg_sys::Datum> {
     let of: Vec<Option<pg_sys::Oid>> = tables.map_or_else(|| vec![None], |t| t.into_iter().map(Some).collect());
     // What was ready may have to be copied again after all, which an engine that has just started finds out.
     while of.iter().fold(false, |waited, table| waited | wait_for_copies(*table, deadline)) | wait_for_changes(deadline) {}
+    if table.is_none() {
+        warn_of_errors();
+    }
     VOID
+}
+
+/// Names the mirrors that are not followed, of tables that the caller may read: whoever waits for all has not got these.
+fn warn_of_errors() {
+    for row in as_owner(|| or_raise(store::load())).into_iter().filter(|r| r.state == "error") {
+        let relid = pg_sys::Oid::from(row.def.relid);
+        let Some(info) = catalog::mirror_info(relid).filter(|i| i.failed) else { continue };
+        if super::status::may_read(relid) || owns(relid) {
+            pgrx::warning!("the mirror of \"{}\" is not followed: {}", row.def.name, info.reason);
+        }
+    }
 }
 
 /// Waits until everything that is committed now is applied. Gives whether it had to wait for the engine to come up.
@@ -260,17 +274,26 @@ fn check_table(relid: pg_sys::Oid) -> (Shape, Key, i64) {
     }
     match shape.key.clone() {
         Ok(key) => (shape, key, expected_rows),
-        Err(e) => fail(PREREQUISITE, format!("cannot mirror table \"{table}\": {}", worker::explain(&e)), Some(&key_hint(relid))),
+        Err(e) => fail(PREREQUISITE, format!("cannot mirror table \"{table}\": {}", worker::explain(&e)), Some(&key_hint(relid, &e))),
     }
 }
 
-fn key_hint(relid: pg_sys::Oid) -> String {
+/// What makes a table one with a key.
+fn key_hint(relid: pg_sys::Oid, lacks: &NoKey) -> String {
     // SAFETY: the relation exists; both functions return palloc'ed C strings.
     let qualified = unsafe {
         let namespace = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relid));
         CStr::from_ptr(pg_sys::quote_qualified_identifier(namespace, pg_sys::get_rel_name(relid))).to_string_lossy().into_owned()
     };
-    format!("Add a primary key, or use ALTER TABLE {qualified} REPLICA IDENTITY FULL.")
+    let remedy = match lacks {
+        NoKey::NoPrimaryKey => "Add a primary key",
+        NoKey::Deferrable => "Make the primary key one that is NOT DEFERRABLE",
+        NoKey::Nothing { keyed: true } => return format!("Use ALTER TABLE {qualified} REPLICA IDENTITY DEFAULT."),
+        NoKey::Nothing { keyed: false } => return format!("Use ALTER TABLE {qualified} REPLICA IDENTITY FULL."),
+        NoKey::NoIndex => "Use ALTER TABLE … REPLICA IDENTITY USING INDEX with another index",
+        NoKey::Unsupported(_) => "Make other columns the key",
+    };
+    format!("{remedy}, or use ALTER TABLE {qualified} REPLICA IDENTITY FULL.")
 }
 
 /// # Safety
@@ -293,13 +316,15 @@ unsafe fn check_kind(rel: pg_sys::Relation, table: &str) {
         fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": a {what} cannot be mirrored"), Some(hint));
     }
     if relid.to_u32() < pg_sys::FirstNormalObjectId {
-        fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": it is a system catalog"), None);
+        fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": it is a system catalog"), Some("Only ordinary tables can be mirrored."));
     }
     match persistence {
         pg_sys::RELPERSISTENCE_PERMANENT => {}
-        pg_sys::RELPERSISTENCE_TEMP => {
-            fail(WRONG_OBJECT_TYPE, format!("cannot mirror \"{table}\": it is a temporary table, whose changes are not logged"), None)
-        }
+        pg_sys::RELPERSISTENCE_TEMP => fail(
+            WRONG_OBJECT_TYPE,
+            format!("cannot mirror \"{table}\": it is a temporary table, whose changes are not logged"),
+            Some("Only ordinary tables can be mirrored."),
+        ),
         _ => fail(
             WRONG_OBJECT_TYPE,
             format!("cannot mirror \"{table}\": it is an unlogged table, whose changes are not logged"),

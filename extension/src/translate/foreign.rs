@@ -184,6 +184,7 @@ pub unsafe fn changed_relation(
         lateral_level: None,
         values_read: 0.0,
         scans: 0.0,
+        scanned: Vec::new(),
         recursive: false,
         is_final: false,
         keep_order: false,

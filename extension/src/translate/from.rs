@@ -233,6 +233,7 @@ unsafe fn relation(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeS
     }
     let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
     cx.scans += 1.0;
+    cx.scanned.push(relid.to_u32());
     cx.values_read += rows(relid) * widths;
     let scan = Scan { source: Source::Mirror { relid: relid.to_u32(), generation: mirror.generation }, name, columns };
     Ok(match tableoid {

@@ -95,6 +95,8 @@ pub struct Translated {
     pub values_read: f64,
     /// Base relations, each partition by itself.
     pub scans: f64,
+    /// The tables whose mirrors are scanned.
+    pub mirrors: Vec<u32>,
     /// How often a part of it is evaluated nobody knows before.
     pub recursive: bool,
     /// What it calls, by OID: whoever runs it must be allowed to.
@@ -170,6 +172,8 @@ struct Cx<'a> {
     lateral_level: Option<usize>,
     values_read: f64,
     scans: f64,
+    /// The tables whose mirrors are scanned.
+    scanned: Vec<u32>,
     /// Some part was `WITH RECURSIVE`.
     recursive: bool,
     /// What is being translated is part of the result, which Postgres can finish.
@@ -210,6 +214,7 @@ impl<'a> Cx<'a> {
             lateral_level: None,
             values_read: 0.0,
             scans: 0.0,
+            scanned: Vec::new(),
             recursive: false,
             is_final: false,
             keep_order: false,
@@ -230,6 +235,7 @@ impl<'a> Cx<'a> {
             top,
             values_read: self.values_read,
             scans: self.scans,
+            mirrors: self.scanned,
             recursive: self.recursive,
             functions: self.called.into_inner().into_iter().collect(),
         })

@@ -65,6 +65,7 @@ unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
         }
         let widths: f64 = columns.iter().map(|c| if pg_sys::get_typlen(pg_sys::Oid::from(c.ty.oid)) < 0 { 2.0 } else { 1.0 }).sum();
         cx.scans += 1.0;
+        cx.scanned.push(leaf.to_u32());
         cx.values_read += rows(leaf) * widths;
         let mut out: Vec<(ColId, PgType)> = columns.iter().map(|c| (c.id, c.ty)).collect();
         let source = Source::Mirror { relid: leaf.to_u32(), generation: mirror.generation };

@@ -26,7 +26,7 @@ mod timetravel;
 pub mod wake;
 
 pub use decode::flushed;
-pub use sync::{expected_rows, explain};
+pub use sync::{OBSTACLE_GONE, expected_rows, explain, obstacle};
 pub use wake::ensure_started;
 
 use pgrx::pg_sys;

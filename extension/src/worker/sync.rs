@@ -137,21 +137,30 @@ fn decide(row: &Row, look: Look) -> Decision {
         Look::Gone => return Decision::Leave,
         Look::Shape(shape, kind, expected_rows) => (shape, kind, expected_rows),
     };
-    let obstacle = match (kind, &shape.key) {
-        (Kind::Unlogged, _) => Some("the table is unlogged, so its changes cannot be followed".to_owned()),
-        (Kind::Other, _) => Some("the relation is not an ordinary table".to_owned()),
-        (Kind::Ordinary, Err(e)) => Some(explain(e)),
-        (Kind::Ordinary, Ok(_)) if shape.columns.is_empty() => Some("no column of the table has a type that can be mirrored".to_owned()),
-        (Kind::Ordinary, Ok(_)) => None,
+    let obstacle = match kind {
+        Kind::Unlogged => Some("the table is unlogged, so its changes cannot be followed".to_owned()),
+        Kind::Other => Some("the relation is not an ordinary table".to_owned()),
+        Kind::Ordinary => obstacle(&shape),
     };
     match (row.state.as_str(), obstacle) {
         ("error", _) if row.for_good => Decision::Leave,
         ("error", Some(_)) => Decision::Leave,
         (_, Some(obstacle)) => Decision::Fail(obstacle),
-        ("error", None) => Decision::Mark("the obstacle is gone".into()),
+        ("error", None) => Decision::Mark(OBSTACLE_GONE.into()),
         ("resync", None) => Decision::Copy(shape, expected_rows),
         (_, None) if shape.fits(&row.def.columns, &row.def.key) => Decision::Follow,
         (_, None) => Decision::Mark("the definition of the table changed".into()),
+    }
+}
+
+/// Why a mirror that was in error is copied again.
+pub const OBSTACLE_GONE: &str = "the obstacle is gone";
+
+/// Why an ordinary table of this shape cannot be followed, if so.
+pub fn obstacle(shape: &Shape) -> Option<String> {
+    match &shape.key {
+        Err(e) => Some(explain(e)),
+        Ok(_) => shape.columns.is_empty().then(|| "no column of the table has a type that can be mirrored".to_owned()),
     }
 }
 
@@ -159,7 +168,9 @@ fn decide(row: &Row, look: Look) -> Decision {
 pub fn explain(e: &NoKey) -> String {
     match e {
         NoKey::NoPrimaryKey => "the table has no primary key and REPLICA IDENTITY is not FULL".into(),
-        NoKey::NoIdentity => "the table has no replica identity".into(),
+        NoKey::Deferrable => "the primary key of the table is deferrable and REPLICA IDENTITY is not FULL".into(),
+        NoKey::Nothing { .. } => "REPLICA IDENTITY of the table is NOTHING".into(),
+        NoKey::NoIndex => "the index that was the replica identity of the table is gone".into(),
         NoKey::Unsupported(column) => format!("column \"{column}\" of the key has a type that cannot be mirrored"),
     }
 }
@@ -189,14 +200,21 @@ fn look_at(relid: u32) -> Look {
     }
 }
 
-/// About how many rows an open table has.
+/// About how many rows an open table has. Of a table that was never analysed Postgres plans with ten pages at least, as if it were about to grow; here it is
+/// as full as its rows, of their width, would be in the pages that it has.
 ///
 /// # Safety
 /// An open heap.
 pub unsafe fn expected_rows(rel: pg_sys::Relation) -> i64 {
     let (mut pages, mut tuples, mut all_visible) = (0, 0.0, 0.0);
     // SAFETY: as promised by the caller.
-    unsafe { pg_sys::estimate_rel_size(rel, std::ptr::null_mut(), &raw mut pages, &raw mut tuples, &raw mut all_visible) };
+    let there = unsafe {
+        pg_sys::estimate_rel_size(rel, std::ptr::null_mut(), &raw mut pages, &raw mut tuples, &raw mut all_visible);
+        pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM)
+    };
+    if there < pages {
+        tuples *= f64::from(there) / f64::from(pages);
+    }
     #[allow(clippy::cast_possible_truncation, reason = "an estimate")]
     let rows = tuples.max(0.0) as i64;
     rows

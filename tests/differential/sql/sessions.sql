@@ -77,6 +77,9 @@ BEGIN;
 CREATE TEMP TABLE own AS SELECT 1 AS i;
 -- both
 RESET weir.freshness;
+SELECT id % 2, count(*) FROM stamps GROUP BY 1;
+-- both
+UPDATE stamps SET f = f WHERE false;
 -- both
 PREPARE written AS SELECT id % 2, count(*) FROM stamps GROUP BY 1;
 -- expect: postgres (the transaction has written)
