@@ -36,6 +36,7 @@ mod rank;
 mod remote;
 mod resources;
 mod serve;
+mod spilling;
 mod stranger;
 mod transact;
 mod windows;

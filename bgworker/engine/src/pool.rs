@@ -30,7 +30,11 @@ const CACHE_FLOOR_PART: usize = 4;
 const CACHE_STEP_PART: usize = 32;
 
 /// How DataFusion names what merges: the runs of a sort, and the sorted parts of a plan, of which it holds a batch each.
-const MERGES: [&str; 2] = ["ExternalSorterMerge", "SortPreservingMergeExec"];
+const RUN_MERGE: &str = "ExternalSorterMerge";
+const PART_MERGE: &str = "SortPreservingMergeExec";
+
+/// How it names a hash aggregation.
+const GROUPS: &str = "GroupedHashAggregateStream";
 
 /// What gives way to queries.
 pub trait Cache: Send + Sync {
@@ -179,8 +183,11 @@ impl SharedPool {
         let mut state = self.state.lock();
         state.held = self.cache.held_bytes();
         let holding = state.consumers.get(&consumer.id()).copied().unwrap_or_default();
-        // Merging is how sorts let go of memory; what it takes is bounded.
-        let finishes = MERGES.iter().any(|name| consumer.name().starts_with(name));
+        // Merging is how sorts let go of memory. How many runs are open at a time is chosen by what is granted before the first row is read:
+        // two always, more within the limit.
+        let chooses_runs = reservation.size() == holding.bytes && reservation.size() >= additional.saturating_mul(2);
+        let name = consumer.name();
+        let finishes = name.starts_with(PART_MERGE) || name.starts_with(RUN_MERGE) && !chooses_runs;
         let grant = match state.grant(holding, reservation.size(), additional, consumer.can_spill()) {
             Grant::Refused if finishes => Grant::Beyond,
             grant => grant,
@@ -227,11 +234,32 @@ pub struct QueryPool {
     shared: Arc<SharedPool>,
     reserved: AtomicUsize,
     peak: AtomicUsize,
+    groups: Mutex<Groups>,
+}
+
+/// What becomes of hash aggregations for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    /// They spill.
+    Spill,
+    /// They end: a plan that spills better takes the place of this one.
+    End,
+    Ended,
 }
 
 impl QueryPool {
     pub fn new(shared: Arc<SharedPool>) -> Arc<QueryPool> {
-        Arc::new(QueryPool { shared, reserved: AtomicUsize::new(0), peak: AtomicUsize::new(0) })
+        Arc::new(QueryPool { shared, reserved: AtomicUsize::new(0), peak: AtomicUsize::new(0), groups: Mutex::new(Groups::Spill) })
+    }
+
+    /// From now on a hash aggregation for which there is no room ends with an error instead of spilling.
+    pub fn end_groups(&self) {
+        *self.groups.lock() = Groups::End;
+    }
+
+    /// Back to spilling. `true`: one has ended.
+    pub fn spill_groups(&self) -> bool {
+        std::mem::replace(&mut *self.groups.lock(), Groups::Spill) == Groups::Ended
     }
 
     pub fn peak_bytes(&self) -> u64 {
@@ -266,7 +294,16 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        self.shared.try_grow(reservation, additional)?;
+        if reservation.consumer().name().starts_with(GROUPS) && *self.groups.lock() == Groups::Ended {
+            return Err(DataFusionError::ResourcesExhausted("the aggregation is to be planned anew".to_owned()));
+        }
+        if let Err(e) = self.shared.try_grow(reservation, additional) {
+            let mut groups = self.groups.lock();
+            if reservation.consumer().name().starts_with(GROUPS) && reservation.consumer().can_spill() && *groups == Groups::End {
+                *groups = Groups::Ended;
+            }
+            return Err(e);
+        }
         self.note(additional);
         Ok(())
     }

@@ -3,11 +3,16 @@
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
 use crate::place::Place;
+use crate::pool::QueryPool;
 use crate::prepared::Planned;
 use crate::remote::{Sources, passed_on, returned};
 use crate::resources::Resources;
 use crate::serve::Writer;
+use crate::spilling::{plain_groups, spills_views};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
@@ -54,11 +59,21 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn plan(resources: &Arc<Resources>, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>, remotes: Vec<Endpoint>) -> Result<Planned> {
+/// How the aggregations of a plan hold texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    /// As is fastest in memory.
+    Views,
+    /// As is best to spill.
+    Plain,
+}
+
+async fn plan(resources: &Arc<Resources>, bytes: &[u8], plan: &Plan, params: Option<&[Scalar]>, remotes: Vec<Endpoint>, texts: Texts) -> Result<Planned> {
     let snapshot = resources.mirrors.snapshot();
     let cut = crate::duck::cut(plan, &snapshot)?;
     // A prepared plan does not know how its remote servers are reached, and DuckDB's reads one snapshot.
     if cut.is_none()
+        && texts == Texts::Views
         && remotes.is_empty()
         && let Some(planned) = resources.prepared.take(bytes)
         && snapshot.rebind(&planned.bindings).await?
@@ -68,8 +83,18 @@ async fn plan(resources: &Arc<Resources>, bytes: &[u8], plan: &Plan, params: Opt
     let (plan, duck) = cut.as_ref().map_or((plan, Vec::new()), |c| (&c.plan, c.scans.clone()));
     let sources = Sources { snapshot: &snapshot, resources, remotes, duck };
     let lowered = weir_lower::lower_plan(plan, params, &sources).map_err(|e| to_error(&e))?;
-    let physical = resources.state.create_physical_plan(&lowered.plan).await.map_err(|e| to_error(&e))?;
+    let physical = match texts {
+        Texts::Views => resources.state.create_physical_plan(&lowered.plan).await,
+        Texts::Plain => planned_plain(resources, &lowered.plan).await,
+    };
+    let physical = physical.map_err(|e| to_error(&e))?;
     Ok(Planned { physical, columns: lowered.columns, snapshot_lsn: snapshot.lsn(), bindings: snapshot.bindings() })
+}
+
+async fn planned_plain(resources: &Resources, plan: &LogicalPlan) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+    let optimised = resources.state.optimize(plan)?;
+    let plain = plain_groups(optimised.clone())?.unwrap_or(optimised);
+    resources.state.query_planner().create_physical_plan(&plain, &resources.state).await
 }
 
 /// Checks that the engine can answer the plan; with `explain`, the physical plan as text.
@@ -85,7 +110,7 @@ pub async fn prepare(resources: &Arc<Resources>, bytes: &[u8], explain: bool) ->
         let optimised = resources.state.optimize(&lowered.plan).map_err(|e| to_error(&e))?;
         return Ok(explain.then(|| optimised.display_indent().to_string()));
     }
-    let planned = plan(resources, bytes, &decoded, None, Vec::new()).await?;
+    let planned = plan(resources, bytes, &decoded, None, Vec::new(), Texts::Views).await?;
     let text = explain.then(|| displayable(planned.physical.as_ref()).indent(false).to_string());
     if decoded.session.engine == Embedded::DataFusion {
         resources.prepared.keep(bytes.to_vec(), planned);
@@ -153,8 +178,8 @@ pub async fn execute(resources: &Arc<Resources>, bytes: Vec<u8>, params: Vec<Sca
 const HELD_ROWS: usize = 4096;
 
 /// And as many more as come within this time and space. Arrow's own bytes, which nobody accounts for, so they are few.
-const HELD_TIME: Duration = Duration::from_millis(500);
-const HELD_BYTES: usize = 8 << 20;
+const HELD_TIME: Duration = Duration::from_secs(2);
+const HELD_BYTES: usize = 32 << 20;
 
 /// What a query took.
 struct Used {
@@ -186,6 +211,59 @@ fn failed_at_start(e: &DataFusionError) -> Error {
     }
 }
 
+/// A query whose first rows are there.
+struct Begun {
+    physical: Arc<dyn ExecutionPlan>,
+    pool: Arc<QueryPool>,
+    stream: SendableRecordBatchStream,
+    columns: Vec<(u32, Option<u32>)>,
+    snapshot_lsn: Lsn,
+    held: Vec<RecordBatch>,
+    ended: bool,
+}
+
+/// Plans, and computes the first rows. `Ok(None)`: the plan with [`Texts::Plain`] does better.
+async fn begin(resources: &Arc<Resources>, bytes: &[u8], params: &[Scalar], remotes: Vec<Endpoint>, stop: &Stop, texts: Texts) -> Result<Option<Begun>> {
+    let fail = |e: DataFusionError| failed_at_start(&e);
+    let may_wait = remotes.is_empty();
+    let Planned { physical, columns, snapshot_lsn, .. } = plan(resources, bytes, &Plan::decode(bytes)?, Some(params), remotes, texts).await?;
+    let physical = match passed_on(&physical).map_err(fail)? {
+        Some(leaf) => leaf,
+        None => runnable(physical, stop).map_err(fail)?,
+    };
+    let (task, pool) = resources.task();
+    if texts == Texts::Views && spills_views(physical.as_ref()) {
+        pool.end_groups();
+    }
+    let rows = async {
+        // A recursion may be given up, which is no matter only as long as no row has left.
+        weir_lower::settle(&physical, &task).await?;
+        let mut stream = execute_stream(Arc::clone(&physical), task)?;
+        // The first rows are awaited before anything is promised: an error before them lets the query run in Postgres. Of a small answer
+        // those are all, whose parts may come in any order. What remote servers send is better passed on.
+        let (mut held, mut rows, mut bytes, mut ended) = (Vec::new(), 0, 0, false);
+        let until = Instant::now() + HELD_TIME;
+        while !ended && (rows < HELD_ROWS || may_wait && bytes < HELD_BYTES && Instant::now() < until) {
+            match stream.next().await.transpose()? {
+                Some(batch) => {
+                    rows += batch.num_rows();
+                    bytes += batch.get_array_memory_size();
+                    held.push(batch);
+                }
+                None => ended = true,
+            }
+        }
+        Ok((stream, held, ended))
+    };
+    let begun = rows.await;
+    let gave_up = pool.spill_groups();
+    match begun {
+        Err(_) if gave_up => Ok(None),
+        Err(e) => Err(fail(e)),
+        Ok((stream, held, ended)) => Ok(Some(Begun { physical, pool, stream, columns, snapshot_lsn, held, ended })),
+    }
+}
+
 async fn run(
     resources: Arc<Resources>,
     bytes: Vec<u8>,
@@ -195,33 +273,15 @@ async fn run(
     stop: Stop,
 ) -> Result<Used> {
     let (sender, mut place) = to;
-    let fail = |e: DataFusionError| failed_at_start(&e);
-    let may_wait = remotes.is_empty();
-    let planned = plan(&resources, &bytes, &Plan::decode(&bytes)?, Some(&params), remotes).await?;
-    let physical = match passed_on(&planned.physical).map_err(fail)? {
-        Some(leaf) => leaf,
-        None => runnable(planned.physical, &stop).map_err(fail)?,
+    let begun = match begin(&resources, &bytes, &params, remotes.clone(), &stop, Texts::Views).await? {
+        Some(begun) => Some(begun),
+        None => begin(&resources, &bytes, &params, remotes, &stop, Texts::Plain).await?,
+    };
+    let Some(Begun { physical, pool, mut stream, columns, snapshot_lsn, held, ended }) = begun else {
+        return Err(Error::internal("a plan made to spill was given up"));
     };
     let (mut output, schema) = Output::start(&physical.schema())?;
-    let (task, pool) = resources.task();
-    // A recursion may be given up, which is no matter only as long as no row has left.
-    weir_lower::settle(&physical, &task).await.map_err(fail)?;
-    let mut stream = execute_stream(Arc::clone(&physical), task).map_err(fail)?;
-    // The first rows are awaited before anything is promised: an error before them lets the query run in Postgres. Of a small answer those
-    // are all, whose parts may come in any order. What remote servers send is better passed on.
-    let (mut held, mut rows, mut bytes, mut ended) = (Vec::new(), 0, 0, false);
-    let until = Instant::now() + HELD_TIME;
-    while !ended && (rows < HELD_ROWS || may_wait && bytes < HELD_BYTES && Instant::now() < until) {
-        match stream.next().await.transpose().map_err(fail)? {
-            Some(batch) => {
-                rows += batch.num_rows();
-                bytes += batch.get_array_memory_size();
-                held.push(batch);
-            }
-            None => ended = true,
-        }
-    }
-    let head = Piece::Started { schema, columns: planned.columns, snapshot_lsn: planned.snapshot_lsn };
+    let head = Piece::Started { schema, columns, snapshot_lsn };
     place.send(&sender, head).await?;
     let mut held = held.into_iter();
     loop {
