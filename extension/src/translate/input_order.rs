@@ -30,7 +30,7 @@ pub unsafe fn is_wanted(cx: &Cx) -> bool {
         return has(&|agg| is_unordered(agg) && ORDER_IS_RESULT.contains(&agg.aggfnoid.to_u32()))
             && (cfg!(any(feature = "pg14", feature = "pg15")) || !has(&|agg| !is_unordered(agg)));
     }
-    (level.keep_order && hands_rows_on(level.query)) || list::<WindowClause>(q.windowClause).iter().any(|w| is_without_order(*w))
+    (level.keep_order && hands_rows_on(level.query)) || list::<WindowClause>(q.windowClause).iter().any(|w| is_without_order(level.query, *w))
 }
 
 /// A query whose rows are those that it reads, in their order.
@@ -49,9 +49,16 @@ pub unsafe fn hands_rows_on(query: *mut Query) -> bool {
         && q.limitOffset.is_null()
 }
 
-/// A window over all rows as they come.
-pub unsafe fn is_without_order(w: *mut WindowClause) -> bool {
-    (*w).partitionClause.is_null() && (*w).orderClause.is_null()
+/// A window over all rows as they come: it has no key, or none by which rows differ.
+pub unsafe fn is_without_order(query: *mut Query, w: *mut WindowClause) -> bool {
+    let entries = list::<TargetEntry>((*query).targetList);
+    let mut keys = list::<SortGroupClause>((*w).partitionClause).into_iter().chain(list::<SortGroupClause>((*w).orderClause));
+    keys.all(|c| entries.iter().any(|te| (**te).ressortgroupref == (*c).tleSortGroupRef && is_same_for_all((**te).expr.cast())))
+}
+
+/// The same value for all rows of the query in which it stands, as a constant is, or a subquery that refers to none of them.
+pub unsafe fn is_same_for_all(node: *mut Node) -> bool {
+    !pg_sys::contain_vars_of_level(node, 0) && !pg_sys::contain_aggs_of_level(node, 0) && !pg_sys::contain_windowfuncs(node) && !tree::is_volatile(node)
 }
 
 unsafe fn has_subquery(node: *mut Node) -> bool {

@@ -20,6 +20,8 @@ struct Over {
     winref: u32,
     partition_by: Vec<Expr>,
     order_by: Vec<SortKey>,
+    /// Rows differ by some of `order_by`.
+    is_ordered: bool,
     frame: Frame,
 }
 
@@ -156,14 +158,13 @@ unsafe fn window_call(
         }
     };
     let mut over = made.overs[at].clone();
-    if !func.winagg || ORDER_IS_RESULT.contains(&func.winfnoid.to_u32()) {
-        as_read(cx, query, &mut over, func.winfnoid.to_u32());
-    }
-    if over.order_by.is_empty() && !func.winagg && !PEERS_DECIDE.contains(&func.winfnoid.to_u32()) {
-        return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
-    }
-    if over.order_by.is_empty() && ORDER_IS_RESULT.contains(&func.winfnoid.to_u32()) {
-        return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
+    let id = func.winfnoid.to_u32();
+    let order_decides = if func.winagg { ORDER_IS_RESULT.contains(&id) || has_rows_of_its_own(&over.frame) } else { !PEERS_DECIDE.contains(&id) };
+    if order_decides {
+        as_read(cx, query, &mut over);
+        if !over.is_ordered {
+            return Err(format!("{} OVER a window without ORDER BY", types::function_name(func.winfnoid)));
+        }
     }
     // With an order that decides, sums are computed as Postgres does; that it does is found out last.
     if FLOAT_SUMS.contains(&func.winfnoid.to_u32()) && cx.session.fidelity == Fidelity::Exact && !may_add_exactly(func.winfnoid.to_u32(), &args) {
@@ -172,11 +173,16 @@ unsafe fn window_call(
     Ok(WindowCall { func: func.winfnoid.to_u32(), ty, args, filter, partition_by: over.partition_by, order_by: over.order_by, frame: over.frame })
 }
 
+/// Whether the frame has other rows for one row than for the next where no order tells them apart.
+fn has_rows_of_its_own(frame: &Frame) -> bool {
+    frame.units == FrameUnits::Rows && !(frame.start == Bound::UnboundedPreceding && frame.end == Bound::UnboundedFollowing)
+}
+
 /// A window over all rows as they come is one in the order of the rows that are read. (Not for functions that look at peers: without an
 /// order all rows are.)
-unsafe fn as_read(cx: &Cx, query: *mut Query, over: &mut Over, func: u32) {
+unsafe fn as_read(cx: &Cx, query: *mut Query, over: &mut Over) {
     let clause = list::<WindowClause>((*query).windowClause).into_iter().find(|w| (**w).winref == over.winref);
-    if PEERS_DECIDE.contains(&func) || !clause.is_some_and(|w| input_order::is_without_order(w)) {
+    if over.is_ordered || !clause.is_some_and(|w| input_order::is_without_order(query, w)) {
         return;
     }
     let Some(keys) = input_order::known(cx) else { return };
@@ -187,6 +193,7 @@ unsafe fn as_read(cx: &Cx, query: *mut Query, over: &mut Over, func: u32) {
         }
         over.frame = Frame { units: FrameUnits::Rows, start: Bound::UnboundedPreceding, end: Bound::UnboundedFollowing, exclude: Exclude::NoOthers };
     }
+    over.is_ordered = !keys.is_empty();
     over.order_by = keys;
 }
 
@@ -197,21 +204,29 @@ unsafe fn over(cx: &mut Cx, clause: *mut WindowClause, entries: &[*mut TargetEnt
         let i = entry_of(c, entries)?;
         let node = param::fold(cx, exprs[i]);
         order::check_grouping(c, node, "PARTITION BY")?;
-        if !order::is_row_independent(node) {
+        if !input_order::is_same_for_all((*entries[i]).expr.cast()) {
             let key = expr::translate(cx, node)?;
             partition_by.push(made.settled(cx, key));
         }
     }
     let mut order_by = Vec::new();
+    let mut is_ordered = false;
+    // Distances are those of a key, though all rows have the same.
+    let needs_keys = w.frameOptions as u32 & (pg_sys::FRAMEOPTION_GROUPS | pg_sys::FRAMEOPTION_START_OFFSET | pg_sys::FRAMEOPTION_END_OFFSET) != 0;
     for c in list::<SortGroupClause>(w.orderClause) {
         let i = entry_of(c, entries)?;
         let node = param::fold(cx, exprs[i]);
+        if !input_order::is_same_for_all((*entries[i]).expr.cast()) {
+            is_ordered = true;
+        } else if !needs_keys {
+            continue;
+        }
         let e = expr::translate(cx, node)?;
         let e = made.settled(cx, e);
         order_by.push(order::sort_key(c, node, e, "ORDER BY in a window")?);
     }
     let frame = frame(cx, w, &order_by)?;
-    Ok(Over { winref: w.winref, partition_by, order_by, frame })
+    Ok(Over { winref: w.winref, partition_by, order_by, is_ordered, frame })
 }
 
 unsafe fn frame(cx: &mut Cx, w: &WindowClause, order_by: &[SortKey]) -> Result<Frame> {

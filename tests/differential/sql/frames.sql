@@ -80,3 +80,17 @@ SELECT id, sum(interval '01:30:00') OVER (PARTITION BY g ORDER BY id RANGE BETWE
 SELECT g, h, grouping(g, h), sum(interval '01:30:00'), avg(interval '-2 days'), count(*) FROM (SELECT i % 2 AS g, i % 3 AS h FROM generate_series(1, 9) i) x GROUP BY CUBE (g, h);
 SELECT count(*), sum(x.a) FROM generate_series(1, 0) x (a);
 SELECT y.b, x.a FROM generate_series(1, 0) x (a) RIGHT JOIN (VALUES (1), (2)) y (b) ON x.a = y.b;
+-- Keys that are the same for all rows give no order: the rows come as they are read.
+SELECT id, max(k) OVER (ORDER BY (SELECT 1) ROWS 1 PRECEDING), row_number() OVER (ORDER BY (SELECT NULL)), lag(k) OVER (ORDER BY (SELECT max(id) FROM f)) FROM (SELECT * FROM f ORDER BY id DESC) x;
+SELECT id, ntile(3) OVER (PARTITION BY (SELECT 1) ORDER BY (SELECT 1)), sum(k) OVER (ROWS 2 PRECEDING), first_value(k) OVER (ORDER BY now()) FROM (SELECT * FROM f WHERE k > 3 ORDER BY k, id) x;
+SELECT ok, n, row_number() OVER (ORDER BY (SELECT NULL)) FROM (SELECT ok, count(*) AS n FROM f GROUP BY 1 ORDER BY 2, 1) x;
+SELECT id, rank() OVER (ORDER BY (SELECT 1)), count(*) OVER (ORDER BY (SELECT 1)), max(k) OVER (PARTITION BY t ORDER BY (SELECT 1)), sum(k) OVER (ORDER BY (SELECT NULL::int) GROUPS 1 PRECEDING) FROM f;
+SELECT o.id, (SELECT sum(r) FROM (SELECT rank() OVER (ORDER BY o.k) AS r FROM f WHERE f.k = o.k) x) FROM f o WHERE o.id < 9;
+-- expect: postgres (without ORDER BY)
+SELECT id, row_number() OVER (ORDER BY (SELECT NULL)) FROM f;
+-- expect: postgres (without ORDER BY)
+SELECT id, max(k) OVER (ROWS 1 PRECEDING) FROM f;
+-- expect: postgres (without ORDER BY)
+SELECT id, sum(k) OVER (PARTITION BY t ROWS 1 PRECEDING) FROM f;
+-- expect: postgres (without ORDER BY)
+SELECT id, first_value(k) OVER (ORDER BY (SELECT 1) GROUPS 1 PRECEDING) FROM f;
