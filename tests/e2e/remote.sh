@@ -144,7 +144,7 @@ same_answers() { # label, schema, file with one query a line, schema of the same
 # Queries that read an ordinary table, too: foreign scans, of which the planner makes joins, aggregates and look-ups of one statement.
 mixed() { # label, server and schema, option of the remote schema
     same_answers "$1, mixed" "$2" tests/e2e/remote/mixed.sql
-    query "ANALYZE $2.parents, $2.children, plain; CREATE FOREIGN TABLE $2.big (id int, parent int, amount numeric(8,2)) SERVER $2 OPTIONS (table_name 'children', $3 'shop', rows '10000000')"
+    query "ANALYZE $2.parents, $2.children, plain; CREATE FOREIGN TABLE $2.big (id int OPTIONS (key 'true'), parent int, amount numeric(8,2)) SERVER $2 OPTIONS (table_name 'children', $3 'shop', rows '10000000')"
     expect "$1, mixed: a join is one statement" 'Remote SQL: SELECT .* JOIN ' "$(query "SET search_path = $2, public; EXPLAIN SELECT m.note, c.amount FROM plain m JOIN parents p ON p.id = m.id JOIN children c ON c.parent = p.id")"
     expect "$1, mixed: an aggregate is one statement" 'Remote SQL: SELECT .* GROUP BY .*' "$(query "SET search_path = $2, public; EXPLAIN SELECT * FROM plain m JOIN (SELECT parent, count(*) FROM big GROUP BY parent HAVING count(*) > 1) s ON s.parent = m.id")"
     expect "$1, mixed: a look-up for each row" 'Remote SQL: SELECT .* WHERE .*[$]1' "$(query "SET search_path = $2, public; EXPLAIN SELECT m.note, b.amount FROM plain m JOIN big b ON b.id = m.id")"

@@ -1,9 +1,13 @@
 //! Paths of a foreign scan that is asked again for each row of other relations: `WHERE key = other.column`.
 
+use super::catalog;
 use super::paths::{self, length};
 use pgrx::pg_sys;
+use pgrx::pg_sys::NodeTag;
 use pgrx::prelude::*;
 use std::ffi::c_void;
+use weir_fdw::descriptor::Options;
+use weir_fdw::registry;
 
 /// Combinations of other relations that are tried at most.
 const MAX_PATHS: usize = 16;
@@ -42,7 +46,7 @@ unsafe extern "C-unwind" fn in_turn(
 ///
 /// # Safety
 /// A base relation under planning; `can` says whether the remote applies a condition.
-pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, can: &dyn Fn(*mut pg_sys::Node) -> bool) {
+pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid, can: &dyn Fn(*mut pg_sys::Node) -> bool) {
     let mut outers: Vec<pg_sys::Relids> = Vec::new();
     // SAFETY: as passed; lists of RestrictInfo.
     unsafe {
@@ -74,7 +78,51 @@ pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, 
         }
         for outer in outers {
             let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
-            paths::add_scan(root, rel, (*info).ppi_rows, outer, None);
+            // What finds the rows there is not known here: by its key surely an index, by anything else perhaps a look at every row.
+            let read = if names_a_key(rel, relid, (*info).ppi_clauses) { 0.0 } else { (*rel).tuples * pg_sys::cpu_tuple_cost };
+            paths::add_scan(root, rel, (*info).ppi_rows, read, outer, None);
         }
     }
+}
+
+/// Whether each column of the table's key, as far as one is known, is compared for equality with something.
+unsafe fn names_a_key(rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid, clauses: *mut pg_sys::List) -> bool {
+    // SAFETY: a base relation under planning, which is this table; lists of RestrictInfo.
+    unsafe {
+        let mut named = Vec::new();
+        for list in [clauses, (*rel).baserestrictinfo] {
+            named.extend((0..length(list)).flat_map(|i| equated((*rel).relid, (*pg_sys::list_nth(list, i).cast::<pg_sys::RestrictInfo>()).clause.cast())));
+        }
+        let table = catalog::foreign_table(relid, 0);
+        let Some((table, engine)) = table.and_then(|t| registry::by_name(t.engine).map(|engine| (t, engine))) else { return false };
+        let is_key = |own: &[(String, String)]| Options { engine, given: own }.bool("key");
+        let key: Vec<i16> = table.columns.iter().filter(|(_, (_, own))| is_key(own)).map(|(attno, _)| *attno).collect();
+        !key.is_empty() && key.iter().all(|attno| named.contains(attno))
+    }
+}
+
+/// The columns of a relation that stand alone on a side of an equality.
+unsafe fn equated(rti: u32, clause: *mut pg_sys::Node) -> Vec<i16> {
+    let mut columns = Vec::new();
+    // SAFETY: an expression of the planner.
+    unsafe {
+        let op = clause.cast::<pg_sys::OpExpr>();
+        if (*clause).type_ != NodeTag::T_OpExpr || length((*op).args) != 2 {
+            return columns;
+        }
+        if !pg_sys::op_mergejoinable((*op).opno, pg_sys::exprType(pg_sys::list_nth((*op).args, 0).cast())) {
+            return columns;
+        }
+        for i in 0..2 {
+            let mut side = pg_sys::list_nth((*op).args, i).cast::<pg_sys::Node>();
+            while (*side).type_ == NodeTag::T_RelabelType {
+                side = (*side.cast::<pg_sys::RelabelType>()).arg.cast();
+            }
+            let var = side.cast::<pg_sys::Var>();
+            if (*side).type_ == NodeTag::T_Var && (*var).varno == rti as i32 && (*var).varlevelsup == 0 {
+                columns.push((*var).varattno);
+            }
+        }
+    }
+    columns
 }

@@ -43,31 +43,39 @@ pub unsafe extern "C-unwind" fn rel_size(root: *mut pg_sys::PlannerInfo, rel: *m
 pub unsafe extern "C-unwind" fn paths(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid) {
     // SAFETY: as above.
     unsafe {
-        add_scan(root, rel, (*rel).rows, (*rel).lateral_relids, None);
+        add_scan(root, rel, (*rel).rows, 0.0, (*rel).lateral_relids, None);
         let Some(table) = Base::of(root, rel, relid) else { return };
         if (*rel).lateral_relids.is_null() {
             for order in order::useful(root, rel) {
                 match table.attempt(&BTreeSet::new(), &[], &order.keys) {
-                    Ok(_) => add_scan(root, rel, (*rel).rows, std::ptr::null_mut(), Some(&order)),
+                    Ok(_) => add_scan(root, rel, (*rel).rows, 0.0, std::ptr::null_mut(), Some(&order)),
                     Err(why) => shape::note(root, (*rel).relids, Stage::Ordered, &why),
                 }
             }
         }
-        parameterised::add(root, rel, &|clause| table.attempt(&BTreeSet::new(), &[clause], &[]).is_ok());
+        parameterised::add(root, rel, relid, &|clause| table.attempt(&BTreeSet::new(), &[clause], &[]).is_ok());
     }
 }
 
-/// Adds the path of a scan that takes values from these other relations, or whose rows are sorted.
+/// Adds the path of a scan that takes values from these other relations, or whose rows are sorted. `read`: what the remote spends on rows that it does
+/// not send.
 ///
 /// # Safety
 /// A base relation under planning.
-pub unsafe fn add_scan(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, rows: f64, outer: pg_sys::Relids, order: Option<&order::Order>) {
+pub unsafe fn add_scan(
+    root: *mut pg_sys::PlannerInfo,
+    rel: *mut pg_sys::RelOptInfo,
+    rows: f64,
+    read: f64,
+    outer: pg_sys::Relids,
+    order: Option<&order::Order>,
+) {
     let nil: *mut pg_sys::List = std::ptr::null_mut();
     // SAFETY: as passed.
     unsafe {
         let sorting = if order.is_some() { sort_cost(rows) } else { 0.0 };
         let startup = STARTUP_COST + sorting;
-        let total = startup + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
+        let total = startup + read + (ROW_COST + pg_sys::cpu_tuple_cost) * rows;
         let pathkeys = order.map_or(nil, |o| o.pathkeys);
         let private = order.map_or(nil, |o| listed(&o.keys));
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]

@@ -4,7 +4,7 @@ use super::concurrent::Place;
 use super::finish::Finish;
 use super::reader::{Reader, Statement};
 use crate::error;
-use crate::scan::{evaluate, slot, text};
+use crate::scan::{evaluate, slot, text, texts};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -209,9 +209,7 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::ForeignScanState, es:
         text(es, c"Remote Server", &s.private.server_name);
         text(es, c"Remote SQL", &s.private.sql);
         if (*es).verbose {
-            for why in &s.private.kept {
-                text(es, c"Not Pushed", why);
-            }
+            texts(es, c"Not Pushed", s.private.kept.iter().cloned());
         }
     }
 }

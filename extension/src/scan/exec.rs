@@ -349,22 +349,28 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
             if metrics.spilled_bytes > 0 {
                 text(es, c"Engine Spilled", &format!("{} kB", metrics.spilled_bytes.div_ceil(1024)));
             }
-            for remote in &metrics.remotes {
+            let rows = metrics.remotes.iter().map(|remote| {
                 let keys = remote.keys.map_or_else(String::new, |n| format!(", for {n} join keys that were sent"));
-                text(es, c"Remote Rows", &format!("{} of server \"{}\"{keys}", remote.rows, remote.server));
-            }
+                format!("{} of server \"{}\"{keys}", remote.rows, remote.server)
+            });
+            texts(es, c"Remote Rows", rows);
         }
-        for part in &(*asking).private.remotes {
-            text(es, c"Remote Server", &part.name);
-            text(es, c"Remote SQL", &part.sql);
+        let remotes = &(*asking).private.remotes;
+        let (all, one) = (c"Remote Statements".as_ptr(), c"Remote Statement".as_ptr());
+        if !remotes.is_empty() {
+            pg_sys::ExplainOpenGroup(all, all, false, es);
+            for part in remotes {
+                pg_sys::ExplainOpenGroup(one, std::ptr::null(), true, es);
+                text(es, c"Remote Server", &part.name);
+                text(es, c"Remote SQL", &part.sql);
+                pg_sys::ExplainCloseGroup(one, std::ptr::null(), true, es);
+            }
+            pg_sys::ExplainCloseGroup(all, all, false, es);
         }
         if (*es).verbose {
-            for why in &(*asking).private.kept {
-                text(es, c"Not Pushed", why);
-            }
-            for line in engine_plan(&(*asking).private.plan).unwrap_or_else(|e| e.to_string()).lines() {
-                text(es, c"Engine Plan", line);
-            }
+            texts(es, c"Not Pushed", (*asking).private.kept.iter().cloned());
+            let plan = engine_plan(&(*asking).private.plan).unwrap_or_else(|e| e.to_string());
+            texts(es, c"Engine Plan", plan.lines().map(str::to_owned));
         }
     }
 }
@@ -386,4 +392,23 @@ pub unsafe fn text(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, value:
     let value = std::ffi::CString::new(value.replace('\0', "")).unwrap_or_default();
     // SAFETY: both are C strings; Postgres copies them.
     unsafe { pg_sys::ExplainPropertyText(label.as_ptr(), value.as_ptr(), es) };
+}
+
+/// Lines of EXPLAIN with the same label: a list in the formats in which a label stands once.
+pub unsafe fn texts(es: *mut pg_sys::ExplainState, label: &std::ffi::CStr, values: impl Iterator<Item = String>) {
+    // SAFETY: as in `text`; the list's strings are copied by Postgres.
+    unsafe {
+        if (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
+            values.for_each(|value| text(es, label, &value));
+            return;
+        }
+        let mut list = std::ptr::null_mut();
+        for value in values {
+            let value = std::ffi::CString::new(value.replace('\0', "")).unwrap_or_default();
+            list = pg_sys::lappend(list, pg_sys::pstrdup(value.as_ptr()).cast());
+        }
+        if !list.is_null() {
+            pg_sys::ExplainPropertyList(label.as_ptr(), list, es);
+        }
+    }
 }

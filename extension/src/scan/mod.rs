@@ -8,7 +8,7 @@ mod exec;
 mod run;
 pub mod slot;
 
-pub use exec::text;
+pub use exec::{text, texts};
 pub use run::{Run, evaluate};
 
 use pgrx::pg_sys;

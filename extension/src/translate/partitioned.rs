@@ -54,10 +54,10 @@ unsafe fn all_of(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &BTreeSet
     }
     let mut sides = Vec::new();
     for leaf in leaves {
-        let mirror = (cx.mirrors)(leaf).ok_or_else(|| format!("{noun} {} of {name} has no mirror in use", types::relation_name(leaf)))?;
-        if (cx.foreign)(leaf).is_some() {
+        if pg_sys::get_rel_relkind(leaf).cast_unsigned() == pg_sys::RELKIND_FOREIGN_TABLE {
             return Err(format!("{noun} {} of {name}, a foreign table", types::relation_name(leaf)));
         }
+        let mirror = (cx.mirrors)(leaf).ok_or_else(|| format!("{noun} {} of {name} has no mirror in use", types::relation_name(leaf)))?;
         let mut columns: Vec<ScanColumn> = Vec::new();
         for &attno in &wanted {
             let column_name = pg_sys::get_attname((*rte).relid, attno, false);
