@@ -172,6 +172,37 @@ impl Capabilities {
     };
 }
 
+/// A way to show who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// A name alone, or none.
+    None,
+    Password,
+    /// A JSON web token, or another that is sent as it is.
+    Token,
+    /// Headers of a request.
+    Header,
+    Certificate,
+    /// The user of the operating system, over a Unix socket.
+    Socket,
+    /// Whatever options a driver has for it.
+    Driver,
+}
+
+impl Auth {
+    pub fn name(self) -> &'static str {
+        match self {
+            Auth::None => "none",
+            Auth::Password => "password",
+            Auth::Token => "token",
+            Auth::Header => "header",
+            Auth::Certificate => "certificate",
+            Auth::Socket => "socket",
+            Auth::Driver => "driver",
+        }
+    }
+}
+
 /// A remote engine.
 pub struct Engine {
     pub name: &'static str,
@@ -184,6 +215,8 @@ pub struct Engine {
     pub can: Capabilities,
     /// The option of a foreign table that names the remote schema or database.
     pub schema_option: &'static str,
+    /// How it learns who asks.
+    pub auth: &'static [Auth],
 }
 
 impl Engine {
@@ -202,17 +235,20 @@ impl Engine {
             let Some(option) = valid().find(|o| o.is_called(name)) else {
                 let elsewhere = self.options.iter().find(|o| o.is_called(name));
                 let names: Vec<&str> = valid().map(|o| o.name).collect();
-                let hint = match (elsewhere, names.is_empty()) {
-                    (Some(o), _) => format!("It is an option of a {}.", o.scope.noun()),
-                    (None, true) => "There are no valid options in this context.".into(),
-                    (None, false) => format!("Valid options in this context are: {}.", names.join(", ")),
-                };
+                let mut hint = elsewhere.map_or_else(String::new, |o| format!("It is an option of a {}. ", o.scope.noun()));
+                hint.push_str(&match names.is_empty() {
+                    true => "There are no valid options in this context.".into(),
+                    false => format!("Valid options in this context are: {}.", names.join(", ")),
+                });
                 return Err(Error::new(Kind::BadOption, format!("invalid option \"{name}\" for a {} of {}", scope.noun(), self.wrapper)).with_hint(hint));
             };
             if !option.ty.accepts(value) {
                 let shown = if option.secret || option.ty == OptionType::Uri { "****" } else { value };
-                return Err(Error::new(Kind::BadOption, format!("invalid value for option \"{name}\": \"{shown}\""))
-                    .with_hint(format!("The value must be {}.", option.ty.describe())));
+                return Err(Error::new(Kind::BadOption, format!("invalid value for option \"{name}\": \"{shown}\"")).with_hint(if value.is_empty() {
+                    "The value must not be empty.".to_owned()
+                } else {
+                    format!("The value must be {}.", option.ty.describe())
+                }));
             }
             if !option.secret && option.name.ends_with(".*") && is_a_secret(name, value) {
                 return Err(Error::new(Kind::BadOption, format!("option \"{name}\" of a {} is a secret", scope.noun()))
@@ -246,6 +282,7 @@ impl Engine {
             })
             .collect();
         json!({"name": self.name, "wrapper": self.wrapper, "title": self.title, "format": self.format, "options": options,
+               "auth": self.auth.iter().map(|a| a.name()).collect::<Vec<_>>(),
                "push": self.can.push, "write": self.can.write, "update": self.can.update, "truncate": self.can.truncate,
                "transactions": self.can.transactions, "returning": self.can.returning, "cancel": self.can.cancel, "count": self.can.count})
     }
@@ -300,7 +337,9 @@ mod tests {
         assert_eq!(unknown.sqlstate, "HV00D");
         assert!(unknown.hint.as_deref().unwrap_or("").contains("host, port"), "{unknown:?}");
         assert!(bad(Scope::Server, &[("host", "h"), ("port", "0")]).hint.unwrap_or_default().contains("integer"));
-        assert!(bad(Scope::Server, &[("host", "h"), ("password", "secret")]).hint.unwrap_or_default().contains("user mapping"));
+        let elsewhere = bad(Scope::Server, &[("host", "h"), ("password", "secret")]).hint.unwrap_or_default();
+        assert!(elsewhere.starts_with("It is an option of a user mapping. Valid options in this context are: host, port"), "{elsewhere}");
+        assert_eq!(bad(Scope::Server, &[("host", "")]).hint.as_deref(), Some("The value must not be empty."));
         assert_eq!(bad(Scope::Server, &[("host", "h"), ("ssl_ca", "/x")]).sqlstate, "42501");
         assert!(bad(Scope::Server, &[]).message.contains("missing"));
         mysql.validate(Scope::Server, &given(&[("host", "h"), ("port", "3306"), ("ssl_mode", "required")]), false).expect("valid");

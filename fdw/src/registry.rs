@@ -43,6 +43,18 @@ mod tests {
     }
 
     #[test]
+    fn ways_to_show_who_asks_have_their_options() {
+        use crate::descriptor::Auth;
+        for e in ENGINES {
+            let has = |end: &str| e.options.iter().any(|o| o.scope == crate::descriptor::Scope::User && o.name.ends_with(end));
+            for (auth, end) in [(Auth::Password, "password"), (Auth::Token, "token"), (Auth::Certificate, "cert"), (Auth::Header, "header.*")] {
+                assert_eq!(e.auth.contains(&auth), has(end), "{auth:?} of {}", e.name);
+            }
+            assert!(!e.auth.is_empty(), "{}", e.name);
+        }
+    }
+
+    #[test]
     fn secrets_belong_to_user_mappings() {
         for e in ENGINES {
             for o in e.options {

@@ -206,6 +206,8 @@ write_clickhouse() {
         "1, 1, 1, 1, NULL, '2024-01-01 00:00:00.5+00'" "1, 1, 1, 1, NULL, '2106-02-07 06:28:16+00'" "1, 1, 1, 1, NULL, NULL, 'y'" "1, 1, 1, 1, NULL, NULL, 'x', 'a'" "1, 1, 1, 1, NULL, NULL, 'x', 'abc'" "1, NULL"; do
         expect "clickhouse, write: not stored: ($row)" 'ERROR:  (22000|23502|HV000): server "ch"' "$(failing "INSERT INTO clickhouse_w.narrow SELECT 2, 2; INSERT INTO clickhouse_w.narrow VALUES ($row)" | grep ERROR)"
     done
+    expect "clickhouse, write: nothing is said to be stored" 'WARNING:  01000: what a failed command may have written to server "ch" stays' "$(failing "INSERT INTO clickhouse_w.narrow VALUES (1, 256)")"
+    expect "clickhouse, write: but for what is" 'WARNING:  01000: what was written to server "ch" stays' "$(failing "BEGIN; INSERT INTO clickhouse_w.narrow VALUES (2, 2); SELECT 1 FROM clickhouse_w.narrow; INSERT INTO clickhouse_w.narrow VALUES (1, 256)")"
     expect "clickhouse, write: none of them is there" '^1$' "$(clickhouse_sql "SELECT count() FROM shop.narrow WHERE id <> 2")"
 }
 

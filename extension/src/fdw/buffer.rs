@@ -100,7 +100,7 @@ impl Buffer {
         }
         let ipc = arrow_ipc::to_bytes(&self.rows.finish_batch(&self.schema)?)?;
         let changed = transaction::work(self.server, Work::Write { target: Box::new(self.target.clone()), ipc });
-        transaction::note_written(self.server, self.relid, self.command);
+        transaction::note_written(self.server, self.relid, self.command, changed.is_ok());
         changed
     }
 }

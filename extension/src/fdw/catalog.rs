@@ -145,7 +145,7 @@ impl Tables {
 /// How a server is reached, with its secrets: for one message to the engine.
 ///
 /// # Errors
-/// A server that is not of a wrapper of ours. A missing user mapping is raised by Postgres.
+/// A server that is not of a wrapper of ours; a user without a mapping.
 pub fn endpoint(of: ServerRef, current_user: pg_sys::Oid) -> Result<Endpoint> {
     let user = if of.user == 0 { current_user } else { of.user.into() };
     // SAFETY: catalog look-ups in a transaction, which raise what is missing.
@@ -156,11 +156,28 @@ pub fn endpoint(of: ServerRef, current_user: pg_sys::Oid) -> Result<Endpoint> {
         let mut options = pairs((*server).options);
         // An engine that knows no users needs no mapping: whoever may use the server, or the table, is let in.
         if engine.options.iter().any(|o| o.scope == Scope::User) {
+            if !has_mapping(user, of.server.into()) {
+                return Err(no_mapping(user, &name));
+            }
             let mapping = pg_sys::GetUserMapping(user, of.server.into());
             options.extend(pairs((*mapping).options));
         }
         Ok(Endpoint { server: of, name, engine: engine.name.into(), options, trusted: pg_sys::superuser_arg(user) })
     }
+}
+
+/// Whether the user has a mapping, or all have.
+unsafe fn has_mapping(user: pg_sys::Oid, server: pg_sys::Oid) -> bool {
+    let (cache, none) = (pg_sys::SysCacheIdentifier::USERMAPPINGUSERSERVER.cast_signed(), pg_sys::Datum::null());
+    // SAFETY: catalog look-ups in a transaction.
+    [user, pg_sys::InvalidOid].into_iter().any(|user| unsafe { pg_sys::SearchSysCacheExists(cache, user.into(), server.into(), none, none) })
+}
+
+fn no_mapping(user: pg_sys::Oid, server: &str) -> Error {
+    // SAFETY: a catalog look-up in a transaction.
+    let user = unsafe { string(pg_sys::GetUserNameFromId(user, true)) };
+    Error { sqlstate: "42704".into(), ..Error::new(Kind::BadOption, format!("user mapping not found for user \"{user}\", server \"{server}\"")) }
+        .with_hint("Say as whom the role reaches the server: CREATE USER MAPPING FOR ... SERVER ... OPTIONS (...).")
 }
 
 /// As [`endpoint`] for a server by name, for a user who may use it.

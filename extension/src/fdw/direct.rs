@@ -224,7 +224,7 @@ unsafe fn run(s: &State, node: *mut pg_sys::ForeignScanState) -> Result<u64> {
     let command = unsafe { pg_sys::GetCurrentCommandId(true) };
     transaction::before_read(server, &[p.relid], command)?;
     let rows = transaction::work(server, Work::Execute { sql, count });
-    transaction::note_written(server, p.relid.into(), command);
+    transaction::note_written(server, p.relid.into(), command, rows.is_ok());
     rows
 }
 

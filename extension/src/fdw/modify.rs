@@ -338,7 +338,7 @@ unsafe fn read_back(s: &mut State, slot: *mut pg_sys::TupleTableSlot, query_cont
         })
     };
     asked.map_err(|e| without_returning(engine, &p.server_name, e))?;
-    transaction::note_written(s.server, p.relid.into(), s.buffer.borrow().command());
+    transaction::note_written(s.server, p.relid.into(), s.buffer.borrow().command(), true);
     writer.check(1, rows)?;
     Ok(rows > 0)
 }

@@ -45,6 +45,8 @@ struct Site {
     points: Vec<Point>,
     /// Tables that were written, and by which command last.
     written: Vec<(u32, pg_sys::CommandId)>,
+    /// Something was surely stored.
+    stored: bool,
 }
 
 struct Transaction {
@@ -178,7 +180,7 @@ fn open(server: ServerRef) -> Result<()> {
     let endpoint = catalog::endpoint(server, server.user.into())?;
     let transactional = weir_fdw::registry::by_name(&endpoint.engine).is_some_and(|e| e.can.transactions);
     with_client(|client| asked(client, &transact(&endpoint, Vec::new(), Work::Open)))?;
-    CURRENT.with_borrow_mut(|t| t.sites.push(Site { server, endpoint, transactional, depth: 1, points: Vec::new(), written: Vec::new() }));
+    CURRENT.with_borrow_mut(|t| t.sites.push(Site { server, endpoint, transactional, depth: 1, points: Vec::new(), written: Vec::new(), stored: false }));
     Ok(())
 }
 
@@ -195,12 +197,13 @@ fn request(server: ServerRef, work: Work) -> Result<ToEngine> {
     })
 }
 
-/// Notes that a command writes a table.
-pub fn note_written(server: ServerRef, relid: pg_sys::Oid, command: pg_sys::CommandId) {
+/// Notes that a command writes a table; `stored`: and that it did not fail.
+pub fn note_written(server: ServerRef, relid: pg_sys::Oid, command: pg_sys::CommandId, stored: bool) {
     CURRENT.with_borrow_mut(|t| {
         if let Some(site) = t.sites.iter_mut().find(|s| s.server == server) {
             site.written.retain(|(r, _)| *r != relid.to_u32());
             site.written.push((relid.to_u32(), command));
+            site.stored |= stored;
         }
     });
 }
@@ -289,7 +292,12 @@ fn take() -> Transaction {
 /// Says what cannot be undone.
 fn warn(sites: &[Site]) {
     for site in sites.iter().filter(|s| !s.transactional && !s.written.is_empty()) {
-        pgrx::warning!("what was written to server \"{}\" stays: its engine has no transactions", site.endpoint.name);
+        let name = &site.endpoint.name;
+        if site.stored {
+            pgrx::warning!("what was written to server \"{name}\" stays: its engine has no transactions");
+        } else {
+            pgrx::warning!("what a failed command may have written to server \"{name}\" stays: its engine has no transactions");
+        }
     }
 }
 

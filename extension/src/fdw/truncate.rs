@@ -42,7 +42,7 @@ fn run(relids: &[pg_sys::Oid], cascade: bool, restart: bool) -> Result<()> {
         transaction::work(server, Work::Execute { sql, count: None })?;
     }
     for relid in relids {
-        transaction::note_written(server, *relid, command);
+        transaction::note_written(server, *relid, command, true);
     }
     Ok(())
 }

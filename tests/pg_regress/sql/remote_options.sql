@@ -3,6 +3,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql;
 \echo :LAST_ERROR_SQLSTATE
 CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (hots 'x');
 CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'h', port 'many');
+CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (host '');
 CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'h', port '70000');
 CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'h', ssl_mode 'perhaps');
 CREATE SERVER s FOREIGN DATA WRAPPER weir_mysql OPTIONS (host 'h', password 'p');
@@ -36,6 +37,7 @@ SET ROLE regress_weir_remote;
 SELECT a FROM ft;
 RESET ROLE;
 SELECT name, wrapper, can_push FROM weir.engines WHERE name = 'mysql';
+SELECT name, descriptor -> 'auth' AS auth FROM weir.engines ORDER BY name;
 SELECT o ->> 'name', o ->> 'of' FROM weir.engines, jsonb_array_elements(options) o WHERE name = 'mysql' AND (o ->> 'secret')::bool;
 DROP FOREIGN TABLE ft;
 SELECT name, string_agg(format('%s%s', o ->> 'name', CASE WHEN (o ->> 'superuser')::bool THEN ' (superuser)' END), ', ') FROM weir.engines, jsonb_array_elements(options) o

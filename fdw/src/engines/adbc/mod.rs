@@ -10,7 +10,7 @@ mod connection;
 #[cfg(feature = "clients")]
 mod library;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::{NAMES, generic::GENERIC};
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -33,6 +33,7 @@ pub static ENGINE: Engine = Engine {
         count: false,
     },
     schema_option: "schema_name",
+    auth: &[Auth::None, Auth::Password, Auth::Token, Auth::Driver],
     options: &[
         OptionDef::new(Scope::Server, "driver", OptionType::Text, "Path of the driver's library, or a name that the system's loader finds.")
             .required()

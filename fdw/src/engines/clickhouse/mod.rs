@@ -13,7 +13,7 @@ mod insert;
 #[cfg(feature = "clients")]
 mod stream;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::clickhouse::ClickHouse;
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -26,6 +26,7 @@ pub static ENGINE: Engine = Engine {
     format: "ArrowStream over HTTP",
     can: Capabilities { push: true, write: true, update: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
     schema_option: "database",
+    auth: &[Auth::None, Auth::Password, Auth::Certificate],
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(

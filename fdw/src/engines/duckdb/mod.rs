@@ -24,7 +24,7 @@ mod raw;
 #[cfg(feature = "duckdb")]
 mod session;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::duckdb::DuckDb;
 
 const MEGABYTES: OptionType = OptionType::Int { min: 16, max: 1 << 30 };
@@ -47,6 +47,7 @@ pub static ENGINE: Engine = Engine {
         count: true,
     },
     schema_option: "schema_name",
+    auth: &[Auth::None],
     options: &[
         OptionDef::new(
             Scope::Server,

@@ -7,7 +7,7 @@ pub mod client;
 #[cfg(feature = "clients")]
 pub mod connection;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::{NAMES, generic::GENERIC};
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -30,6 +30,7 @@ pub static ENGINE: Engine = Engine {
         count: false,
     },
     schema_option: "schema_name",
+    auth: &[Auth::None, Auth::Password, Auth::Token, Auth::Header, Auth::Certificate],
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("31337"),

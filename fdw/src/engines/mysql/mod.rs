@@ -9,7 +9,7 @@ mod decode;
 #[cfg(feature = "clients")]
 mod session;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::mysql::MySql;
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -32,6 +32,7 @@ pub static ENGINE: Engine = Engine {
         count: true,
     },
     schema_option: "database",
+    auth: &[Auth::Password, Auth::Certificate, Auth::Socket],
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server.").required(),
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port.").default("3306"),

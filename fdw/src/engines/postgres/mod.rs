@@ -15,7 +15,7 @@ mod session;
 #[cfg(feature = "clients")]
 mod tls;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::postgres::Postgres;
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -40,6 +40,7 @@ pub static ENGINE: Engine = Engine {
     schema_option: "schema_name",
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server, or the directory of its Unix socket.").required(),
+    auth: &[Auth::Password, Auth::Certificate, Auth::Socket],
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port; of a Unix socket, the end of its name.").default("5432"),
         OptionDef::new(Scope::Server, "dbname", OptionType::Text, "Database.").required(),
         OptionDef::new(

@@ -7,7 +7,7 @@ pub mod client;
 #[cfg(feature = "clients")]
 pub mod decode;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::starrocks::StarRocks;
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -31,6 +31,7 @@ pub static ENGINE: Engine = Engine {
         count: true,
     },
     schema_option: "database",
+    auth: &[Auth::Password, Auth::Certificate],
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of a front end.").required(),
         OptionDef::new(Scope::Server, "port", PORT, "Its port for queries (query_port).").default("9030"),

@@ -17,7 +17,7 @@ mod spool;
 #[cfg(feature = "clients")]
 mod statement;
 
-use crate::descriptor::{Capabilities, Engine, OptionDef, OptionType, Scope};
+use crate::descriptor::{Auth, Capabilities, Engine, OptionDef, OptionType, Scope};
 use crate::dialect::trino::Trino;
 
 const MILLIS: OptionType = OptionType::Int { min: 0, max: 86_400_000 };
@@ -30,6 +30,7 @@ pub static ENGINE: Engine = Engine {
     format: "JSON over HTTP, spooled where the server does",
     can: Capabilities { push: true, write: true, update: true, truncate: true, cancel: true, count: true, ..Capabilities::NONE },
     schema_option: "schema",
+    auth: &[Auth::None, Auth::Password, Auth::Token, Auth::Certificate],
     options: &[
         OptionDef::new(Scope::Server, "url", OptionType::Uri, "Address of the coordinator, as http://name:8080 or https://name:8443.").required(),
         OptionDef::new(Scope::Server, "catalog", OptionType::Text, "Catalog of tables that do not name their own.").required(),
