@@ -275,6 +275,7 @@ test_postgres() {
     cancelled "postgres, weir.query" "SELECT * FROM weir.query('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     cancelled "postgres, weir.execute" "SELECT weir.execute('pg', 'SELECT pg_sleep(60)')" counterpart_query "$running"
     as_it_is postgres pg
+    postgres_as_it_is
     write_postgres
     changed_postgres
     numerics_postgres
@@ -293,6 +294,25 @@ test_postgres() {
     expect "postgres: a security barrier holds back what leaks" '^5\|five$' "$(failing "SET ROLE somebody; SELECT id, name FROM own WHERE 10 / (id - 3) > 4 AND id > 3")"
     expect "postgres: a view is read as its owner" '^4$' "$(failing "SET ROLE somebody; SELECT count(*) FROM own")"
     expect "postgres: weir.query is not for everybody" 'ERROR:  42501: permission denied for function query' "$(failing "SET ROLE somebody; SELECT * FROM weir.query('pg', 'SELECT 1')")"
+}
+
+# What is no query that can stand in FROM, or does not end where one does.
+postgres_as_it_is() {
+    local sql
+    for sql in 'SELECT 1 AS a;' 'SELECT 1 AS a; ' 'SELECT 1 AS a -- the end' 'SELECT 1 AS a; -- the end' 'SELECT 1 AS a /* the end; */ ;' 'VALUES (1)' 'TABLE shop.one' \
+        'INSERT INTO shop.one VALUES (2) RETURNING 1 AS a' 'WITH w AS (UPDATE shop.one SET a = a + 0 RETURNING a) SELECT min(a) AS a FROM w'; do
+        expect "postgres: weir.query: $sql" '^1$' "$(failing "SELECT weir.execute('pg', 'DROP TABLE IF EXISTS shop.one'), weir.execute('pg', 'CREATE TABLE shop.one AS SELECT 1 AS a');
+            SELECT value FROM weir.query('pg', '$sql') q, jsonb_each(q) WHERE key IN ('a', 'column1')" | tail -n 1)"
+    done
+    expect "postgres: weir.query: SHOW" '^{"TimeZone": "UTC"}$' "$(failing "SELECT * FROM weir.query('pg', 'SHOW timezone')")"
+    expect "postgres: weir.query: EXPLAIN" 'Seq Scan on one' "$(failing "SELECT * FROM weir.query('pg', 'EXPLAIN SELECT * FROM shop.one;')")"
+    expect "postgres: weir.query: values of a statement by itself are those of a query" '^t$' "$(failing "SELECT weir.execute('pg', 'DROP TABLE shop.one; CREATE TABLE shop.one (b boolean, i int, n numeric, f float8, t text, d date, ts timestamp, tz timestamptz, j jsonb, u uuid, x text)');
+        CREATE TEMP TABLE made AS SELECT * FROM weir.query('pg', 'INSERT INTO shop.one VALUES (true, -1, 0.10, ''NaN'', E''q\"\\\\\n'', ''2024-02-29'', ''2024-02-29 01:02:03.5'', ''2024-02-29 01:02:03+02'', ''{\"k\": [1, null]}'', ''a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'', NULL) RETURNING *') q;
+        SELECT made.q::text = t.q::text FROM made, weir.query('pg', 'TABLE shop.one') t(q)" | tail -n 1)"
+    expect "postgres: weir.query: a statement without rows" 'ERROR:  0A000: server "pg": the statement returns no rows HINT:  weir.execute' "$(failing "SELECT * FROM weir.query('pg', 'DROP TABLE shop.one')" | paste -sd ' ')"
+    expect "postgres: weir.query: two statements" 'ERROR:  42601: server "pg": cannot insert multiple commands' "$(failing "SELECT * FROM weir.query('pg', 'SELECT 1; DROP TABLE shop.one')")"
+    expect "postgres: weir.query: what closes the parenthesis around it" 'ERROR:  42601: server "pg": syntax error' "$(failing "SELECT * FROM weir.query('pg', 'SELECT 1) AS q; DROP TABLE shop.one; SELECT (1')")"
+    expect "postgres: weir.query: its table is still there" '^1$' "$(failing "SELECT weir.execute('pg', 'DROP TABLE shop.one')" | grep -c . || true)"
 }
 
 # Over the Unix socket of the second Postgres, which lets everybody in.

@@ -1,5 +1,6 @@
 //! The client: connections whose sessions are all alike, streamed results, cancel requests.
 
+use super::json::{self, Way};
 use super::session::PostgresSession;
 use super::tls::{self, Tls};
 use super::{ENGINE, catalog, decode};
@@ -305,13 +306,14 @@ async fn produce(lease: Lease<Connection>, sql: String, wanted: Wanted, sender: 
 
 pub async fn pump(client: &tokio_postgres::Client, endpoint: &Endpoint, sql: &str, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
     let limit = options(endpoint).timeout("request_timeout_ms");
-    let (columns, sql) = match &wanted {
-        Wanted::Columns(columns) => (columns.clone(), sql.to_owned()),
-        // Postgres itself makes the objects.
-        Wanted::Json => (vec![json_column()], format!("SELECT pg_catalog.to_jsonb(q)::text FROM ({sql}) AS q")),
+    let (columns, statement) = match wanted {
+        Wanted::Columns(columns) => (columns, in_time(endpoint, limit, client.prepare(sql)).await?),
+        Wanted::Json => match json::way(client, endpoint, sql).await? {
+            Way::Within(statement) => (vec![json_column()], statement),
+            Way::Alone(columns) => return json::alone(client, endpoint, sql, &columns, sender).await,
+        },
     };
     let mut batches = Batches::new(&endpoint.name, columns)?;
-    let statement = in_time(endpoint, limit, client.prepare(&sql)).await?;
     if statement.columns().len() != batches.width().max(1) {
         return Err(failed(endpoint, "HV000", &format!("it returned {} columns where {} were asked for", statement.columns().len(), batches.width())));
     }

@@ -9,6 +9,8 @@ mod copy;
 #[cfg(feature = "clients")]
 mod decode;
 #[cfg(feature = "clients")]
+mod json;
+#[cfg(feature = "clients")]
 mod numeric;
 #[cfg(feature = "clients")]
 mod session;
@@ -38,9 +40,9 @@ pub static ENGINE: Engine = Engine {
         count: true,
     },
     schema_option: "schema_name",
+    auth: &[Auth::Password, Auth::Certificate, Auth::Socket],
     options: &[
         OptionDef::new(Scope::Server, "host", OptionType::Text, "Name or address of the server, or the directory of its Unix socket.").required(),
-    auth: &[Auth::Password, Auth::Certificate, Auth::Socket],
         OptionDef::new(Scope::Server, "port", OptionType::Int { min: 1, max: 65_535 }, "TCP port; of a Unix socket, the end of its name.").default("5432"),
         OptionDef::new(Scope::Server, "dbname", OptionType::Text, "Database.").required(),
         OptionDef::new(
