@@ -7,6 +7,7 @@
 //!   or a commit.
 #![deny(unsafe_code)]
 
+mod branches;
 mod constants;
 mod control;
 mod cross_joins;

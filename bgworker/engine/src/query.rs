@@ -1,5 +1,6 @@
 //! One query: lowered over a pinned snapshot, planned, executed on the query runtime, streamed to the backend.
 
+use crate::branches;
 use crate::output::Output;
 use crate::physical::{Stop, runnable};
 use crate::place::Place;
@@ -238,7 +239,8 @@ async fn begin(resources: &Arc<Resources>, bytes: &[u8], params: &[Scalar], remo
     let rows = async {
         // A recursion may be given up, which is no matter only as long as no row has left.
         weir_lower::settle(&physical, &task).await?;
-        let mut stream = execute_stream(Arc::clone(&physical), task)?;
+        // A remote server need not wait for the turn of its branch.
+        let mut stream = if may_wait { branches::start(&physical, &task)? } else { execute_stream(Arc::clone(&physical), task)? };
         // The first rows are awaited before anything is promised: an error before them lets the query run in Postgres. Of a small answer
         // those are all, whose parts may come in any order. What remote servers send is better passed on.
         let (mut held, mut rows, mut bytes, mut ended) = (Vec::new(), 0, 0, false);
