@@ -295,7 +295,7 @@ expect_routed "storage that cannot be written: the engine answers from memory" "
 # Not without bound: a mirror whose changes would fill the memory is given up, and the others stay.
 set_to weir.memory_limit 64MB
 most_kb=0
-for i in $(seq 12); do
+for i in $(seq 24); do
     query "INSERT INTO filled SELECT i, repeat('x', 1500) FROM generate_series($i * 100000, $i * 100000 + 19999) i"
     engine=$(pgrep -P "$(worker_pid)" -f weir-engine | head -n 1)
     kb=$(awk '/^VmRSS/ { print $2 }' "/proc/$engine/status")
@@ -304,8 +304,8 @@ for i in $(seq 12); do
 done
 expect "changes that cannot be written: the mirror with the most of them is given up" 'could not be written|Permission denied' \
     "$(query "SELECT state, reason, last_error FROM weir.mirrors WHERE relation = 'filled'::regclass")"
-expect "changes that cannot be written: the engine's memory is bounded (360 MB were written, it had $most_kb kB)" '^t$' "$(query "SELECT $most_kb < 400000")"
-expect "changes that cannot be written: the answer is right" '^240000$' "$(query "SET weir.route = force; SELECT count(*) FROM filled")"
+expect "changes that cannot be written: the engine's memory is bounded (720 MB were written, it had $most_kb kB)" '^t$' "$(query "SELECT $most_kb < 550000")"
+expect "changes that cannot be written: the answer is right" '^480000$' "$(query "SET weir.route = force; SELECT count(*) FROM filled")"
 expect_routed "changes that cannot be written: other mirrors are used" "1000|1006"
 reset weir.memory_limit
 
@@ -333,7 +333,7 @@ done
 expect "storage that can be written again: nothing is wrong any more" '^0$' "$(query "SELECT count(*) FROM weir.progress WHERE reason IS NOT NULL")"
 expect_routed "storage that can be written again" "1000|1008"
 query "SELECT weir.sync('filled')"
-expect "storage that can be written again: what was given up is copied" '^t\|240000\|240000\|' "$(query "SELECT * FROM weir.verify('filled')")"
+expect "storage that can be written again: what was given up is copied" '^t\|480000\|480000\|' "$(query "SELECT * FROM weir.verify('filled')")"
 expect "nothing differs from the heap" '^t\|1000\|1000\|' "$(query "SELECT * FROM weir.verify('t')")"
 cleanup
 rm -rf "$storage"

@@ -89,6 +89,8 @@ DROP TABLE price, trade;
 SET weir.route = force;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT DISTINCT k FROM p1;
 EXPLAIN (FORMAT json, COSTS OFF) SELECT count(*) FROM p1;
+-- branches come in their order, each as a whole
+SELECT k % 2 = 0 AS even, count(*) AS n FROM p1 WHERE k < 4 AND k % 2 = 0 GROUP BY 1 UNION ALL SELECT NULL, count(*) FROM p1 UNION ALL (SELECT k > 0, max(k) FROM p1 WHERE k = 3 GROUP BY 1 UNION ALL VALUES (false, 0), (true, (SELECT min(k) FROM p1)), (NULL, 2));
 -- statements around a SELECT
 CREATE TABLE made AS SELECT k, sum(n) AS s FROM p1 GROUP BY k;
 SELECT count(*), sum(s) FROM made;
