@@ -194,8 +194,15 @@ fn spilled_bytes(plan: &dyn ExecutionPlan) -> u64 {
     own + plan.children().into_iter().map(|child| spilled_bytes(child.as_ref())).sum::<u64>()
 }
 
+/// Stands in what DataFusion says where files are as large as they may be.
+const DISK: &str = "disk space";
+
 fn failed(e: &DataFusionError) -> Error {
     match to_error(e) {
+        e if e.kind == Kind::OutOfMemory && e.detail.as_deref().is_some_and(|detail| detail.contains(DISK)) => {
+            Error { detail: Some("What queries have in files has reached weir.temp_limit.".to_owned()), ..e }
+                .with_hint("Raise weir.temp_limit or weir.memory_limit.")
+        }
         e if e.kind == Kind::OutOfMemory => e.with_hint("Raise weir.memory_limit or weir.temp_limit."),
         e => e,
     }
@@ -205,7 +212,7 @@ fn failed(e: &DataFusionError) -> Error {
 /// what needs more disk than `weir.temp_limit` is an error.
 fn failed_at_start(e: &DataFusionError) -> Error {
     match failed(e) {
-        e if e.kind == Kind::OutOfMemory && !e.detail.as_deref().is_some_and(|detail| detail.contains("disk space")) => {
+        e if e.kind == Kind::OutOfMemory && !e.detail.as_deref().is_some_and(|detail| detail.contains("weir.temp_limit")) => {
             Error { detail: e.detail, hint: e.hint, ..Error::refused("the query needs more memory than weir.memory_limit leaves it") }
         }
         e => e,
