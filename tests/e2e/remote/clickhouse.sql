@@ -86,3 +86,4 @@ SELECT DISTINCT low, e FROM edges
 SELECT low FROM edges ORDER BY low DESC NULLS LAST, id LIMIT 3 OFFSET 1
 SELECT id, CASE WHEN low = 'x' THEN u ELSE 0 END, coalesce(low, e) FROM edges
 SELECT id FROM edges WHERE s = repeat('long é', 2000)
+SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p LEFT JOIN items i ON i.id = c.parent WHERE p.id = c.id)

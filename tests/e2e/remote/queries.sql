@@ -219,7 +219,6 @@ SELECT a.id FROM items a WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = CASE
 SELECT s.id FROM (SELECT id, coalesce(parent, id) AS k FROM children OFFSET 0) s WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = s.k)
 SELECT c.id FROM children c WHERE c.id IN (SELECT p.id FROM parents p WHERE c.parent IS NULL OR p.id < 2)
 SELECT c.id FROM children c LEFT JOIN parents p ON p.id = c.parent WHERE EXISTS (SELECT 1 FROM items i WHERE i.id = c.id AND i.id <> coalesce(p.id, 0))
-SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p LEFT JOIN items i ON i.id = c.parent WHERE p.id = c.id)
 SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.id AND EXISTS (SELECT 1 FROM items i WHERE i.id = p.id AND i.id > coalesce(c.parent, 0)))
 SELECT c.id FROM children c WHERE EXISTS (SELECT 1 FROM parents p WHERE p.id = c.parent AND p.id < c.amount AND c.amount IS NOT NULL)
 SELECT c.id FROM children c WHERE NOT EXISTS (SELECT 1 FROM parents p WHERE p.id = c.parent AND p.id < c.amount)
