@@ -268,6 +268,8 @@ async fn begin(resources: &Arc<Resources>, bytes: &[u8], params: &[Scalar], remo
     let gave_up = pool.spill_groups();
     match begun {
         Err(_) if gave_up => Ok(None),
+        // Its error is yet to come.
+        Ok((.., false)) if gave_up => Ok(None),
         Err(e) => Err(fail(e)),
         Ok((stream, held, ended)) => Ok(Some(Begun { physical, pool, stream, columns, snapshot_lsn, held, ended })),
     }
