@@ -138,7 +138,7 @@ mod tests {
             extra_float_digits: 1,
             fidelity: Fidelity::Exact,
             engine: Embedded::DataFusion,
-            ctype_is_c: true,
+            ctypes: Vec::new(),
             collate_is_bytes: true,
             quote_all_identifiers: false,
             server_version_num: 150_000,

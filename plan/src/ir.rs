@@ -38,14 +38,24 @@ pub struct Session {
     pub extra_float_digits: i32,
     pub fidelity: Fidelity,
     pub engine: Embedded,
-    /// The database's `lc_ctype` is C or POSIX: upper, lower, initcap change ASCII letters only.
-    pub ctype_is_c: bool,
+    /// The locales whose case and classes of characters count, by [`CtypeId`], as `weir_collate` opens them.
+    pub ctypes: Vec<String>,
     /// The database's own collation orders text by its bytes.
     pub collate_is_bytes: bool,
     /// `quote_all_identifiers`
     pub quote_all_identifiers: bool,
     /// `server_version_num`, for behaviour that differs between releases.
     pub server_version_num: i32,
+}
+
+impl Session {
+    /// The locale of a collation's letters, unless it is C or cannot be asked.
+    pub fn ctype(&self, collation: Collation) -> Option<&str> {
+        match collation {
+            Collation::Locale(ctype) | Collation::CodePoint(ctype) => self.ctypes.get(usize::from(ctype.0)).map(String::as_str),
+            Collation::None | Collation::C | Collation::Nondeterministic => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -527,6 +537,20 @@ pub enum BoolTest {
     IsNotUnknown,
 }
 
+/// Place in [`Session::ctypes`] of the locale that says which letters are a pair, and which characters are letters, digits and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CtypeId(u8);
+
+impl CtypeId {
+    /// Of a locale that cannot be asked: only what is ASCII is known.
+    pub const ASCII: CtypeId = CtypeId(u8::MAX);
+
+    /// A place beyond what fits is one that nothing is known of.
+    pub fn new(place: usize) -> CtypeId {
+        u8::try_from(place).map_or(Self::ASCII, CtypeId)
+    }
+}
+
 /// What a collation lets an engine do with text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Collation {
@@ -535,9 +559,9 @@ pub enum Collation {
     /// C or POSIX: byte order, ASCII case.
     C,
     /// Deterministic, some locale's order: equality is byte equality, order is not known to an engine.
-    Locale,
+    Locale(CtypeId),
     /// Byte order, but case follows a Unicode locale (C.UTF-8 of libc, or `ucs_basic`).
-    CodePoint,
+    CodePoint(CtypeId),
     /// Equality is not byte equality: nothing is shipped.
     Nondeterministic,
 }

@@ -409,31 +409,11 @@ pub fn current_session() -> Session {
         extra_float_digits: option(c"extra_float_digits").parse().unwrap_or(1),
         fidelity: settings::fidelity(),
         engine: settings::engine(),
-        ctype_is_c: default_ctype_is_c(),
+        ctypes: Vec::new(),
         collate_is_bytes: crate::translate::default_collation_is_bytes(),
         quote_all_identifiers: option(c"quote_all_identifiers") == "on",
         server_version_num: i32::try_from(pg_sys::PG_VERSION_NUM).unwrap_or(0),
     }
-}
-
-#[cfg(not(feature = "pg18"))]
-fn default_ctype_is_c() -> bool {
-    // Not bound by pgrx.
-    unsafe extern "C-unwind" {
-        fn lc_ctype_is_c(collation: pg_sys::Oid) -> bool;
-    }
-    // SAFETY: looks at the database's locale.
-    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| lc_ctype_is_c(pg_sys::DEFAULT_COLLATION_OID)) }
-}
-
-#[cfg(feature = "pg18")]
-fn default_ctype_is_c() -> bool {
-    // Not bound by pgrx.
-    unsafe extern "C" {
-        static database_ctype_is_c: bool;
-    }
-    // SAFETY: set when the session connected, and not changed after that.
-    unsafe { database_ctype_is_c }
 }
 
 /// Bytes as a bytea constant, which `copyObject` can copy.

@@ -2,11 +2,11 @@
 //!
 //! Invariant: a collation that is not known to be C, or to order by code points, is treated as a locale's.
 
-use super::{Result, tree};
+use super::{Result, encoding, tree};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use weir_plan::ir::{Collation, Expr, Scalar};
+use weir_plan::ir::{Collation, CtypeId, Expr, Scalar};
 use weir_plan::types::PgType;
 
 #[derive(Clone)]
@@ -20,6 +20,8 @@ struct Known {
 thread_local! {
     // Collations are never altered in what matters here, and their OIDs are reused only after wrap-around.
     static CACHE: RefCell<HashMap<u32, Known>> = RefCell::new(HashMap::new());
+    /// By `CtypeId`.
+    static CTYPES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The class of a collation; `InvalidOid` is that of a type without collations.
@@ -27,16 +29,21 @@ pub unsafe fn class(collation: pg_sys::Oid) -> Result<Collation> {
     Ok(known(collation)?.class)
 }
 
+/// The locales that classes of collations mean, as a plan carries them.
+pub fn ctypes() -> Vec<String> {
+    CTYPES.with_borrow(Clone::clone)
+}
+
 /// Whether the database's own collation orders text by its bytes.
 pub fn default_is_bytes() -> bool {
     // SAFETY: reads the catalog, in a transaction.
-    matches!(unsafe { class(pg_sys::DEFAULT_COLLATION_OID) }, Ok(Collation::C | Collation::CodePoint))
+    matches!(unsafe { class(pg_sys::DEFAULT_COLLATION_OID) }, Ok(Collation::C | Collation::CodePoint(_)))
 }
 
 /// Whether a collation orders text by a library.
 pub fn is_locale(collation: pg_sys::Oid) -> bool {
     // SAFETY: reads the catalog, in a transaction.
-    matches!(unsafe { class(collation) }, Ok(Collation::Locale))
+    matches!(unsafe { class(collation) }, Ok(Collation::Locale(_)))
 }
 
 /// The collation's name as in `COLLATE "…"`; for the default collation that of the database's locale.
@@ -46,7 +53,7 @@ pub unsafe fn name(collation: pg_sys::Oid) -> String {
 
 /// The locale that orders text under a collation other than C, for an engine that asks the same library as the server does.
 pub unsafe fn locale(collation: pg_sys::Oid) -> Option<Expr> {
-    let known = known(collation).ok().filter(|k| k.class == Collation::Locale)?;
+    let known = known(collation).ok().filter(|k| matches!(k.class, Collation::Locale(_)))?;
     Some(Expr::Const { value: Scalar::Text(known.locale?), ty: PgType::TEXT })
 }
 
@@ -73,19 +80,12 @@ unsafe fn read(collation: pg_sys::Oid) -> Option<Known> {
     let form = form::<pg_sys::FormData_pg_collation>(tuple);
     let name = tree::string((*form).collname.data.as_ptr());
     let locale = locale_attr(tuple);
-    let collate = text_attr(cache, tuple, pg_sys::Anum_pg_collation_collcollate as i16);
-    let of_library = in_library((*form).collprovider as u8, collate.as_deref(), locale.as_deref(), has_rules(cache, tuple));
-    let class = if !(*form).collisdeterministic {
-        Collation::Nondeterministic
-    } else {
-        let attr = |n| text_attr(cache, tuple, n);
-        classify(
-            (*form).collprovider as u8,
-            attr(pg_sys::Anum_pg_collation_collcollate as i16).as_deref(),
-            attr(pg_sys::Anum_pg_collation_collctype as i16).as_deref(),
-            locale.as_deref(),
-        )
-    };
+    let attr = |n| text_attr(cache, tuple, n);
+    let (collate, ctype) = (attr(pg_sys::Anum_pg_collation_collcollate as i16), attr(pg_sys::Anum_pg_collation_collctype as i16));
+    let provider = (*form).collprovider as u8;
+    let of_library = in_library(provider, collate.as_deref(), locale.as_deref(), has_rules(cache, tuple));
+    let class =
+        if !(*form).collisdeterministic { Collation::Nondeterministic } else { classify(provider, collate.as_deref(), ctype.as_deref(), locale.as_deref()) };
     pg_sys::ReleaseSysCache(tuple);
     Some(Known { class, name, locale: of_library })
 }
@@ -123,6 +123,16 @@ fn in_library(provider: u8, collate: Option<&str>, locale: Option<&str>, has_rul
         b'i' if !has_rules => Some(weir_collate::icu_locale(&icu_library()?, locale?)),
         _ => None,
     }
+}
+
+fn ctype_id(locale: String) -> CtypeId {
+    CTYPES.with_borrow_mut(|ctypes| {
+        let place = ctypes.iter().position(|known| *known == locale).unwrap_or_else(|| {
+            ctypes.push(locale);
+            ctypes.len() - 1
+        });
+        CtypeId::new(place)
+    })
 }
 
 /// The library of ICU that this process has loaded.
@@ -166,19 +176,20 @@ fn classify(provider: u8, collate: Option<&str>, ctype: Option<&str>, locale: Op
     if dotless(ctype) || dotless(locale) {
         return Collation::Nondeterministic;
     }
+    let letters = || if encoding::is_utf8() { in_library(provider, ctype, locale, false).map_or(CtypeId::ASCII, ctype_id) } else { CtypeId::ASCII };
     match provider {
         b'c' => match (is_c(collate), is_c(ctype)) {
             (true, true) => Collation::C,
-            (true, false) => Collation::CodePoint,
-            (false, _) if matches!(collate, Some("C.UTF-8" | "C.utf8")) => Collation::CodePoint,
-            _ => Collation::Locale,
+            (true, false) => Collation::CodePoint(letters()),
+            (false, _) if matches!(collate, Some("C.UTF-8" | "C.utf8")) => Collation::CodePoint(letters()),
+            _ => Collation::Locale(letters()),
         },
         // The builtin provider of release 17 compares bytes in all its locales.
         b'b' => match locale {
             Some("C") => Collation::C,
-            _ => Collation::CodePoint,
+            _ => Collation::CodePoint(CtypeId::ASCII),
         },
-        _ => Collation::Locale,
+        _ => Collation::Locale(letters()),
     }
 }
 

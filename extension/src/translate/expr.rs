@@ -8,7 +8,7 @@ use super::tree::{self, list, tag};
 use super::{Cx, Result, collation, columns, constant, from, json, order, param, row, sublink, types};
 use pg_sys::{BoolExprType, BoolTestType, MinMaxOp, Node, NodeTag, NullTestType};
 use pgrx::pg_sys;
-use weir_plan::ir::{BoolTest, Collation, Expr, Scalar};
+use weir_plan::ir::{BoolTest, Collation, CtypeId, Expr, Scalar};
 use weir_plan::types::{PgType, oid};
 
 /// Translates one folded expression of the current level.
@@ -146,7 +146,7 @@ pub unsafe fn under_locale(func: u32, collation: pg_sys::Oid, args: &[Expr]) -> 
         return None;
     }
     let args = args.iter().cloned().chain([collation::locale(collation)?]).collect();
-    Some(Expr::Call { func, args, ty: PgType::BOOL, collation: Collation::Locale })
+    Some(Expr::Call { func, args, ty: PgType::BOOL, collation: Collation::Locale(CtypeId::ASCII) })
 }
 
 unsafe fn function(cx: &mut Cx, f: *mut pg_sys::FuncExpr) -> Result<Expr> {

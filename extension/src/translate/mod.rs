@@ -226,7 +226,7 @@ impl<'a> Cx<'a> {
 
     unsafe fn translated(self, (root, top): (Rel, Top)) -> Result<Translated> {
         let output = top.engine_columns.iter().map(|c| (c.id, c.ty)).collect();
-        let plan = Plan { root, output, params: self.param_types, session: self.session };
+        let plan = Plan { root, output, params: self.param_types, session: Session { ctypes: collation::ctypes(), ..self.session } };
         encoding::check_plan(&plan)?;
         Ok(Translated {
             plan,

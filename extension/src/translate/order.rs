@@ -6,17 +6,17 @@ use super::{Result, collation, labels, types};
 use pg_sys::{Node, Query, SortGroupClause, TargetEntry};
 use pgrx::pg_sys;
 use weir_plan::functions;
-use weir_plan::ir::{Collation, Expr, Scalar, SortKey};
+use weir_plan::ir::{Collation, CtypeId, Expr, Scalar, SortKey};
 use weir_plan::types::{PgType, oid};
 
 /// Whether values of a type can be ordered by the engine; `what` names the construct in the refusal.
 pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<()> {
     match ty.base {
         oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME => match collation::class(coll)? {
-            Collation::C | Collation::CodePoint => Ok(()),
+            Collation::C | Collation::CodePoint(_) => Ok(()),
             // Postgres raises an error when it gets there.
             Collation::None => Err(format!("{what} under conflicting collations")),
-            Collation::Locale | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
+            Collation::Locale(_) | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
         oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
         _ => match ty.element() {
@@ -91,7 +91,7 @@ unsafe fn sort_key_if(clause: *mut SortGroupClause, node: *mut Node, expr: Expr,
     let descending = is_descending((*clause).sortop, pg_sys::exprType(node))?;
     let locale = if locales == Locales::Ranked && is_text(&expr.ty()) { collation::locale(collation) } else { None };
     let expr = match locale {
-        Some(locale) => Expr::Call { func: functions::TEXT_RANK, args: vec![expr, locale], ty: PgType::INT8, collation: Collation::Locale },
+        Some(locale) => Expr::Call { func: functions::TEXT_RANK, args: vec![expr, locale], ty: PgType::INT8, collation: Collation::Locale(CtypeId::ASCII) },
         None => {
             check_order(&expr.ty(), collation, what)?;
             order_key(expr)?

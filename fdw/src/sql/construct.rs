@@ -154,7 +154,7 @@ impl Builder<'_> {
         self.constructs("GREATEST or LEAST")?;
         let known = match ty.base {
             oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC | oid::DATE | oid::TIMESTAMP => true,
-            oid::TEXT | oid::VARCHAR => matches!(collation, Collation::C | Collation::CodePoint),
+            oid::TEXT | oid::VARCHAR => matches!(collation, Collation::C | Collation::CodePoint(_)),
             _ => false,
         };
         if !known {

@@ -384,7 +384,7 @@ fn check_collation(cmp: Cmp, class: Class, collation: Collation) -> Result<()> {
         return Ok(());
     }
     match (cmp, collation) {
-        (_, Collation::C | Collation::CodePoint) | (Cmp::Eq | Cmp::Ne, Collation::Locale) => Ok(()),
+        (_, Collation::C | Collation::CodePoint(_)) | (Cmp::Eq | Cmp::Ne, Collation::Locale(_)) => Ok(()),
         _ => Err("a comparison of text under a collation other than C".into()),
     }
 }

@@ -1,4 +1,5 @@
-//! Order of text as the server's own collation has it: by the same function of the same library that the server asks.
+//! Order of text, and case and classes of characters, as the server's own collation has them: by the same functions of the same library that
+//! the server asks.
 //!
 //! glibc's sort keys (`strxfrm`) do not order all text as its comparison (`strcoll`) does: of a million pairs of random strings, some twenty
 //! come out otherwise in glibc 2.36. So text is compared here. Keys of ICU do order as its comparison does, which the server relies on, too: of
@@ -16,9 +17,12 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{Arc, Mutex, PoisonError};
 
+mod ctype;
+mod icu;
 mod sort;
 mod texts;
 
+pub use ctype::{Case, Class, Ctype};
 pub use sort::Sorting;
 pub use texts::Texts;
 
@@ -90,13 +94,9 @@ impl Collator {
         if let Some(known) = open.get(locale) {
             return Ok(Arc::clone(known));
         }
-        let provider = match locale.split_once(':') {
-            Some(("libc", name)) => open_libc(name)?,
-            Some(("icu", rest)) => {
-                let (library, name) = rest.rsplit_once(':').ok_or("a locale of no library")?;
-                open_icu(library, name)?
-            }
-            _ => return Err(format!("a locale of an unknown provider: {locale}")),
+        let provider = match named(locale)? {
+            Named::Libc(name) => Provider::Libc(open_libc(name, libc::LC_COLLATE_MASK)?),
+            Named::Icu { library, name } => open_icu(library, name)?,
         };
         let collator = Arc::new(Collator(provider));
         open.insert(locale.to_owned(), Arc::clone(&collator));
@@ -181,39 +181,47 @@ fn length(text: &[u8]) -> Result<i32, String> {
     i32::try_from(text.len()).map_err(|_| "a text that is too long to compare".into())
 }
 
-fn open_libc(name: &str) -> Result<Provider, String> {
-    let name = CString::new(name).map_err(|_| "a locale with a zero in its name")?;
-    // SAFETY: a name that ends with a zero, and no locale to change.
-    let locale = unsafe { libc::newlocale(libc::LC_COLLATE_MASK, name.as_ptr(), std::ptr::null_mut()) };
-    if locale.is_null() {
-        return Err(format!("the system has no locale {}", name.to_string_lossy()));
-    }
-    Ok(Provider::Libc(locale))
+/// What the name of a locale says.
+enum Named<'a> {
+    Libc(&'a str),
+    Icu { library: &'a str, name: &'a str },
 }
 
-/// The symbols carry the major release, which is in the library's name: `libicui18n.so.72` has `ucol_open_72`.
-fn open_icu(path: &str, name: &str) -> Result<Provider, String> {
-    let release: String = path.rsplit_once(".so.").map_or("", |(_, release)| release).chars().take_while(char::is_ascii_digit).collect();
-    if release.is_empty() || !path.starts_with('/') {
-        return Err(format!("{path} is no library of ICU"));
+fn named(locale: &str) -> Result<Named<'_>, String> {
+    match locale.split_once(':') {
+        Some(("libc", name)) => Ok(Named::Libc(name)),
+        Some(("icu", rest)) => {
+            let (library, name) = rest.rsplit_once(':').ok_or("a locale of no library")?;
+            Ok(Named::Icu { library, name })
+        }
+        _ => Err(format!("a locale of an unknown provider: {locale}")),
     }
+}
+
+/// A locale of the C library; `categories` is a mask.
+fn open_libc(name: &str, categories: c_int) -> Result<libc::locale_t, String> {
     let name = CString::new(name).map_err(|_| "a locale with a zero in its name")?;
-    let failed = |e: libloading::Error| format!("ICU could not be loaded: {e}");
-    // SAFETY: the library that the server itself has loaded; the symbols have these types in every release of ICU.
+    // SAFETY: a name that ends with a zero, and no locale to change.
+    let locale = unsafe { libc::newlocale(categories, name.as_ptr(), std::ptr::null_mut()) };
+    if locale.is_null() { Err(format!("the system has no locale {}", name.to_string_lossy())) } else { Ok(locale) }
+}
+
+fn open_icu(path: &str, name: &str) -> Result<Provider, String> {
+    let loaded = icu::load(path)?;
+    let name = CString::new(name).map_err(|_| "a locale with a zero in its name")?;
+    // SAFETY: the functions have these types in every release of ICU.
     unsafe {
-        let library = libloading::Library::new(path).map_err(failed)?;
-        let open =
-            *library.get::<unsafe extern "C" fn(*const c_char, *mut c_int) -> *mut c_char>(format!("ucol_open_{release}\0").as_bytes()).map_err(failed)?;
-        let close = *library.get::<unsafe extern "C" fn(*mut c_char)>(format!("ucol_close_{release}\0").as_bytes()).map_err(failed)?;
-        let compare = *library.get::<CompareUtf8>(format!("ucol_strcollUTF8_{release}\0").as_bytes()).map_err(failed)?;
-        let sort_key = *library.get::<SortKey>(format!("ucol_getSortKey_{release}\0").as_bytes()).map_err(failed)?;
+        let open: unsafe extern "C" fn(*const c_char, *mut c_int) -> *mut c_char = loaded.function("ucol_open")?;
+        let close = loaded.function("ucol_close")?;
+        let compare: CompareUtf8 = loaded.function("ucol_strcollUTF8")?;
+        let sort_key: SortKey = loaded.function("ucol_getSortKey")?;
         let mut status = 0;
         let collator = open(CStr::as_ptr(&name), &raw mut status);
         // Warnings, of a locale that is known under another name, are negative.
         if status > 0 || collator.is_null() {
             return Err(format!("ICU has no locale {}: error {status}", name.to_string_lossy()));
         }
-        Ok(Provider::Icu(Icu { collator, compare, sort_key, close, _library: library }))
+        Ok(Provider::Icu(Icu { collator, compare, sort_key, close, _library: loaded.library }))
     }
 }
 

@@ -5,7 +5,7 @@
 //!   a test there checks that every row is implemented.
 //! - Conditions on collation and argument types stand in the row, nowhere else.
 
-use crate::ir::{Collation, Fidelity, Session};
+use crate::ir::{Collation, CtypeId, Fidelity, Session};
 use crate::types::PgType;
 
 mod agg;
@@ -63,8 +63,8 @@ pub enum Needs {
     Deterministic,
     /// Order: byte order only (C, POSIX, C.UTF-8).
     ByteOrder,
-    /// Case mapping or character classes: C, where only ASCII letters have case.
-    CCase,
+    /// Case or classes of characters, where ASCII alone does not decide: C, or a locale that can be asked.
+    Ctype,
 }
 
 /// A condition on argument types and session; the error is the reason for refusal.
@@ -166,8 +166,12 @@ pub fn shippable(
     }
     let ok = match row.needs {
         Needs::Nothing | Needs::Deterministic => true,
-        Needs::ByteOrder => matches!(collation, Collation::C | Collation::CodePoint | Collation::None),
-        Needs::CCase => matches!(collation, Collation::C | Collation::None),
+        Needs::ByteOrder => matches!(collation, Collation::C | Collation::CodePoint(_) | Collation::None),
+        Needs::Ctype => match collation {
+            Collation::C | Collation::None => true,
+            Collation::Locale(ctype) | Collation::CodePoint(ctype) => ctype != CtypeId::ASCII,
+            Collation::Nondeterministic => false,
+        },
     };
     if !ok {
         return Err(format!("{} depends on a collation other than C", row.name));

@@ -1,7 +1,7 @@
 //! Rows of text, patterns and regular expressions.
 //!
 //! What follows a locale only beyond ASCII (case, character classes) asks for a deterministic collation; the engine refuses
-//! other values at run time. Collations under which ASCII itself behaves differently (Turkish, Azeri) must be handed in as
+//! other values at run time if it cannot ask the locale. Collations under which ASCII itself behaves differently (Turkish, Azeri) must be handed in as
 //! [`crate::ir::Collation::Nondeterministic`].
 
 use super::Needs::{ByteOrder, Deterministic};
@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Row] = &[
     eq(870, "lower(text)"),
     eq(871, "upper(text)"),
     // ICU's title case is not that of ASCII letters alone.
-    Row::scalar(872, "initcap(text)").needs(super::Needs::CCase),
+    Row::scalar(872, "initcap(text)").needs(super::Needs::Ctype),
     // Lengths and pieces.
     Row::scalar(1257, "textlen(text)"),
     Row::scalar(1317, "length(text)"),

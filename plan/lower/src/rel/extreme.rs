@@ -24,8 +24,8 @@ impl Lowerer<'_> {
     pub(super) fn extreme(&self, args: &[Expr], ty: PgType, collation: Collation, greatest: bool, scope: &Scope<'_>) -> Result<Value> {
         // The locale, if there is one, is the last argument.
         let (args, locale) = match (collation, args) {
-            (Collation::Locale, [args @ .., locale]) if ty.is_collatable() => (args, Some(func::collator(&self.expr(locale, scope)?)?)),
-            _ if ty.is_collatable() && !matches!(collation, Collation::C | Collation::CodePoint) => {
+            (Collation::Locale(_), [args @ .., locale]) if ty.is_collatable() => (args, Some(func::collator(&self.expr(locale, scope)?)?)),
+            _ if ty.is_collatable() && !matches!(collation, Collation::C | Collation::CodePoint(_)) => {
                 return Err(refused("GREATEST or LEAST under a collation other than C"));
             }
             _ => (args, None),

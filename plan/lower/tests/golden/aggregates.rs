@@ -43,7 +43,7 @@ async fn run(line: &Json, grouped: bool) -> Result<Vec<ScalarValue>, Error> {
         line["rows"].as_array().unwrap().iter().map(|r| types.iter().zip(r.as_array().unwrap()).map(|(t, v)| scalar(t, v.as_str())).collect()).collect();
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
     let frame = context.read_table(Arc::new(table(&types, &rows))).unwrap();
-    let session = session(true);
+    let session = session();
     let func = u32::try_from(line["f"].as_u64().unwrap()).unwrap();
     let sort: Vec<SortExpr> =
         line["sort"].as_array().unwrap().iter().map(|k| SortExpr::new(col(format!("c{}", k[0])), !k[1].as_bool().unwrap(), k[2].as_bool().unwrap())).collect();
@@ -152,7 +152,7 @@ async fn numerics_keep_their_display_scale() {
     let ty = PgType::with_typmod(weir_plan::types::oid::NUMERIC, ((10 << 16) | 2) + 4);
     let values: ArrayRef = Arc::new(arrow::array::Decimal128Array::from(vec![Some(150), Some(-25), None, Some(150)]).with_precision_and_scale(10, 2).unwrap());
     let batch = RecordBatch::try_from_iter([("c0", values)]).unwrap();
-    let session = session(true);
+    let session = session();
     let context = SessionContext::new();
     for (func, ty_out, want) in [(2335, PgType::new(1231), "[-0.25, 1.50, 1.50, ]"), (3972, PgType::NUMERIC, "1.50"), (3984, PgType::NUMERIC, "1.50")] {
         let direct = if func == 3972 { vec![Value::new(lit(0.9f64), DataType::Float64, PgType::FLOAT8)] } else { vec![] };

@@ -18,7 +18,7 @@ use weir_plan::{Error, Kind};
 fn cast(json: &Json) -> Result<Option<String>, Error> {
     let (source, target) = (pg_type(json["s"].as_str().unwrap()), pg_type(json["t"].as_str().unwrap()));
     let value = Value::new(lit(scalar(&source, json["a"].as_str())), arrow_type(&source).unwrap(), source);
-    let lowered = func::via_text(&value, target, &session(true)).map_err(|e| to_error(&e))?;
+    let lowered = func::via_text(&value, target, &session()).map_err(|e| to_error(&e))?;
     let physical = create_physical_expr(&lowered.expr, &DFSchema::empty(), &ExecutionProps::new()).map_err(|e| to_error(&e))?;
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options).unwrap();

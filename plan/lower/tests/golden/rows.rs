@@ -64,7 +64,7 @@ fn column(i: usize, ty: PgType) -> Value {
 
 #[test]
 fn every_row_is_lowered() {
-    let session = session(true);
+    let session = session();
     let mut missing = Vec::new();
     for row in rows() {
         // Rows of other domains are spelled otherwise, or need arguments of special values; those are tested there.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use weir_lower::error::to_error;
 use weir_lower::func;
 use weir_lower::value::{Call, Value};
-use weir_plan::ir::Collation;
+use weir_plan::ir::{Collation, CtypeId};
 use weir_plan::types::{PgType, arrow_type};
 use weir_plan::{Error, Kind};
 
@@ -51,7 +51,7 @@ fn check(file: &str, max_refused_percent: usize) {
     let (mut total, mut refused, mut wrong) = (0usize, 0usize, Vec::new());
     for ((f, types, ret, coll), cases) in &groups {
         let c = coll == "C";
-        let session = session(c);
+        let session = session();
         let types: Vec<PgType> = types.iter().map(|t| pg_type(t)).collect();
         let fields: Vec<Field> = types.iter().enumerate().map(|(i, t)| Field::new(format!("c{i}"), arrow_type(t).unwrap(), true)).collect();
         let schema = Schema::new(fields);
@@ -69,7 +69,7 @@ fn check(file: &str, max_refused_percent: usize) {
                 })
                 .collect(),
             ty: pg_type(ret),
-            collation: if c { Collation::C } else { Collation::Locale },
+            collation: if c { Collation::C } else { Collation::Locale(CtypeId::ASCII) },
             session: &session,
         };
         let batch = |cases: &[&Case]| {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use weir_plan::ir::{Fidelity, Session};
 use weir_plan::types::{PgType, arrow_type, oid};
 
-pub fn session(ctype_is_c: bool) -> Session {
+pub fn session() -> Session {
     Session {
         timezone: "UTC".into(),
         date_style: "ISO, MDY".into(),
@@ -15,7 +15,7 @@ pub fn session(ctype_is_c: bool) -> Session {
         extra_float_digits: 1,
         fidelity: Fidelity::Exact,
         engine: weir_plan::ir::Embedded::DataFusion,
-        ctype_is_c,
+        ctypes: Vec::new(),
         collate_is_bytes: true,
         quote_all_identifiers: false,
         server_version_num: 150_000,

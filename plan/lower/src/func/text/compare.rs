@@ -23,7 +23,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     if call.args.len() == 3 {
         return Some(collated::compare(call, op));
     }
-    if !matches!(op, Operator::Eq | Operator::NotEq) && call.collation == Collation::Locale {
+    if !matches!(op, Operator::Eq | Operator::NotEq) && matches!(call.collation, Collation::Locale(_)) {
         return Some(Err(refused("an order of text under a collation other than C")));
     }
     Some(compare(call, op))

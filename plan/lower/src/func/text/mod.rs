@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Text is valid UTF-8 in a `Utf8View`; positions and lengths count characters, as in a database with encoding UTF8.
 //! - bpchar is held without trailing blanks. A function that Postgres applies to the padded value gets it padded by the declared length.
-//! - What depends on a locale beyond ASCII is refused for values that are not ASCII, unless the collation and ctype are C.
+//! - What depends on a locale beyond ASCII is asked of the library that the server asks. Where that cannot be, values that are not ASCII are
+//!   refused, unless the collation and ctype are C.
 
 use crate::value::{Call, Value};
 use datafusion::common::Result;

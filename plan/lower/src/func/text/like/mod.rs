@@ -3,7 +3,7 @@
 //! A constant pattern that amounts to a comparison with a fixed string is DataFusion's own `Like`, which optimiser and scan
 //! know; everything else is matched by our own code.
 
-use super::case::{ascii, c_case};
+use super::case::{Letters, letters};
 use super::cast::padded_first;
 use super::lower_call::{literal_text, make, with_args};
 use super::rows::{Args, kernel};
@@ -13,6 +13,7 @@ use arrow::array::{BooleanBuilder, StringViewBuilder};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, Like, ScalarFunctionArgs};
 use std::sync::Arc;
+use weir_collate::Case;
 use weir_plan::types::oid;
 
 mod pattern;
@@ -23,8 +24,8 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
     Some(match call.func {
         850 | 1569 | 1631 | 858 | 1571 => like(call, false),
         851 | 1570 | 1632 | 859 | 1572 => like(call, true),
-        1633 | 1660 | 1635 => matched(call, "ilike", false, Some(c_case(call))),
-        1634 | 1661 | 1636 => matched(call, "ilike", true, Some(c_case(call))),
+        1633 | 1660 | 1635 => letters(call).and_then(|letters| matched(call, "ilike", false, Some(letters))),
+        1634 | 1661 | 1636 => letters(call).and_then(|letters| matched(call, "ilike", true, Some(letters))),
         1637 => make(call, "like_escape", "", kernel!(StringViewBuilder::new(), |p: text, e: text| Some(pattern::like_escape(p, e)?))),
         _ => return None,
     })
@@ -48,8 +49,8 @@ fn is_fixed_string(pattern: &str, padded: bool) -> bool {
     !body.contains(['%', '_', '\\']) && (!padded || (pattern.ends_with('%') && !body.is_empty() && !body.ends_with(' ')))
 }
 
-/// `fold`: compare without case; whether text beyond ASCII is allowed then.
-fn matched(call: &Call<'_>, name: &'static str, negated: bool, fold: Option<bool>) -> Result<Value> {
+/// `fold`: compare without case, of these letters.
+fn matched(call: &Call<'_>, name: &'static str, negated: bool, fold: Option<Letters>) -> Result<Value> {
     let kernel: Kernel = Arc::new(move |call: &ScalarFunctionArgs| {
         let args = Args::new(call)?;
         let (text, pattern) = (args.text(0)?, args.text(1)?);
@@ -71,16 +72,15 @@ fn matched(call: &Call<'_>, name: &'static str, negated: bool, fold: Option<bool
                 other => {
                     let p = match fold {
                         None => Pattern::new(source)?,
-                        Some(any) => Pattern::new(&ascii(source, any)?.to_ascii_lowercase())?,
+                        Some(letters) => Pattern::new(&letters.converted(Case::Lower, source)?)?,
                     };
                     &mut other.insert((source, p)).1
                 }
             };
             let mut s = text.get(row);
-            if let Some(any) = fold {
+            if let Some(letters) = fold {
                 folded.clear();
-                folded.push_str(ascii(s, any)?);
-                folded.make_ascii_lowercase();
+                letters.convert(Case::Lower, s, &mut folded)?;
                 s = &folded;
             }
             out.append_value(compiled.matches(s) != negated);

@@ -8,8 +8,9 @@ const MAX: u32 = 0x10_ffff;
 pub(super) struct CharSet(Vec<(u32, u32)>);
 
 impl CharSet {
-    pub(super) fn of(c: char) -> Self {
-        Self(vec![(c as u32, c as u32)])
+    /// Of ranges in order that do not meet.
+    pub(super) fn of_ranges(ranges: &[(u32, u32)]) -> Self {
+        Self(ranges.to_vec())
     }
 
     pub(super) fn any() -> Self {
@@ -18,6 +19,22 @@ impl CharSet {
 
     pub(super) fn add(&mut self, first: u32, last: u32) {
         self.0.push((first, last));
+        self.merge();
+    }
+
+    pub(super) fn add_both(&mut self, a: u32, b: u32) {
+        for c in [a, b] {
+            if !self.has(c) {
+                self.add(c, c);
+            }
+        }
+    }
+
+    fn has(&self, c: u32) -> bool {
+        self.0.iter().any(|&(a, b)| a <= c && c <= b)
+    }
+
+    fn merge(&mut self) {
         self.0.sort_unstable();
         let mut merged: Vec<(u32, u32)> = Vec::with_capacity(self.0.len());
         for &(a, b) in &self.0 {
@@ -30,7 +47,8 @@ impl CharSet {
     }
 
     pub(super) fn add_all(&mut self, other: &CharSet) {
-        other.0.iter().for_each(|&(a, b)| self.add(a, b));
+        self.0.extend_from_slice(&other.0);
+        self.merge();
     }
 
     pub(super) fn union(&self, other: &CharSet) -> CharSet {
@@ -62,16 +80,10 @@ impl CharSet {
     pub(super) fn fold(&mut self) {
         for (upper, lower) in (b'A'..=b'Z').zip(b'a'..=b'z') {
             let (upper, lower) = (u32::from(upper), u32::from(lower));
-            let has = |c: u32| self.0.iter().any(|&(a, b)| a <= c && c <= b);
-            if has(upper) || has(lower) {
-                self.add(upper, upper);
-                self.add(lower, lower);
+            if self.has(upper) || self.has(lower) {
+                self.add_both(upper, lower);
             }
         }
-    }
-
-    pub(super) fn is_ascii(&self) -> bool {
-        self.0.iter().all(|&(_, b)| b < 128)
     }
 
     /// As `regex` writes it.

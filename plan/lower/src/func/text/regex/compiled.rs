@@ -1,5 +1,6 @@
 //! Compiled patterns, and a small cache of them.
 
+use super::super::case::Letters;
 use super::parse::{self, Node, Reading};
 use super::shape::{Shape, shape};
 use crate::error::refused;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
     pub ignore_case: bool,
-    pub c_classes: bool,
+    pub letters: Letters,
 }
 
 pub(super) struct Compiled {
@@ -27,7 +28,6 @@ pub(super) struct Compiled {
     pub global: bool,
     locale: bool,
     spaces: bool,
-    c_classes: bool,
 }
 
 /// Bytes of a compiled pattern; larger ones are left to Postgres.
@@ -35,7 +35,7 @@ const MAX_SIZE: usize = 4 << 20;
 
 impl Compiled {
     fn new(pattern: &str, flags: &str, settings: Settings) -> Result<Self> {
-        let mut reading = Reading { ignore_case: settings.ignore_case, c_classes: settings.c_classes };
+        let mut reading = Reading { ignore_case: settings.ignore_case, letters: settings.letters };
         let mut global = false;
         for f in flags.chars() {
             match f {
@@ -61,12 +61,12 @@ impl Compiled {
             Shape::Same | Shape::Unknown => None,
         };
         let captures = parsed.captures;
-        Ok(Self { regex, longest, shape, captures, global, locale: parsed.locale, spaces: parsed.spaces, c_classes: settings.c_classes })
+        Ok(Self { regex, longest, shape, captures, global, locale: parsed.locale, spaces: parsed.spaces })
     }
 
     /// Refuses text whose characters are of unknown classes.
     fn check(&self, text: &str) -> Result<()> {
-        if self.c_classes || !self.locale {
+        if !self.locale {
             return Ok(());
         }
         let unknown = |b: u8| b >= 0x80 || (self.spaces && (0x1c..0x20).contains(&b));

@@ -4,10 +4,10 @@
 //! - Whether there is a match does not depend on which one is taken; where and what it is does. Postgres takes the longest (or
 //!   shortest) of the leftmost matches and the longest left parts of it, `regex` the first that its branches and quantifiers
 //!   prefer. Positions and parts are answered only for patterns for which both are proven to be the same (`shape`).
-//! - Everything else is refused: back-references, look-around, mixed greediness, locale-dependent classes on text beyond ASCII,
+//! - Everything else is refused: back-references, look-around, mixed greediness, classes of unknown locales and ends of words in text beyond ASCII,
 //!   and patterns that are invalid (Postgres says why).
 
-use super::case::c_case;
+use super::case::letters;
 use super::cast::padded_first;
 use super::lower_call::{literal_text, with_args};
 use super::rows::Args;
@@ -43,7 +43,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
 
 /// How patterns of this call are read, after checking the pattern if it is constant: so that a refusal comes early.
 fn settings(call: &Call<'_>, pattern: usize, ignore_case: bool) -> Result<Settings> {
-    let settings = Settings { ignore_case, c_classes: c_case(call) };
+    let settings = Settings { ignore_case, letters: letters(call)? };
     if let Some(p) = call.args.get(pattern).and_then(literal_text) {
         Cache::new(settings).get(p, "")?;
     }

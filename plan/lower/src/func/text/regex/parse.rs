@@ -1,8 +1,10 @@
 //! Reads an ARE, as far as it is understood here. Sources: `regc_lex.c`, `regcomp.c`.
 
+use super::super::case::Letters;
 use super::charset::CharSet;
 use crate::error::refused;
 use datafusion::common::{DataFusionError, Result};
+use weir_collate::Class;
 
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -32,14 +34,15 @@ pub(super) struct Pattern {
 }
 
 /// How a pattern is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     pub ignore_case: bool,
-    /// Classes and case are those of C: ASCII's.
-    pub c_classes: bool,
+    pub letters: Letters,
 }
 
 const MAX_DEPTH: usize = 50;
+/// Larger ranges are refused where case does not count; Postgres has a limit of its own.
+const MAX_FOLDED: u32 = 10_000;
 /// `DUPMAX`.
 const MAX_REPEAT: u32 = 255;
 /// Larger products of bounds are left to Postgres, which has a limit of its own.
@@ -59,6 +62,22 @@ fn not_shared(what: &str) -> DataFusionError {
 
 fn invalid() -> DataFusionError {
     refused("a regular expression that could not be read")
+}
+
+/// The class of a locale; the others are the same everywhere.
+fn of_locale(name: &str) -> Option<Class> {
+    Some(match name {
+        "alnum" | "word" => Class::Alnum,
+        "alpha" => Class::Alpha,
+        "digit" => Class::Digit,
+        "graph" => Class::Graph,
+        "lower" => Class::Lower,
+        "print" => Class::Print,
+        "punct" => Class::Punct,
+        "space" => Class::Space,
+        "upper" => Class::Upper,
+        _ => return None,
+    })
 }
 
 pub(super) fn parse(pattern: &str, reading: Reading) -> Result<Pattern> {
@@ -167,20 +186,30 @@ impl Parser<'_> {
         })
     }
 
-    fn single(&mut self, c: char) -> Result<CharSet> {
-        let mut set = CharSet::of(c);
-        self.fold(&mut set)?;
-        Ok(set)
+    fn single(&self, c: char) -> Result<CharSet> {
+        self.range(c, c)
     }
 
-    fn fold(&mut self, set: &mut CharSet) -> Result<()> {
-        if self.reading.ignore_case {
-            if !self.reading.c_classes && !set.is_ascii() {
-                return Err(not_shared("letters beyond ASCII, without case"));
+    /// The characters from the first to the last, and what they are in the other case if that does not count.
+    fn range(&self, first: char, last: char) -> Result<CharSet> {
+        let (first, last) = (first as u32, last as u32);
+        let mut set = CharSet::default();
+        set.add(first, last);
+        match self.reading.letters {
+            _ if !self.reading.ignore_case => {}
+            // Of a single letter only these two, even if it is neither.
+            Letters::Of(ctype) if first == last => {
+                let (lower, upper) = ctype.pair(first);
+                set = CharSet::default();
+                set.add(lower, lower);
+                set.add(upper, upper);
             }
-            set.fold();
+            Letters::Of(_) if last - first >= MAX_FOLDED => return Err(not_shared("a large range, without case")),
+            Letters::Of(ctype) => (first..=last).map(|c| ctype.pair(c)).for_each(|(lower, upper)| set.add_both(lower, upper)),
+            Letters::Ascii if last >= 128 => return Err(not_shared("letters beyond ASCII, without case")),
+            Letters::C | Letters::Ascii => set.fold(),
         }
-        Ok(())
+        Ok(set)
     }
 
     fn escape(&mut self) -> Result<Node> {
@@ -194,6 +223,8 @@ impl Parser<'_> {
             'Z' => Node::At("$"),
             'm' | 'M' | 'y' => {
                 self.class('w')?;
+                // What follows cannot be told other words than those of ASCII.
+                self.locale |= self.reading.letters != Letters::C;
                 Node::At(match c {
                     'm' => "(?-u:\\b{start})",
                     'M' => "(?-u:\\b{end})",
@@ -226,8 +257,15 @@ impl Parser<'_> {
     }
 
     fn named(&mut self, name: &str) -> Result<CharSet> {
-        let c_classes = self.reading.c_classes;
+        let letters = self.reading.letters;
         let name = if self.reading.ignore_case && matches!(name, "upper" | "lower") { "alpha" } else { name };
+        if let (Letters::Of(ctype), Some(class)) = (letters, of_locale(name)) {
+            let mut set = CharSet::of_ranges(&ctype.class(class));
+            if name == "word" {
+                set.add(u32::from('_'), u32::from('_'));
+            }
+            return Ok(set);
+        }
         let ranges: &[(char, char)] = match name {
             "digit" => &[('0', '9')],
             "alpha" => &[('A', 'Z'), ('a', 'z')],
@@ -239,11 +277,13 @@ impl Parser<'_> {
             "blank" => &[('\t', '\t'), (' ', ' ')],
             "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
             // Which signs count as punctuation differs between libraries.
-            "punct" if c_classes => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
+            "punct" if letters == Letters::C => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
             _ => return Err(not_shared("an unusual character class")),
         };
-        self.locale |= !matches!(name, "blank" | "xdigit");
-        self.spaces |= name == "space";
+        if letters == Letters::Ascii {
+            self.locale |= !matches!(name, "blank" | "xdigit");
+            self.spaces |= name == "space";
+        }
         let mut set = CharSet::default();
         ranges.iter().for_each(|&(a, b)| set.add(a as u32, b as u32));
         Ok(set)
@@ -297,9 +337,8 @@ impl Parser<'_> {
             if start > end {
                 return Err(invalid());
             }
-            set.add(start as u32, end as u32);
+            set.add_all(&self.range(start, end)?);
         }
-        self.fold(&mut set)?;
         Ok(if negated { set.complement() } else { set })
     }
 
