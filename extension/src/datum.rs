@@ -3,6 +3,7 @@
 //! Invariant: what a Datum points to lives in the given memory context, which the caller resets with the next batch.
 
 use crate::translate::encoding::is_ascii_only;
+use crate::translate::types::enum_of;
 use arrow::array::{
     Array, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, IntervalMonthDayNanoArray, ListArray, RecordBatch, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
@@ -397,8 +398,10 @@ fn through_input(array: &dyn Array, ty: &PgType) -> Result<Vec<pg_sys::Datum>> {
 /// One-dimensional arrays with lower bound 1.
 fn lists(array: &dyn Array, ty: &PgType, element: &PgType) -> Result<Vec<pg_sys::Datum>> {
     let a = array.as_any().downcast_ref::<ListArray>().ok_or_else(|| wrong(array, ty))?;
+    // SAFETY: the type existed when the query was planned and is locked by its use.
+    let element = &unsafe { enum_of(ty) }.map_or(*element, |own| PgType { oid: own.to_u32(), ..*element });
     let (mut len, mut by_val, mut align) = (0i16, false, 0);
-    // SAFETY: the element type is built in.
+    // SAFETY: the element type is built in, or the user's enum.
     unsafe { pg_sys::get_typlenbyvalalign(pg_sys::Oid::from(element.oid), &raw mut len, &raw mut by_val, &raw mut align) };
     (0..a.len())
         .map(|i| {

@@ -6,7 +6,7 @@
 //! - Every expression carries the Postgres type that the analyser gave it; no coercion is implicit.
 //! - Arguments of a call have exactly the types of the function's signature (the translator keeps Postgres's casts as calls).
 
-use crate::types::PgType;
+use crate::types::{PgType, oid};
 use serde::{Deserialize, Serialize};
 
 /// A column's identity within one plan.
@@ -494,7 +494,7 @@ pub enum Expr {
         elements: Vec<Expr>,
         ty: PgType,
     },
-    /// The place of an enum's label among all labels of its type, which are in their order; int4.
+    /// The place of an enum's label among all labels of its type, which are in their order; int4. Of an array of enums, the array of places.
     EnumRank {
         arg: Box<Expr>,
         labels: Vec<String>,
@@ -626,6 +626,7 @@ impl Expr {
             | Expr::AnyArray { .. }
             | Expr::Exists { .. }
             | Expr::AnySubquery { .. } => PgType::BOOL,
+            Expr::EnumRank { arg, .. } if arg.ty().base == oid::ENUM_ARRAY => PgType::INT4_ARRAY,
             Expr::EnumRank { .. } => PgType::INT4,
         }
     }

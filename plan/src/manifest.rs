@@ -12,7 +12,7 @@ pub type Lsn = u64;
 
 /// The form of what a mirror keeps: files, delete vectors, and what the values in them mean. Raise it with every change that makes an older build's
 /// segments or definitions mean something else; mirrors of another form are copied again. 1 stands for all builds that did not say.
-pub const FORM: i16 = 2;
+pub const FORM: i16 = 3;
 
 /// One column of a mirrored table that the mirror holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

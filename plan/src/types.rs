@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A Postgres type as the analyser knows it. `base` is the OID with domains and enums resolved to what they are stored as:
-/// equal to `oid` for built-in types, [`oid::ENUM`] for an enum.
+/// equal to `oid` for built-in types, [`oid::ENUM`] for an enum, [`oid::ENUM_ARRAY`] for an array of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PgType {
     pub oid: u32,
@@ -46,9 +46,12 @@ pub mod oid {
     pub const ANYENUM: u32 = 3500;
     /// Not a type of a column: the `base` of every enum.
     pub const ENUM: u32 = ANYENUM;
+    /// Not a type of a column either: the `base` of every array of enums. It is the number of `enum_out`; no two entries of the system catalogs
+    /// have the same.
+    pub const ENUM_ARRAY: u32 = 3507;
     pub const JSONB: u32 = 3802;
 
-    /// (array type, element type) of the built-in types above.
+    /// (array type, element type) of the types above.
     pub const ARRAYS: &[(u32, u32)] = &[
         (1000, BOOL),
         (1001, BYTEA),
@@ -72,6 +75,7 @@ pub mod oid {
         (1040, MACADDR),
         (1041, INET),
         (3807, JSONB),
+        (ENUM_ARRAY, ENUM),
     ];
 }
 
@@ -80,6 +84,7 @@ impl PgType {
     pub const INT2: PgType = PgType::new(oid::INT2);
     pub const INT4: PgType = PgType::new(oid::INT4);
     pub const INT8: PgType = PgType::new(oid::INT8);
+    pub const INT4_ARRAY: PgType = PgType::new(1007);
     pub const FLOAT4: PgType = PgType::new(oid::FLOAT4);
     pub const FLOAT8: PgType = PgType::new(oid::FLOAT8);
     pub const NUMERIC: PgType = PgType::new(oid::NUMERIC);
@@ -117,7 +122,7 @@ impl PgType {
         self.oid == oid::NUMERIC && self.base == oid::TEXT
     }
 
-    /// The element type if this is an array of a known type.
+    /// The element type if this is an array of a known type. Of an array of enums it is some enum: only the array's own `oid` says which.
     pub fn element(&self) -> Option<PgType> {
         oid::ARRAYS.iter().find(|(array, _)| *array == self.base).map(|&(_, e)| PgType::with_typmod(e, self.typmod))
     }
@@ -246,6 +251,14 @@ mod tests {
         assert_eq!(negative.numeric_precision_scale(), Some((3, -2)));
         assert!(NumericForm::of_column(&negative).dynamic);
         assert_eq!(NumericForm::of_column(&PgType::NUMERIC), NumericForm::DYNAMIC);
+    }
+
+    #[test]
+    fn an_array_of_enums_is_held_as_one_of_labels() {
+        let ty = PgType { oid: 100_001, base: oid::ENUM_ARRAY, typmod: -1 };
+        assert_eq!(ty.element().map(|e| e.base), Some(oid::ENUM));
+        assert_eq!(arrow_type(&ty), arrow_type(&PgType::new(1009)));
+        assert!(!ty.is_text_like());
     }
 
     #[test]

@@ -234,6 +234,15 @@ test_postgres() {
         CREATE USER MAPPING FOR CURRENT_USER SERVER pg OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA pg; CREATE SCHEMA remote_tpch"
     expect "postgres: columns that cannot be mapped are skipped with a notice" 'column "p" of "odd" is skipped' "$(failing 'IMPORT FOREIGN SCHEMA shop FROM SERVER pg INTO pg')"
     expect "postgres: odd names and types" '^1\|v\|ok\|\{"a": \[1, null\]\}\|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\|1.50$' "$(query 'SELECT * FROM pg.odd')"
+    counterpart_query "CREATE TABLE shop.moods (id int PRIMARY KEY, ms shop.mood[]); INSERT INTO shop.moods VALUES (1, '{ok,NULL,sad}'), (2, '{}'), (3, NULL), (4, '{sad}')"
+    # The order of the labels is another one here.
+    query "CREATE TYPE feeling AS ENUM ('ok', 'sad'); CREATE FOREIGN TABLE pg.moods (id int OPTIONS (key 'true'), ms feeling[]) SERVER pg OPTIONS (schema_name 'shop')"
+    expect "postgres: arrays of an enum" '^1:\{ok,NULL,sad\},4:\{sad\},2:\{\},3:-$' "$(query "SELECT string_agg(id || ':' || coalesce(ms::text, '-'), ',' ORDER BY cardinality(ms) DESC NULLS LAST) FROM pg.moods")"
+    expect "postgres: the order of arrays of an enum is that of the local one" '^\{ok,NULL,sad\} \{sad\} 2,1,4,3 1 4$' \
+        "$(query "SELECT min(ms) FILTER (WHERE ms <> '{}'), max(ms), string_agg(id::text, ',' ORDER BY ms), count(*) FILTER (WHERE ms < '{sad}' AND ms > '{}'), count(DISTINCT coalesce(ms, '{NULL}')) FROM pg.moods" | tr '|' ' ')"
+    expect "postgres: equality of arrays of an enum" '^1,4$' "$(query "SELECT string_agg(id::text, ',' ORDER BY id) FROM pg.moods WHERE ms = '{sad}' OR 'ok' = ANY (ms)")"
+    expect "postgres: written arrays of an enum" '^\{sad,NULL,ok\}\|\{sad,ok\}$' \
+        "$(query "INSERT INTO pg.moods VALUES (5, '{sad,NULL,ok}'); UPDATE pg.moods SET ms = ms || 'ok'::feeling WHERE id = 4; SELECT (SELECT ms FROM pg.moods WHERE id = 5), (SELECT ms FROM pg.moods WHERE id = 4)")"
     same_answers postgres pg tests/e2e/remote/queries.sql
     same_answers "postgres, arrays" pg tests/e2e/remote/lists.sql local 12
     cells postgres pg local items

@@ -2,10 +2,11 @@
 //!
 //! Works under an ordinary and under a historic snapshot, so that a decoded change can be compared with what the mirror was made for.
 
+use crate::translate::types::stored_as;
 use crate::tuple::RowBuilder;
 use pgrx::pg_sys;
 use weir_plan::manifest::{Before, ColumnDef, Key, present};
-use weir_plan::types::{PgType, arrow_type, oid};
+use weir_plan::types::{PgType, arrow_type};
 use weir_plan::{Result as PlanResult, arrow_ipc};
 
 /// A table's columns that can be mirrored, and how its rows are found again.
@@ -143,12 +144,7 @@ pub unsafe fn column_type(type_oid: pg_sys::Oid, typmod: i32) -> Option<PgType> 
     }
     let mut base_typmod = typmod;
     // SAFETY: catalog look-ups of an existing type.
-    let base = unsafe {
-        match pg_sys::getBaseTypeAndTypmod(type_oid, &raw mut base_typmod) {
-            base if pg_sys::get_typtype(base).cast_unsigned() == pg_sys::TYPTYPE_ENUM => oid::ENUM,
-            base => base.to_u32(),
-        }
-    };
+    let base = unsafe { stored_as(pg_sys::getBaseTypeAndTypmod(type_oid, &raw mut base_typmod)) };
     let ty = PgType { oid: type_oid.to_u32(), base, typmod: base_typmod };
     arrow_type(&ty).map(|_| ty)
 }

@@ -7,11 +7,11 @@ use super::{Arguments, VOID, as_owner, or_raise};
 use crate::catalog::define::{self, Shape};
 use crate::catalog::store::{self, Row};
 use crate::catalog::upgrade;
+use crate::translate::types::enum_of;
 use crate::worker::{self, wake};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 use weir_plan::manifest::ColumnDef;
-use weir_plan::types::oid;
 use weir_plan::{Error, Result};
 
 fn spi_error(e: pgrx::spi::Error) -> Error {
@@ -118,10 +118,9 @@ fn added_columns(args: &Arguments) -> usize {
 
 fn mark_users_of_enum(type_oid: pg_sys::Oid) -> Result<()> {
     for row in store::load()? {
-        for column in row.def.columns.iter().filter(|c| c.ty.base == oid::ENUM) {
+        for column in &row.def.columns {
             // SAFETY: the column's type exists, or its table would have been changed first.
-            let base = unsafe { pg_sys::getBaseType(column.ty.oid.into()) };
-            if base == type_oid {
+            if unsafe { enum_of(&column.ty) } == Some(type_oid) {
                 mark(row.def.relid.into(), "a label of an enum was renamed")?;
                 break;
             }

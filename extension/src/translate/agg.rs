@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, collation, columns, expr, from, hypothetical, input_order, json, order, param, types};
+use super::{Cx, Result, collation, columns, expr, from, hypothetical, input_order, json, labels, order, param, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -27,9 +27,6 @@ const AVG_FLOAT4: u32 = 2104;
 /// Casts of smallint, integer, bigint to float4 and float8, and of float4 to float8.
 const WIDENED: &[u32] = &[235, 316, 482, 236, 318, 652, 311];
 const COUNT: u32 = 2147;
-
-/// `min(anyenum)`, `max(anyenum)`
-pub const MIN_MAX_ENUM: &[u32] = &[3527, 3526];
 
 /// min and max of text and of char(n).
 pub const MIN_MAX_TEXT: &[u32] = &[2145, 2129, 2245, 2244];
@@ -336,9 +333,7 @@ unsafe fn agg_call(cx: &mut Cx, stage: &Stage, agg: *mut Aggref) -> Result<AggCa
     } else {
         call::check(cx, callee, &arg_types)?;
     }
-    if MIN_MAX_ENUM.contains(&agg.aggfnoid.to_u32()) {
-        direct.push(super::labels::constant(ty)?);
-    }
+    direct.extend(labels::of_extreme(agg.aggfnoid.to_u32(), ty)?);
     Ok(AggCall { func: agg.aggfnoid.to_u32(), direct, args, distinct: !agg.aggdistinct.is_null(), order_by, filter, ty })
 }
 

@@ -114,7 +114,8 @@ unsafe fn array(datum: Datum, element: PgType) -> Result<Scalar, String> {
             return Err("an array with a lower bound other than 1".into());
         }
     }
-    array_elements(Datum::from(value), (*value).elemtype, element)
+    // Of an enum, which one.
+    array_elements(Datum::from(value), (*value).elemtype, PgType { oid: (*value).elemtype.to_u32(), ..element })
 }
 
 /// The elements of an array in storage order, whatever its dimensions.

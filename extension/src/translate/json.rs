@@ -28,11 +28,12 @@ pub unsafe fn argument(cx: &mut Cx, func: u32, node: *mut Node) -> Result<Expr> 
     let arg = expr::translate(cx, node)?;
     let ty = arg.ty();
     let base = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
-    if base.to_u32() >= pg_sys::FirstNormalObjectId {
+    // Elements are printed as values of their type are.
+    for own in [base, pg_sys::get_element_type(base)].into_iter().filter(|ty| ty.to_u32() >= pg_sys::FirstNormalObjectId) {
         let mut cast = pg_sys::InvalidOid;
-        let path = pg_sys::find_coercion_pathway(pg_sys::JSONOID, base, pg_sys::CoercionContext::COERCION_EXPLICIT, &mut cast);
+        let path = pg_sys::find_coercion_pathway(pg_sys::JSONOID, own, pg_sys::CoercionContext::COERCION_EXPLICIT, &mut cast);
         if path == pg_sys::CoercionPathType::COERCION_PATH_FUNC {
-            return Err(format!("JSON of type {}, which has a cast to json", types::type_name(base)));
+            return Err(format!("JSON of type {}, which has a cast to json", types::type_name(own)));
         }
     }
     Ok(arg)

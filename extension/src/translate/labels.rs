@@ -11,13 +11,17 @@ use weir_plan::types::{PgType, oid};
 const ENUM_RANGE: u32 = 3531;
 /// The enum's comparison, and that of the labels' places.
 const COMPARISONS: &[(u32, u32)] = &[(3510, 66), (3512, 149), (3511, 147), (3513, 150)];
+/// `array_lt`, `array_gt`, `array_le`, `array_ge`
+const ARRAY_COMPARISONS: &[u32] = &[391, 392, 393, 396];
+/// min and max of enums, and of arrays.
+const EXTREMES: &[u32] = &[3527, 3526, 2051, 2050];
 
 /// `text[]`
 const LABELS: PgType = PgType::new(1009);
 
-/// The labels of an enum type, in order.
+/// The labels of an enum, or of the elements of an array, in order.
 unsafe fn labels(ty: PgType) -> Result<Vec<String>> {
-    let type_oid = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
+    let type_oid = types::enum_of(&ty).ok_or("the labels of what is no enum")?;
     let array = pg_sys::get_array_type(type_oid);
     let name = || types::type_name(type_oid);
     if array == pg_sys::InvalidOid {
@@ -42,18 +46,23 @@ unsafe fn labels(ty: PgType) -> Result<Vec<String>> {
         .collect()
 }
 
-/// What an expression is ordered by: itself, or the place of its label.
+/// What an expression is ordered by: itself, or the place of its label, or the array of the places of its elements.
 pub unsafe fn rank(e: Expr) -> Result<Expr> {
-    if e.ty().base != oid::ENUM {
+    if !matches!(e.ty().base, oid::ENUM | oid::ENUM_ARRAY) {
         return Ok(e);
     }
     let labels = labels(e.ty())?;
     Ok(Expr::EnumRank { arg: Box::new(e), labels })
 }
 
-/// `<`, `<=`, `>`, `>=` of enums as that of their places.
+/// `<`, `<=`, `>`, `>=` of enums, or of arrays of them, as that of their places.
 pub unsafe fn comparison(func: u32, args: &[Expr]) -> Result<Option<Expr>> {
-    let Some(&(_, integers)) = COMPARISONS.iter().find(|(f, _)| *f == func) else { return Ok(None) };
+    let of_arrays = ARRAY_COMPARISONS.contains(&func) && args.iter().all(|e| e.ty().base == oid::ENUM_ARRAY);
+    let integers = match COMPARISONS.iter().find(|(f, _)| *f == func) {
+        Some(&(_, integers)) => integers,
+        None if of_arrays => func,
+        None => return Ok(None),
+    };
     let mut ranks = Vec::new();
     for e in args {
         ranks.push(rank(e.clone())?);
@@ -61,8 +70,11 @@ pub unsafe fn comparison(func: u32, args: &[Expr]) -> Result<Option<Expr>> {
     Ok(Some(Expr::Call { func: integers, args: ranks, ty: PgType::BOOL, collation: Collation::None }))
 }
 
-/// The labels as a constant, for min and max.
-pub unsafe fn constant(ty: PgType) -> Result<Expr> {
+/// The labels as a constant, if the call is min or max of values that are ordered by them.
+pub unsafe fn of_extreme(func: u32, ty: PgType) -> Result<Option<Expr>> {
+    if !EXTREMES.contains(&func) || !matches!(ty.base, oid::ENUM | oid::ENUM_ARRAY) {
+        return Ok(None);
+    }
     let labels = labels(ty)?.into_iter().map(Scalar::Text).collect();
-    Ok(Expr::Const { value: Scalar::Array(labels), ty: LABELS })
+    Ok(Some(Expr::Const { value: Scalar::Array(labels), ty: LABELS }))
 }

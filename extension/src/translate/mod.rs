@@ -43,7 +43,7 @@ mod sublink;
 mod ties;
 mod top;
 mod tree;
-mod types;
+pub mod types;
 mod unused;
 mod usage;
 mod window;

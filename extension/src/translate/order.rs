@@ -19,6 +19,7 @@ pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<
             Collation::Locale(_) | Collation::Nondeterministic => Err(format!("{what} under collation \"{}\"", collation::name(coll))),
         },
         oid::JSON | oid::JSONB => Err(format!("{what} on type {}", types::type_name(pg_sys::Oid::from(ty.oid)))),
+        oid::ENUM_ARRAY => Ok(()),
         _ => match ty.element() {
             None => Ok(()),
             Some(element) if functions::has_plain_elements(ty) => check_order(&element, coll, what),
@@ -30,10 +31,11 @@ pub unsafe fn check_order(ty: &PgType, coll: pg_sys::Oid, what: &str) -> Result<
 /// What the engine orders an expression by: itself, the place of an enum's label, or the key of an address or array.
 pub unsafe fn order_key(e: Expr) -> Result<Expr> {
     let [network, array] = functions::ORDER_KEYS;
+    let e = labels::rank(e)?;
     let func = match e.ty().base {
         oid::INET | oid::CIDR => network,
         _ if functions::has_plain_elements(&e.ty()) => array,
-        _ => return labels::rank(e),
+        _ => return Ok(e),
     };
     Ok(Expr::Call { func, args: vec![e], ty: PgType::new(oid::BYTEA), collation: Collation::None })
 }

@@ -22,12 +22,31 @@ pub unsafe fn pg_type(type_oid: pg_sys::Oid, typmod: i32) -> Result<PgType> {
     }
     let mut base_typmod = typmod;
     let base = pg_sys::getBaseTypeAndTypmod(type_oid, &mut base_typmod);
-    let base_oid = if pg_sys::get_typtype(base) == pg_sys::TYPTYPE_ENUM as std::ffi::c_char { oid::ENUM } else { base.to_u32() };
-    let ty = PgType { oid: type_oid.to_u32(), base: base_oid, typmod: base_typmod };
+    let ty = PgType { oid: type_oid.to_u32(), base: stored_as(base), typmod: base_typmod };
     if arrow_type(&ty).is_none() {
         return Err(format!("type {} is not shipped", type_name(type_oid)));
     }
     Ok(ty)
+}
+
+/// The `base` of a type that is no domain.
+pub unsafe fn stored_as(base: pg_sys::Oid) -> u32 {
+    let is_enum = |ty: pg_sys::Oid| pg_sys::get_typtype(ty).cast_unsigned() == pg_sys::TYPTYPE_ENUM;
+    if is_enum(base) {
+        return oid::ENUM;
+    }
+    let element = pg_sys::get_element_type(base);
+    if element != pg_sys::InvalidOid && is_enum(element) { oid::ENUM_ARRAY } else { base.to_u32() }
+}
+
+/// The enum that values of this type are, or that elements of its arrays are.
+pub unsafe fn enum_of(ty: &PgType) -> Option<pg_sys::Oid> {
+    let base = pg_sys::getBaseType(pg_sys::Oid::from(ty.oid));
+    match ty.base {
+        oid::ENUM => Some(base),
+        oid::ENUM_ARRAY => Some(pg_sys::get_element_type(base)),
+        _ => None,
+    }
 }
 
 /// The type of an expression.

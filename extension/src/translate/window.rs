@@ -1,6 +1,6 @@
 //! Window functions.
 
-use super::agg::{FLOAT_SUMS, MIN_MAX_ENUM, MIN_MAX_TEXT, ORDER_IS_RESULT, filter_clause, may_add_exactly, new_mark, result_type};
+use super::agg::{FLOAT_SUMS, MIN_MAX_TEXT, ORDER_IS_RESULT, filter_clause, may_add_exactly, new_mark, result_type};
 use super::call::{self, Callee};
 use super::query::entry_of;
 use super::tree::{self, list, map_children, mark_var, tag};
@@ -142,9 +142,7 @@ unsafe fn window_call(
             call::check(cx, callee, &arg_types)?;
         }
     }
-    if MIN_MAX_ENUM.contains(&func.winfnoid.to_u32()) {
-        args.push(super::labels::constant(ty)?);
-    }
+    args.extend(super::labels::of_extreme(func.winfnoid.to_u32(), ty)?);
     let at = match made.overs.iter().position(|o| o.winref == func.winref) {
         Some(at) => at,
         None => {

@@ -75,7 +75,6 @@ pub enum TextKind {
 
 /// A one-dimensional array.
 pub struct List {
-    element_type: pg_sys::Oid,
     typlen: i16,
     typbyval: bool,
     typalign: std::ffi::c_char,
@@ -265,9 +264,9 @@ impl List {
         let items = if element.base == oid::NUMERIC { Column::text(TextKind::Numeric, capacity) } else { Column::new(element, capacity)? };
         let element_type = pg_sys::Oid::from(element.oid);
         let (mut typlen, mut typbyval, mut typalign) = (0, false, 0);
-        // SAFETY: the element types of the type map exist in every database.
+        // SAFETY: the element types of the type map exist in every database. All enums are alike, and so is `anyenum`.
         unsafe { pg_sys::get_typlenbyvalalign(element_type, &raw mut typlen, &raw mut typbyval, &raw mut typalign) };
-        Some(Self { element_type, typlen, typbyval, typalign, field, items, items_len: 0, offsets: vec![0], nulls: NullBufferBuilder::new(capacity) })
+        Some(Self { typlen, typbyval, typalign, field, items, items_len: 0, offsets: vec![0], nulls: NullBufferBuilder::new(capacity) })
     }
 
     /// # Safety
@@ -286,7 +285,7 @@ impl List {
                     }
                     let (mut values, mut nulls, mut n) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
                     let (typlen, typbyval, typalign) = (i32::from(self.typlen), self.typbyval, self.typalign);
-                    pg_sys::deconstruct_array(array, self.element_type, typlen, typbyval, typalign, &raw mut values, &raw mut nulls, &raw mut n);
+                    pg_sys::deconstruct_array(array, (*array).elemtype, typlen, typbyval, typalign, &raw mut values, &raw mut nulls, &raw mut n);
                     let n = usize::try_from(n).map_err(|_| Unfit)?;
                     (std::slice::from_raw_parts(values.cast_const(), n), std::slice::from_raw_parts(nulls.cast_const(), n))
                 }

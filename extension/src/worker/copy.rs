@@ -209,7 +209,7 @@ fn copy_under_snapshot(client: &mut Client, rel: pg_sys::Relation, relid: u32, g
     }
     // A row is decoded with the labels of enums as they were when its transaction began. Since then one may have been renamed, which is why
     // this copy is made; what an older transaction has changed would come with the old label, after it.
-    let has_enum = def.columns.iter().any(|c| c.ty.base == oid::ENUM);
+    let has_enum = def.columns.iter().any(|c| matches!(c.ty.base, oid::ENUM | oid::ENUM_ARRAY));
     // SAFETY: compares numbers.
     if has_enum && snapshot.xip.iter().any(|xid| unsafe { pg_sys::TransactionIdPrecedes((*xid).into(), began) }) {
         return Ok(Attempt::OlderTransactions);

@@ -266,7 +266,7 @@ impl Dialect for Postgres {
 
     fn returns(&self, ty: &PgType) -> bool {
         match ty.element() {
-            Some(element) => element.base != oid::BPCHAR && type_name(&element).is_some(),
+            Some(element) => element.base == oid::ENUM || (element.base != oid::BPCHAR && type_name(&element).is_some()),
             None => type_name(ty).is_some() || matches!(ty.base, oid::JSON | oid::JSONB | oid::ENUM),
         }
     }

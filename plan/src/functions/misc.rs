@@ -31,6 +31,7 @@ pub(super) fn plain_elements(args: &[PgType]) -> Result<(), String> {
                 | oid::TIMESTAMP
                 | oid::TIMESTAMPTZ
                 | oid::UUID
+                | oid::ENUM
         );
         if !plain {
             return Err(format!("elements of type {}", element.oid));
@@ -39,13 +40,22 @@ pub(super) fn plain_elements(args: &[PgType]) -> Result<(), String> {
     Ok(())
 }
 
+/// The same, if they are ordered as they are held, too: not by their places among the labels of an enum.
+pub(super) fn ordered_elements(args: &[PgType]) -> Result<(), String> {
+    plain_elements(args)?;
+    match args.iter().find(|ty| matches!(ty.base, oid::ENUM | oid::ENUM_ARRAY)) {
+        Some(ty) => Err(format!("elements of type {}", ty.oid)),
+        None => Ok(()),
+    }
+}
+
 const fn array(oid: u32, name: &'static str) -> Row {
     Row::scalar(oid, name).needs(super::Needs::Deterministic).when(|args, _| plain_elements(args))
 }
 
 /// Arrays whose order is that of their elements as held.
 const fn ordered_array(oid: u32, name: &'static str) -> Row {
-    Row::scalar(oid, name).needs(super::Needs::ByteOrder).when(|args, _| plain_elements(args))
+    Row::scalar(oid, name).needs(super::Needs::ByteOrder).when(|args, _| ordered_elements(args))
 }
 
 /// Values whose JSON text is made here: a bpchar by its declared length, which elements of an array have not.

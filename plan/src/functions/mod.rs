@@ -40,7 +40,7 @@ pub const TEXT_RANK: u32 = 360;
 
 /// Arrays whose elements are equal, and (but for the collation of text) ordered, as they are held.
 pub fn has_plain_elements(ty: &PgType) -> bool {
-    ty.element().is_some() && misc::plain_elements(&[*ty]).is_ok()
+    ty.element().is_some() && misc::ordered_elements(&[*ty]).is_ok()
 }
 
 /// What kind of `pg_proc` entry a row describes.

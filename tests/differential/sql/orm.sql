@@ -110,7 +110,6 @@ SELECT "Company"."id", "deals"."id" AS "deals.id" FROM (SELECT "Company"."id" FR
 -- unnest parameters
 SELECT u.id, d.title FROM unnest('{5,3,99999,7}'::bigint[]) WITH ORDINALITY AS u(id, ord) LEFT JOIN deal d ON d.id = u.id ORDER BY u.ord;
 SELECT * FROM deal d JOIN (SELECT unnest(ARRAY[1,2,3]) AS id, unnest(ARRAY['a','b','c']) AS tag) v ON v.id = d.id;
--- expect: postgres (type stage[])
 SELECT d.id FROM deal d WHERE (d.company_id, d.stage) IN (SELECT * FROM unnest(ARRAY[14, 27], ARRAY['won', 'lead']::stage[]));
 SELECT k.key, count(*) FROM company c CROSS JOIN LATERAL jsonb_object_keys(c.meta) AS k(key) GROUP BY 1;
 SELECT x.label, count(DISTINCT t.id) FROM ticket t LEFT JOIN LATERAL unnest(t.labels) AS x(label) ON true GROUP BY 1;

@@ -41,6 +41,8 @@ pub(super) fn lower(args: &AggArgs<'_>) -> Option<Result<AggLowered>> {
         2106 => interval::avg(args),
         3527 => label::extreme(args, min_udaf()),
         3526 => label::extreme(args, max_udaf()),
+        2051 if !args.direct.is_empty() => label::extreme_array(args, min_udaf()),
+        2050 if !args.direct.is_empty() => label::extreme_array(args, max_udaf()),
         3565 | 2051 => keyed::extreme(args, min_udaf()),
         3564 | 2050 => keyed::extreme(args, max_udaf()),
         2517 | 2519 => plain(args, bool_and_udaf()),
