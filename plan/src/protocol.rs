@@ -205,6 +205,8 @@ pub struct CatalogTable {
     pub columns: Vec<CatalogColumn>,
     /// Columns of the primary key.
     pub key: Vec<String>,
+    /// The first columns of indexes, each of which finds rows by itself; those of the key's are among them.
+    pub indexed: Vec<String>,
     pub rows: Option<u64>,
 }
 

@@ -33,6 +33,8 @@ done
 . tests/e2e/returning.sh
 # shellcheck source=tests/e2e/at_once.sh
 . tests/e2e/at_once.sh
+# shellcheck source=tests/e2e/indexed.sh
+. tests/e2e/indexed.sh
 # shellcheck source=tests/e2e/direct.sh
 . tests/e2e/direct.sh
 # shellcheck source=tests/e2e/flightsql.sh
@@ -286,6 +288,7 @@ test_postgres() {
     as_it_is postgres pg
     postgres_as_it_is
     write_postgres
+    indexed_postgres
     changed_postgres
     numerics_postgres
     later broken_postgres
@@ -430,6 +433,7 @@ test_mariadb() {
     as_it_is mariadb shop
     mariadb_socket
     write_mariadb
+    indexed_mariadb
     changed_mariadb
     later broken_mariadb
     tls_mariadb

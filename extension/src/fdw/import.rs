@@ -97,6 +97,10 @@ fn command(table: &CatalogTable, engine: &Engine, schema: &str, local: &str, ser
         if table.key.contains(&c.name) {
             options.push("key 'true'".to_owned());
         }
+        // A key of one column says as much.
+        if table.indexed.contains(&c.name) && table.key != [c.name.as_str()] {
+            options.push("indexed 'true'".to_owned());
+        }
         if engine.dialect.keeps_type(&c.remote_type) {
             options.push(format!("remote_type {}", literal(&c.remote_type)));
         }

@@ -2,6 +2,7 @@
 
 use super::catalog;
 use super::paths::{self, length};
+use crate::translate;
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag;
 use pgrx::prelude::*;
@@ -78,26 +79,37 @@ pub unsafe fn add(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, 
         }
         for outer in outers {
             let info = pg_sys::get_baserel_parampathinfo(root, rel, outer);
-            // What finds the rows there is not known here: by its key surely an index, by anything else perhaps a look at every row.
-            let read = if names_a_key(rel, relid, (*info).ppi_clauses) { 0.0 } else { (*rel).tuples * pg_sys::cpu_tuple_cost };
+            let read = looked_at(root, rel, relid, (*info).ppi_clauses) * pg_sys::cpu_tuple_cost;
             paths::add_scan(root, rel, (*info).ppi_rows, read, outer, None);
         }
     }
 }
 
-/// Whether each column of the table's key, as far as one is known, is compared for equality with something.
-unsafe fn names_a_key(rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid, clauses: *mut pg_sys::List) -> bool {
+/// At how many rows the remote looks each time, beyond what it sends: if each column of the table's key is compared for equality with something, at none;
+/// if a column is compared that an index begins with, at those that it finds; else nobody knows, perhaps at all of them.
+unsafe fn looked_at(root: *mut pg_sys::PlannerInfo, rel: *mut pg_sys::RelOptInfo, relid: pg_sys::Oid, clauses: *mut pg_sys::List) -> f64 {
     // SAFETY: a base relation under planning, which is this table; lists of RestrictInfo.
     unsafe {
-        let mut named = Vec::new();
-        for list in [clauses, (*rel).baserestrictinfo] {
-            named.extend((0..length(list)).flat_map(|i| equated((*rel).relid, (*pg_sys::list_nth(list, i).cast::<pg_sys::RestrictInfo>()).clause.cast())));
-        }
         let table = catalog::foreign_table(relid, 0);
-        let Some((table, engine)) = table.and_then(|t| registry::by_name(t.engine).map(|engine| (t, engine))) else { return false };
-        let is_key = |own: &[(String, String)]| Options { engine, given: own }.bool("key");
-        let key: Vec<i16> = table.columns.iter().filter(|(_, (_, own))| is_key(own)).map(|(attno, _)| *attno).collect();
-        !key.is_empty() && key.iter().all(|attno| named.contains(attno))
+        let Some((table, engine)) = table.and_then(|t| registry::by_name(t.engine).map(|engine| (t, engine))) else { return (*rel).tuples };
+        let dialect = engine.dialect_of(&table.server_options);
+        let found = |attno: &i16| translate::column_type(relid, *attno).is_ok_and(|ty| dialect.finds(&ty));
+        let says = |attno: i16, option: &str| table.columns.get(&attno).is_some_and(|(_, own)| Options { engine, given: own }.bool(option));
+        let (mut named, mut least) = (Vec::new(), (*rel).tuples);
+        for (list, varies) in [(clauses, true), ((*rel).baserestrictinfo, false)] {
+            for i in 0..length(list) {
+                let info = pg_sys::list_nth(list, i).cast::<pg_sys::RestrictInfo>();
+                let columns: Vec<i16> = equated((*rel).relid, (*info).clause.cast()).into_iter().filter(found).collect();
+                if varies && columns.iter().any(|attno| says(*attno, "indexed")) {
+                    let relid = i32::try_from((*rel).relid).unwrap_or(0);
+                    let share = pg_sys::clause_selectivity(root, info.cast(), relid, pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
+                    least = f64::min(least, (*rel).tuples * share);
+                }
+                named.extend(columns);
+            }
+        }
+        let key: Vec<i16> = table.columns.keys().copied().filter(|attno| says(*attno, "key")).collect();
+        if !key.is_empty() && key.iter().all(|attno| named.contains(attno)) { 0.0 } else { least }
     }
 }
 

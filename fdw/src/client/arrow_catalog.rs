@@ -52,7 +52,7 @@ pub fn catalog_table(name: String, schema: &Schema) -> CatalogTable {
         .iter()
         .map(|f| CatalogColumn { name: f.name().clone(), pg_type: pg_type(f), remote_type: f.data_type().to_string(), not_null: false })
         .collect();
-    CatalogTable { name, columns, key: Vec::new(), rows: None }
+    CatalogTable { name, columns, key: Vec::new(), indexed: Vec::new(), rows: None }
 }
 
 /// A column of text, of whatever type of text.

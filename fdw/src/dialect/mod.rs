@@ -69,6 +69,12 @@ impl Term {
             _ => None,
         }
     }
+
+    /// A parameter and nothing else, which becomes a literal when the statement is sent.
+    pub fn is_parameter(&self) -> bool {
+        let within = self.sql.strip_prefix('\u{1}').and_then(|rest| rest.strip_suffix('\u{1}'));
+        within.is_some_and(|text| !text.contains('\u{1}'))
+    }
 }
 
 /// What the option "dialect" can say, of an engine that does not speak one of its own.
@@ -301,6 +307,11 @@ pub trait Dialect: Sync {
         if self.ranks() { Ok(Term::computed(format!("{name}() OVER ({})", over.order), ty)) } else { Err("a window function".into()) }
     }
 
+    /// The aggregate where it may have no rows at all, of which it is then NULL (a count is 0).
+    fn of_nothing(&self, aggregate: Term) -> Term {
+        aggregate
+    }
+
     /// The expression as a key: what GROUP BY, DISTINCT and set operations tell apart just as Postgres does.
     fn key(&self, term: &Term) -> Result<String>;
 
@@ -309,6 +320,11 @@ pub trait Dialect: Sync {
 
     /// The expression so that CASE or COALESCE can mix it with others of its type.
     fn branch(&self, term: &Term) -> Result<String>;
+
+    /// Whether an index finds the rows in which a column of this type equals a parameter, as it is spelled.
+    fn finds(&self, _ty: &PgType) -> bool {
+        true
+    }
 
     /// Whether the client returns values of this type exactly.
     fn returns(&self, ty: &PgType) -> bool;

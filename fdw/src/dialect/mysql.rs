@@ -162,6 +162,11 @@ impl Dialect for MySql {
         })
     }
 
+    /// Text is compared as bytes, and what stands for a parameter is not known to be ASCII.
+    fn finds(&self, ty: &PgType) -> bool {
+        !ty.is_collatable()
+    }
+
     fn modifies(&self) -> bool {
         true
     }

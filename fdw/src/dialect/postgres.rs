@@ -221,12 +221,17 @@ impl Dialect for Postgres {
 
     fn compare(&self, cmp: Cmp, class: Class, left: &Term, right: &Term) -> Result<String> {
         let plain = format!("({} {} {})", self.comparable(class, left)?, cmp.sql(), self.comparable(class, right)?);
-        let pair = |a: &Term, b: &Term| a.form == Form::Column && b.constant().is_some();
+        let pair = |a: &Term, b: &Term| a.form == Form::Column && (b.constant().is_some() || b.is_parameter());
         // An index is of the column's own collation, under which what is equal byte by byte is equal, too.
         if cmp == Cmp::Eq && class == Class::Text && (pair(left, right) || pair(right, left)) {
             return Ok(format!("({} = {} AND {plain})", left.sql, right.sql));
         }
         Ok(plain)
+    }
+
+    /// No index is of `character` as it is compared.
+    fn finds(&self, ty: &PgType) -> bool {
+        ty.base != oid::BPCHAR
     }
 
     fn call(&self, _: Meaning, _: &[Term], _: PgType) -> Result<Term> {
@@ -314,5 +319,16 @@ mod tests {
         assert_eq!(lit("\\' OR 1=1").as_deref(), Ok("E'\\\\'' OR 1=1'::text"));
         assert_eq!(Postgres.literal(&Scalar::Int2(-1), &PgType::INT2).as_deref(), Ok("'-1'::smallint"));
         assert_eq!(Postgres.literal(&Scalar::Timestamp(1), &PgType::TIMESTAMPTZ).as_deref(), Ok("'1970-01-01 00:00:00.000001+00'::timestamptz"));
+    }
+
+    #[test]
+    fn text_is_looked_up_by_an_index_of_any_collation() {
+        let term = |sql: &str, form| Term { sql: sql.into(), ty: PgType::TEXT, form, digits: None, chars: None };
+        let (column, parameter, computed) =
+            (term("t.a", Form::Column), term("\u{1}0:25:25:-1\u{1}", Form::Computed), term("lower(\u{1}0:25:25:-1\u{1})", Form::Computed));
+        let equal = |other| Postgres.compare(Cmp::Eq, Class::Text, &column, other).expect("compared");
+        assert!(equal(&parameter).starts_with("(t.a = \u{1}0:25:25:-1\u{1} AND "), "{}", equal(&parameter));
+        // Whose collation it has is not known.
+        assert!(!equal(&computed).contains(" AND "), "{}", equal(&computed));
     }
 }

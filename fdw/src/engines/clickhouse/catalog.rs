@@ -16,7 +16,7 @@ pub fn tables(tables: &[Vec<Value>], columns: &[Vec<Value>]) -> Vec<CatalogTable
     let mut out: BTreeMap<String, CatalogTable> = BTreeMap::new();
     for row in tables {
         let name = text(row, 0);
-        out.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows: text(row, 1).parse().ok() });
+        out.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows: text(row, 1).parse().ok() });
     }
     for row in columns {
         if let Some(table) = out.get_mut(&text(row, 0)) {

@@ -40,7 +40,7 @@ pub fn tables(connection: &Connection, schema: &str) -> Result<Option<Vec<Catalo
         for i in 0..batch.num_rows() {
             let (name, column, remote_type) = (names.value(i).to_owned(), columns.value(i).to_owned(), types.value(i).to_owned());
             let rows = rows.is_valid(i).then(|| rows.value(i)).and_then(|n| u64::try_from(n).ok());
-            let table = tables.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows });
+            let table = tables.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows });
             if keys.value(i) {
                 table.key.push(column.clone());
             }

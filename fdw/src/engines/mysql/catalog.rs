@@ -14,7 +14,7 @@ pub async fn tables(conn: &mut Conn, schema: &str) -> Result<Option<Vec<CatalogT
     let mut tables: BTreeMap<String, CatalogTable> = BTreeMap::new();
     let rows: Vec<(String, Option<u64>)> = conn.exec("SELECT TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", (schema,)).await?;
     for (name, rows) in rows {
-        tables.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows });
+        tables.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows });
     }
     let columns: Vec<Row> = conn
         .exec(
@@ -34,6 +34,19 @@ pub async fn tables(conn: &mut Conn, schema: &str) -> Result<Option<Vec<CatalogT
                 table.key.push(text(1));
             }
             table.columns.push(CatalogColumn { name: text(1), pg_type, remote_type: text(3), not_null: text(4) == "NO" });
+        }
+    }
+    // A part of a text's characters finds too many.
+    let indexed: Vec<(String, String)> = conn
+        .exec(
+            "SELECT DISTINCT TABLE_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+              WHERE TABLE_SCHEMA = ? AND SEQ_IN_INDEX = 1 AND INDEX_TYPE IN ('BTREE', 'HASH') AND SUB_PART IS NULL AND COLUMN_NAME IS NOT NULL",
+            (schema,),
+        )
+        .await?;
+    for (name, column) in indexed {
+        if let Some(table) = tables.get_mut(&name) {
+            table.indexed.push(column);
         }
     }
     Ok(Some(tables.into_values().collect()))

@@ -71,5 +71,11 @@ pub static ENGINE: Engine = Engine {
         ),
         OptionDef::new(Scope::Column, "column_name", OptionType::Text, "Name of the remote column, if not that of the column."),
         OptionDef::new(Scope::Column, "key", OptionType::Bool, "The column is part of the key that identifies a row."),
+        OptionDef::new(
+            Scope::Column,
+            "indexed",
+            OptionType::Bool,
+            "Rows are found by the column alone, as by the first one of an index; IMPORT FOREIGN SCHEMA sets it.",
+        ),
     ],
 };

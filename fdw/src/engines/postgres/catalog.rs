@@ -22,7 +22,9 @@ pub async fn tables(client: &Client, schema: &str) -> Result<Option<Vec<CatalogT
                          WHEN a.atttypid IN (16, 17, 20, 21, 23, 25, 114, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1700, 2950, 3802)
                          THEN format_type(a.atttypid, a.atttypmod) END,
                     CASE WHEN t.typtype = 'd' THEN t.typbasetype IN (16, 17, 20, 21, 23, 25, 114, 700, 701, 1043, 1082, 1083, 1114, 1184, 1700, 2950, 3802)
-                         ELSE true END
+                         ELSE true END,
+                    EXISTS (SELECT 1 FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid JOIN pg_am am ON am.oid = ic.relam
+                             WHERE x.indrelid = c.oid AND x.indkey[0] = a.attnum AND x.indpred IS NULL AND x.indisvalid AND am.amname IN ('btree', 'hash'))
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                LEFT JOIN pg_type t ON t.oid = a.atttypid
@@ -38,10 +40,13 @@ pub async fn tables(client: &Client, schema: &str) -> Result<Option<Vec<CatalogT
         let tuples: f64 = row.try_get(1)?;
         // -1: never analysed.
         let rows = if tuples >= 0.0 { Some(tuples as u64) } else { None };
-        let table = tables.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows });
+        let table = tables.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows });
         let Some(column) = row.try_get::<_, Option<String>>(2)? else { continue };
         if row.try_get::<_, bool>(5)? {
             table.key.push(column.clone());
+        }
+        if row.try_get::<_, bool>(8)? {
+            table.indexed.push(column.clone());
         }
         let known: bool = row.try_get::<_, Option<bool>>(7)?.unwrap_or(false);
         let pg_type: Option<String> = row.try_get(6)?;

@@ -34,7 +34,7 @@ pub async fn tables(conn: &mut Conn, catalog: Option<&str>, schema: &str) -> Res
     let rows: Vec<Row> = conn.query(format!("SELECT TABLE_NAME, TABLE_ROWS FROM information_schema.tables WHERE TABLE_SCHEMA = {name}")).await?;
     for row in rows {
         let name = text(&row, 0);
-        tables.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows: text(&row, 1).parse().ok() });
+        tables.insert(name.clone(), CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows: text(&row, 1).parse().ok() });
     }
     let columns: Vec<Row> = conn
         .query(format!(

@@ -36,7 +36,7 @@ pub fn tables(rows: &[Vec<Value>]) -> Vec<CatalogTable> {
     let mut out: BTreeMap<String, CatalogTable> = BTreeMap::new();
     for row in rows {
         let name = text(row, 0);
-        let table = out.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), rows: None });
+        let table = out.entry(name.clone()).or_insert_with(|| CatalogTable { name, columns: Vec::new(), key: Vec::new(), indexed: Vec::new(), rows: None });
         let remote_type = text(row, 2);
         let not_null = text(row, 3).eq_ignore_ascii_case("no");
         table.columns.push(CatalogColumn { name: text(row, 1), pg_type: pg_type(&remote_type.to_ascii_lowercase()), remote_type, not_null });
