@@ -179,6 +179,14 @@ test_clickhouse() {
     as_it_is clickhouse ch "CREATE TABLE shop.made (a Int32, b Nullable(String)) ENGINE = MergeTree ORDER BY a"
     expect "clickhouse: weir.query keeps every digit" '^\{"a": 18446744073709551615, "b": 0.10, "c": \[1, 2\]\}$' "$(failing "SELECT q FROM weir.query('ch', 'SELECT toUInt64(18446744073709551615) AS a, toDecimal64(''0.10'', 2) AS b, [1, 2] AS c') q" | sed 's/0\.1,/0.10,/')"
     expect "clickhouse: weir.query with a format of its own" 'ERROR:  0A000: server "ch": it answered in the format' "$(failing "SELECT * FROM weir.query('ch', 'SELECT 1 FORMAT CSV')")"
+    # A count of what matches, as sumIf is one, is 0 there where nothing does.
+    clickhouse_sql "CREATE VIEW shop.matches AS SELECT toInt32(id % 2) AS k, sumIf(toInt64(id), id < 0) AS s FROM shop.children GROUP BY k"
+    query "CREATE FOREIGN TABLE ch.matches (k int, s bigint) SERVER ch"
+    expect "clickhouse: a view has the rows that it has for others" '^0[|]0#1[|]0$' "$(query "SELECT * FROM ch.matches ORDER BY k" | paste -sd '#')"
+    expect "clickhouse: as they are, and in a group" '^0[|]2#0[|]0#0$' "$(query "SET weir.route = force; SELECT s, count(*) FROM ch.matches GROUP BY s; SELECT sum(s), min(k) FROM ch.matches; SELECT count(*) FROM ch.matches WHERE s IS NULL" | grep -v SET | paste -sd '#')"
+    expect "clickhouse: a sum of what may be nothing" 'Remote SQL: SELECT sumOrNull[(]' "$(query "EXPLAIN SELECT sum(s) FROM ch.matches")"
+    expect "clickhouse: a sum of groups" 'Remote SQL: SELECT .*, sum[(]toDecimal128' "$(query "EXPLAIN SELECT k, sum(s) FROM ch.matches GROUP BY k")"
+    expect "clickhouse: aggregates of nothing are NULL in weir.query" '^\{"n": null\}$' "$(query "SELECT q FROM weir.query('ch', 'SELECT sum(id) AS n FROM shop.children WHERE id < 0') q")"
     write_clickhouse
     changed_clickhouse
     later broken_clickhouse

@@ -459,6 +459,14 @@ impl Dialect for ClickHouse {
         })
     }
 
+    /// What has rows for certain needs no flag for each group that tells whether it had any: to set it takes a tenth of an aggregation's time.
+    fn of_nothing(&self, aggregate: Term) -> Term {
+        match aggregate.sql.split_once('(') {
+            Some((name @ ("sum" | "min" | "max"), rest)) => Term { sql: format!("{name}OrNull({rest}"), ..aggregate },
+            _ => aggregate,
+        }
+    }
+
     fn key(&self, term: &Term) -> Result<String> {
         Ok(match term.ty.base {
             oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::DATE | oid::TIMESTAMP | oid::TIMESTAMPTZ | oid::TEXT | oid::VARCHAR => term.sql.clone(),
@@ -547,6 +555,17 @@ mod tests {
         assert_eq!(ClickHouse.literal(&Scalar::Timestamp(1), &PgType::TIMESTAMPTZ).as_deref(), Ok("toDateTime64('1970-01-01 00:00:00.000001', 6, 'UTC')"));
         assert!(ClickHouse.literal(&Scalar::Date(i32::MAX), &PgType::DATE).is_err());
         assert!(ClickHouse.literal(&Scalar::Float8(f64::NAN), &PgType::FLOAT8).is_err());
+    }
+
+    #[test]
+    fn of_nothing_aggregates_are_null_but_for_counts() {
+        let n = column(PgType::INT8, None);
+        let of = |meaning, arg, distinct| ClickHouse.aggregate(meaning, arg, distinct, PgType::INT8).map(|t| ClickHouse.of_nothing(t).sql);
+        assert_eq!(of(AggMeaning::SumInt, Some(&n), true).as_deref(), Ok("sumOrNull(DISTINCT toDecimal128(t.`a`, 0))"));
+        assert_eq!(of(AggMeaning::Min, Some(&n), false).as_deref(), Ok("minOrNull(t.`a`)"));
+        assert_eq!(of(AggMeaning::Max, Some(&n), false).as_deref(), Ok("maxOrNull(t.`a`)"));
+        assert_eq!(of(AggMeaning::CountStar, None, false).as_deref(), Ok("count()"));
+        assert_eq!(of(AggMeaning::Count, Some(&n), true).as_deref(), Ok("count(DISTINCT t.`a`)"));
     }
 
     #[test]

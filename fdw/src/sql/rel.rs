@@ -217,7 +217,9 @@ impl Builder<'_> {
             let outside = std::mem::replace(&mut self.folded, true);
             let term = self.agg_call(&mut select, &call.expr);
             self.folded = outside;
-            columns.push((call.id, term?));
+            // A group has a row, but for the one that there is without keys, which a set of them may lack.
+            let may_be_empty = keys.is_empty() || aggregate.grouping_sets.is_some();
+            columns.push((call.id, if may_be_empty { dialect.of_nothing(term?) } else { term? }));
         }
         for grouping in &aggregate.groupings {
             let of = grouping.expr.iter().map(|i| keys.get(*i).cloned().ok_or_else(|| "a group that is lost".to_string())).collect::<Result<Vec<_>>>()?;

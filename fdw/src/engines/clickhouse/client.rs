@@ -24,7 +24,6 @@ use weir_plan::{Error, Kind, Result};
 const SETTINGS: &[(&str, &str)] = &[
     ("allow_experimental_analyzer", "1"),
     ("join_use_nulls", "1"),
-    ("aggregate_functions_null_for_empty", "1"),
     ("transform_null_in", "0"),
     ("cast_keep_nullable", "1"),
     // Of GROUPING SETS: a key that a set does not have is NULL.
@@ -75,6 +74,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http_write_exception_in_output_format", "0"),
     ("cancel_http_readonly_queries_on_client_close", "1"),
 ];
+
+/// Of no rows at all, an aggregate is NULL. The dialect says so where it means it: statements of its own go without, so that a view has the rows that it
+/// has for everybody there.
+const NULL_OF_NOTHING: (&str, &str) = ("aggregate_functions_null_for_empty", "1");
+const AS_SPELLED: (&str, &str) = ("aggregate_functions_null_for_empty", "0");
 
 /// Time to have a statement killed.
 const SHORT: Duration = Duration::from_secs(5);
@@ -243,7 +247,7 @@ impl Client for ClickHouseClient {
         let id = query_id();
         let guard = KillOnDrop { target: Some((lease.connection.client.clone(), endpoint.clone(), id.clone())), changes: false };
         let limit = options(endpoint).timeout("request_timeout_ms");
-        let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", &[("wait_end_of_query", "1")]);
+        let request = request(&lease.connection.client, endpoint, &id, "TabSeparated", &[("wait_end_of_query", "1"), NULL_OF_NOTHING]);
         let result: Result<u64> = async {
             let mut response = send(endpoint, request, sql.to_owned(), "TabSeparated").await?;
             let written = response.headers().get("X-ClickHouse-Summary").and_then(|v| serde_json::from_slice::<Value>(v.as_bytes()).ok());
@@ -453,8 +457,8 @@ impl Sink {
 async fn pump(client: &reqwest::Client, endpoint: &Endpoint, id: &str, sql: String, wanted: Wanted, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
     // A query that only reads ends at the server when the connection does, whatever becomes of this process.
     let (format, more, mut sink): (_, &[_], _) = match wanted {
-        Wanted::Columns(columns) => ("ArrowStream", &[("readonly", "2")], Sink::Arrow { decoder: Decoder::new(), columns, conform: None }),
-        Wanted::Json => ("JSONEachRow", &[], Sink::Lines { rest: Vec::new(), batches: Batches::new(&endpoint.name, vec![json_column()])? }),
+        Wanted::Columns(columns) => ("ArrowStream", &[("readonly", "2"), AS_SPELLED], Sink::Arrow { decoder: Decoder::new(), columns, conform: None }),
+        Wanted::Json => ("JSONEachRow", &[NULL_OF_NOTHING], Sink::Lines { rest: Vec::new(), batches: Batches::new(&endpoint.name, vec![json_column()])? }),
     };
     let mut response = send(endpoint, request(client, endpoint, id, format, more), sql, format).await?;
     let tag = response.headers().get("X-ClickHouse-Exception-Tag").and_then(|v| v.to_str().ok());
