@@ -31,11 +31,12 @@ at_once() { # label
 }
 
 # Connections of one server after what it says of itself has changed: those that wait are closed, at once.
+# credentials: those of the server's mapping, if they are not the usual ones.
 closed_at_once() { # label, server, table, command that counts idle connections at the remote
-    local label=$1 server=$2 table=$3 what before
+    local label=$1 server=$2 table=$3 what before mapping=${credentials:-"user 'weir', password 'secret word'"}
     shift 3
     local changes=("ALTER SERVER $server OPTIONS (ADD connect_timeout_ms '9000')" "ALTER SERVER $server OPTIONS (DROP connect_timeout_ms)"
-        "ALTER USER MAPPING FOR CURRENT_USER SERVER $server OPTIONS (SET password 'secret word')" "SELECT weir.refresh('$server') > 0")
+        "ALTER USER MAPPING FOR CURRENT_USER SERVER $server OPTIONS (SET ${mapping##*, })" "SELECT weir.refresh('$server') > 0")
     for what in "${changes[@]}"; do
         failing "SELECT count(*) FROM $table" >/dev/null
         before=$("$@")
@@ -52,7 +53,7 @@ closed_at_once() { # label, server, table, command that counts idle connections 
         FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.srvname = '$server'")"
     query "SELECT weir.refresh()" >/dev/null
     for what in "DROP USER MAPPING FOR CURRENT_USER SERVER gone_$server" "DROP SERVER gone_$server CASCADE"; do
-        query "CREATE USER MAPPING FOR CURRENT_USER SERVER gone_$server OPTIONS (user 'weir', password 'secret word'); CREATE SCHEMA gone_$server"
+        query "CREATE USER MAPPING FOR CURRENT_USER SERVER gone_$server OPTIONS ($mapping); CREATE SCHEMA gone_$server"
         query "IMPORT FOREIGN SCHEMA shop LIMIT TO (parents) FROM SERVER gone_$server INTO gone_$server; SELECT count(*) FROM gone_$server.parents; DROP SCHEMA gone_$server CASCADE" >/dev/null
         before=$("$@")
         query "$what" >/dev/null
@@ -75,4 +76,19 @@ closed_at_once() { # label, server, table, command that counts idle connections 
     failing "BEGIN; ALTER SERVER $server OPTIONS (ADD connect_timeout_ms '9000'); ROLLBACK" >/dev/null
     expect "$label, closed at once: not by what is rolled back" '^[1-9]' "$("$@")"
     expect "$label, closed at once: not for everybody" 'ERROR:  42501: permission denied for function refresh' "$(failing "SET ROLE pg_read_all_data; SELECT weir.refresh()")"
+}
+
+# Local ports of what is connected to a port of this machine: the client's ends. connections PORT: how many there are.
+ends() { awk -v port="$(printf '%04X' "$1")" '$4 == "01" && $3 ~ ":" port "$" { sub(/.*:/, "", $2); print $2 }' /proc/net/tcp | sort; }
+connections() { ends "$1" | wc -l; }
+
+# Connections over HTTP, which were closed after two seconds once.
+kept() { # label, table, port
+    local label=$1 table=$2 before
+    query "SELECT weir.refresh()" >/dev/null
+    failing "SELECT count(*) FROM $table" >/dev/null
+    before=$(ends "$3")
+    sleep 5
+    expect "$label: a connection stays when nobody uses it" "^([0-9A-F]+) \\1$" "$(echo $before $(ends "$3"))"
+    expect "$label: and the next query works" '^5$' "$(failing "SELECT count(*) FROM $table")"
 }

@@ -189,6 +189,8 @@ test_clickhouse() {
     expect "clickhouse: aggregates of nothing are NULL in weir.query" '^\{"n": null\}$' "$(query "SELECT q FROM weir.query('ch', 'SELECT sum(id) AS n FROM shop.children WHERE id < 0') q")"
     write_clickhouse
     changed_clickhouse
+    closed_at_once clickhouse ch ch.parents connections "$ch_port"
+    kept clickhouse ch.parents "$ch_port"
     later broken_clickhouse
     tls_clickhouse
 }

@@ -153,6 +153,9 @@ test_trino() {
     as_it_is trino trino "CREATE TABLE shop.made (a integer, b varchar)"
     write_trino
     changed_trino
+    local credentials="user 'weir'"
+    closed_at_once trino trino trino.parents connections "$trino_port"
+    kept trino trino.parents "$trino_port"
     later broken_trino
 }
 

@@ -7,7 +7,7 @@
 use super::failed;
 use super::identity::{self, Identity};
 use crate::descriptor::Options;
-use reqwest::{Certificate, Client, ClientBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response};
 use std::time::Duration;
 use weir_plan::protocol::Endpoint;
 use weir_plan::{Error, Kind, Result};
@@ -16,10 +16,14 @@ use weir_plan::{Error, Kind, Result};
 pub const ERROR_BYTES: usize = 64 << 10;
 /// Characters of a remote's message that are shown.
 const MESSAGE_CHARS: usize = 2000;
-/// Shorter than servers keep theirs: a connection that the server is closing is not used.
-const IDLE: Duration = Duration::from_secs(2);
+/// Servers keep idle connections for longer.
+pub const TRUSTED: Duration = Duration::from_secs(2);
+/// A connection whose answer has been read is there for the next request soon, but not at once.
+const RETURNING: Duration = Duration::from_millis(1);
+/// Time for a server to say that it is there.
+const SHORT: Duration = Duration::from_secs(5);
 
-/// A client with the TLS options `ssl_mode`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the time-out `connect_timeout_ms`.
+/// A client with the TLS options `ssl_mode`, `ssl_ca`, `ssl_cert` and `ssl_key`, and the time-outs `connect_timeout_ms` and `idle_timeout_ms`.
 ///
 /// # Errors
 /// A file of certificates that cannot be read; a client certificate where connections are not encrypted.
@@ -31,7 +35,9 @@ pub fn client(endpoint: &Endpoint, options: &Options, encrypted: bool) -> Result
         .http1_only()
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(60))
-        .pool_idle_timeout(IDLE);
+        .pool_idle_timeout(options.timeout("idle_timeout_ms"))
+        // The one that is asked whether it lives is the one that is used.
+        .pool_max_idle_per_host(1);
     if let Some(limit) = options.timeout("connect_timeout_ms") {
         builder = builder.connect_timeout(limit);
     }
@@ -58,6 +64,32 @@ pub fn client(endpoint: &Endpoint, options: &Options, encrypted: bool) -> Result
         builder = builder.identity(identity.map_err(|e| failed(endpoint, "HV00D", "the client certificate cannot be used").with_detail(reason(&e)))?);
     }
     builder.build().map_err(|e| failed(endpoint, "08001", "could not set up TLS").with_detail(reason(&e)))
+}
+
+/// Whether an idle connection still leads to a server, by a request that changes nothing and needs no rights; whatever it answers. The server may be about to
+/// close the connection: what is sent then is lost, and only of a request like this one it is certain that it may be.
+pub async fn answers(endpoint: &Endpoint, request: RequestBuilder) -> bool {
+    let asking = async {
+        let mut response = request.send().await?;
+        let mut room = ERROR_BYTES;
+        // A connection is used again when the answer has been read.
+        while let Some(chunk) = response.chunk().await? {
+            room = room.saturating_sub(chunk.len());
+            if room == 0 {
+                break;
+            }
+        }
+        tokio::time::sleep(RETURNING).await;
+        Ok::<(), reqwest::Error>(())
+    };
+    match tokio::time::timeout(SHORT, asking).await {
+        Ok(Ok(())) => true,
+        Ok(Err(e)) => {
+            tracing::debug!("server \"{}\": a connection is gone: {}", endpoint.name, reason(&e));
+            false
+        }
+        Err(_) => false,
+    }
 }
 
 /// All causes of an error, without the address.

@@ -20,8 +20,6 @@ const IDLE: Duration = Duration::from_secs(300);
 const SWEEP: Duration = Duration::from_secs(60);
 /// And at most.
 const RARELY: Duration = Duration::from_millis(100);
-/// One idle for longer is asked whether it lives before it is used.
-const TRUSTED: Duration = Duration::from_millis(500);
 /// Pauses between attempts to connect.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
@@ -32,6 +30,10 @@ pub trait Pooled: Send + Sized + 'static {
     /// Whether it has not been closed, as far as can be told without asking.
     fn seems_open(&self) -> bool {
         true
+    }
+    /// One idle for longer is asked whether it lives before it is used.
+    fn trusted() -> Duration {
+        Duration::from_millis(500)
     }
     /// Whether it still answers.
     async fn is_alive(&mut self) -> bool;
@@ -119,7 +121,7 @@ impl<C: Pooled> Pool<C> {
         loop {
             let idle = lock(&self.sites).get_mut(endpoint).and_then(|s| s.idle.pop());
             let Some((mut connection, since)) = idle else { break };
-            if connection.seems_open() && (since.elapsed() < TRUSTED || connection.is_alive().await) {
+            if connection.seems_open() && (since.elapsed() < C::trusted() || connection.is_alive().await) {
                 return Ok(self.leased(connection, endpoint, place));
             }
         }

@@ -93,6 +93,7 @@ pub struct ClickHouseClient {
 /// A client with connections of its own.
 pub struct Session {
     client: reqwest::Client,
+    endpoint: Endpoint,
 }
 
 fn options(endpoint: &Endpoint) -> Options<'_> {
@@ -102,12 +103,15 @@ fn options(endpoint: &Endpoint) -> Options<'_> {
 #[async_trait]
 impl Pooled for Session {
     async fn connect(endpoint: &Endpoint) -> Result<Session> {
-        Ok(Session { client: http::client(endpoint, &options(endpoint), is_encrypted(&options(endpoint)))? })
+        Ok(Session { client: http::client(endpoint, &options(endpoint), is_encrypted(&options(endpoint)))?, endpoint: endpoint.clone() })
     }
 
-    /// A request on a connection that is gone opens another one.
+    fn trusted() -> Duration {
+        http::TRUSTED
+    }
+
     async fn is_alive(&mut self) -> bool {
-        true
+        http::answers(&self.endpoint, self.client.get(format!("{}ping", address(&self.endpoint)))).await
     }
 
     fn max_connections(endpoint: &Endpoint) -> usize {
@@ -130,11 +134,19 @@ fn is_encrypted(o: &Options) -> bool {
     !matches!(o.text("ssl_mode"), None | Some("disabled"))
 }
 
-/// A request with the credentials and the settings.
-fn request(client: &reqwest::Client, endpoint: &Endpoint, query_id: &str, format: &str, more: &[(&str, &str)]) -> RequestBuilder {
+/// Where the server is, with a slash at the end.
+fn address(endpoint: &Endpoint) -> String {
     let o = options(endpoint);
     let encrypted = is_encrypted(&o);
     let port = o.int("port").unwrap_or(if encrypted { 8443 } else { 8123 });
+    let host = o.text("host").unwrap_or_default();
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    format!("{}://{host}:{port}/", if encrypted { "https" } else { "http" })
+}
+
+/// A request with the credentials and the settings.
+fn request(client: &reqwest::Client, endpoint: &Endpoint, query_id: &str, format: &str, more: &[(&str, &str)]) -> RequestBuilder {
+    let o = options(endpoint);
     let host = o.text("host").unwrap_or_default();
     // Within the machine, compressing takes longer than to send.
     let near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
@@ -144,9 +156,8 @@ fn request(client: &reqwest::Client, endpoint: &Endpoint, query_id: &str, format
         _ if near => "none",
         _ => "lz4_frame",
     };
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
     client
-        .post(format!("{}://{host}:{port}/", if encrypted { "https" } else { "http" }))
+        .post(address(endpoint))
         .query(SETTINGS)
         .query(&[("output_format_arrow_compression_method", compression), ("default_format", format), ("query_id", query_id)])
         .query(more)

@@ -53,6 +53,7 @@ pub static ENGINE: Engine = Engine {
         .default("auto"),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a statement; 0: no limit.").default("0"),
+        OptionDef::new(Scope::Server, "idle_timeout_ms", MILLIS, "Time after which a connection that nobody uses is closed; 0: never.").default("300000"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Connections of one user mapping at most.").default("16"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user.").default("default"),
         OptionDef::new(Scope::User, "password", OptionType::Text, "Its password.").secret(),

@@ -32,9 +32,12 @@ impl Pooled for Coordinator {
         Coordinator::new(endpoint)
     }
 
-    /// A request on a connection that is gone opens another one.
+    fn trusted() -> Duration {
+        http::TRUSTED
+    }
+
     async fn is_alive(&mut self) -> bool {
-        true
+        self.answers().await
     }
 
     fn max_connections(endpoint: &Endpoint) -> usize {

@@ -49,6 +49,7 @@ pub static ENGINE: Engine = Engine {
         OptionDef::new(Scope::Server, "spooling", OptionType::Bool, "Take results by segments, where the coordinator offers it.").default("true"),
         OptionDef::new(Scope::Server, "connect_timeout_ms", MILLIS, "Time to connect; 0: no limit.").default("10000"),
         OptionDef::new(Scope::Server, "request_timeout_ms", MILLIS, "Time without any answer to a request; 0: no limit.").default("60000"),
+        OptionDef::new(Scope::Server, "idle_timeout_ms", MILLIS, "Time after which a connection that nobody uses is closed; 0: never.").default("300000"),
         OptionDef::new(Scope::Server, "max_connections", OptionType::Int { min: 1, max: 1000 }, "Statements of one user mapping at once, at most.")
             .default("16"),
         OptionDef::new(Scope::User, "user", OptionType::Text, "Name of the remote user.").required(),

@@ -114,6 +114,14 @@ impl Coordinator {
         Ok(Coordinator { endpoint: endpoint.clone(), client: http::client(endpoint, &options(endpoint), encrypted)?, base })
     }
 
+    /// Whether an idle connection leads to a coordinator. What it says of itself, it says to everybody.
+    pub async fn answers(&self) -> bool {
+        match self.base.join("v1/info") {
+            Ok(url) => http::answers(&self.endpoint, self.client.get(url)).await,
+            Err(_) => false,
+        }
+    }
+
     fn limit(&self) -> Option<Duration> {
         options(&self.endpoint).timeout("request_timeout_ms")
     }
