@@ -10,6 +10,8 @@ use arrow::array::{
 };
 use arrow::datatypes::i256;
 use pgrx::pg_sys;
+use std::collections::HashMap;
+use std::ops::Range;
 use weir_plan::types::{PgType, oid};
 use weir_plan::{Error, Result};
 
@@ -109,7 +111,8 @@ fn convert(array: &dyn Array, dscale: Option<&Int16Array>, ty: &PgType) -> Resul
         oid::UUID => fixed!(array, ty, FixedSizeBinaryArray, uuid),
         oid::INTERVAL => fixed!(array, ty, IntervalMonthDayNanoArray, interval),
         oid::NUMERIC => numerics(array, dscale, ty)?,
-        oid::NAME | oid::JSONB | oid::ENUM => through_input(array, ty)?,
+        oid::NAME | oid::JSONB => through_input(array, ty)?,
+        oid::ENUM => Labels::of(strings(array, ty)?, ty).values(0..array.len())?,
         _ if ty.is_held_as_printed() => through_input(array, ty)?,
         _ => match ty.element() {
             Some(element) => lists(array, ty, &element)?,
@@ -395,12 +398,52 @@ fn through_input(array: &dyn Array, ty: &PgType) -> Result<Vec<pg_sys::Datum>> {
         .collect()
 }
 
+/// The values of an enum that a column's labels stand for, each of which is looked up once.
+struct Labels<'a> {
+    labels: &'a StringArray,
+    enum_oid: pg_sys::Oid,
+    known: HashMap<&'a str, pg_sys::Datum>,
+}
+
+impl<'a> Labels<'a> {
+    fn of(labels: &'a StringArray, ty: &PgType) -> Labels<'a> {
+        Labels { labels, enum_oid: pg_sys::Oid::from(ty.oid), known: HashMap::new() }
+    }
+
+    /// Those of some places; no other is looked at.
+    fn values(&mut self, places: Range<usize>) -> Result<Vec<pg_sys::Datum>> {
+        places.map(|i| if self.labels.is_null(i) { Ok(NULL) } else { self.value(self.labels.value(i)) }).collect()
+    }
+
+    fn value(&mut self, label: &'a str) -> Result<pg_sys::Datum> {
+        if let Some(value) = self.known.get(label) {
+            return Ok(*value);
+        }
+        let text = std::ffi::CString::new(label).map_err(|_| Error::internal("zero byte in text"))?;
+        let (mut function, mut ioparam) = (pg_sys::Oid::INVALID, pg_sys::Oid::INVALID);
+        // SAFETY: the type (an enum, or a domain over one) existed when the query was planned and is locked by its use; its input function takes
+        // a C string. The value is passed by value.
+        let value = unsafe {
+            pg_sys::getTypeInputInfo(self.enum_oid, &raw mut function, &raw mut ioparam);
+            pg_sys::OidInputFunctionCall(function, text.as_ptr().cast_mut(), ioparam, -1)
+        };
+        self.known.insert(label, value);
+        Ok(value)
+    }
+}
+
 /// One-dimensional arrays with lower bound 1.
 fn lists(array: &dyn Array, ty: &PgType, element: &PgType) -> Result<Vec<pg_sys::Datum>> {
     let a = array.as_any().downcast_ref::<ListArray>().ok_or_else(|| wrong(array, ty))?;
     // SAFETY: the type existed when the query was planned and is locked by its use.
     let element = &unsafe { enum_of(ty) }.map_or(*element, |own| PgType { oid: own.to_u32(), ..*element });
     let (mut len, mut by_val, mut align) = (0i16, false, 0);
+    // Below a NULL there may be other texts than labels.
+    let mut labels = match element.base {
+        oid::ENUM => Some(Labels::of(a.values().as_any().downcast_ref::<StringArray>().ok_or_else(|| wrong(array, ty))?, element)),
+        _ => None,
+    };
+    let place = |i: usize| a.value_offsets().get(i).and_then(|at| usize::try_from(*at).ok()).unwrap_or_default();
     // SAFETY: the element type is built in, or the user's enum.
     unsafe { pg_sys::get_typlenbyvalalign(pg_sys::Oid::from(element.oid), &raw mut len, &raw mut by_val, &raw mut align) };
     (0..a.len())
@@ -409,7 +452,11 @@ fn lists(array: &dyn Array, ty: &PgType, element: &PgType) -> Result<Vec<pg_sys:
                 return Ok(NULL);
             }
             let items = a.value(i);
-            let mut values = if element.base == oid::NUMERIC { through_input(items.as_ref(), element)? } else { convert(items.as_ref(), None, element)? };
+            let mut values = match (&mut labels, element.base) {
+                (Some(labels), _) => labels.values(place(i)..place(i + 1))?,
+                (None, oid::NUMERIC) => through_input(items.as_ref(), element)?,
+                _ => convert(items.as_ref(), None, element)?,
+            };
             let mut nulls: Vec<bool> = (0..items.len()).map(|j| items.is_null(j)).collect();
             let element_oid = pg_sys::Oid::from(element.oid);
             if values.is_empty() {
