@@ -296,7 +296,7 @@ fn push(plan: &mut Plan, mirrors: bool) -> Result<Pushed, String> {
     for remote in weir_fdw::push::remotes(&mut plan.root) {
         let engine = fdw::catalog::engine_of_server(remote.server.server.into()).ok_or("a server of no engine")?;
         let sql = weir_fdw::text(&remote.sql, None, engine.dialect)?;
-        pushed.parts.push(RemotePart { server: remote.server, name: remote.name, sql });
+        pushed.parts.push(RemotePart { server: remote.server, name: remote.name, sql, rows: remote.rows });
     }
     Ok(pushed)
 }

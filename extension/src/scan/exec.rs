@@ -363,6 +363,9 @@ pub unsafe extern "C-unwind" fn explain(node: *mut pg_sys::CustomScanState, _anc
                 pg_sys::ExplainOpenGroup(one, std::ptr::null(), true, es);
                 text(es, c"Remote Server", &part.name);
                 text(es, c"Remote SQL", &part.sql);
+                if let Some(rows) = part.rows.and_then(|rows| i64::try_from(rows).ok()).filter(|_| (*es).costs) {
+                    pg_sys::ExplainPropertyInteger(c"Estimated Rows".as_ptr(), std::ptr::null(), rows, es);
+                }
                 pg_sys::ExplainCloseGroup(one, std::ptr::null(), true, es);
             }
             pg_sys::ExplainCloseGroup(all, all, false, es);

@@ -58,6 +58,8 @@ pub struct RemotePart {
     pub server: ServerRef,
     pub name: String,
     pub sql: String,
+    /// About how many rows it returns, if anything is known of its tables.
+    pub rows: Option<u64>,
 }
 
 impl Private {

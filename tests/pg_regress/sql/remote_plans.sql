@@ -36,6 +36,15 @@ BEGIN
 END $$;
 CREATE VIEW two AS SELECT other.v, length(big.v || big.k) AS n FROM big JOIN other ON other.id = big.id WHERE sqrt(big.k) > 2 AND sqrt(other.id) > 2;
 EXPLAIN (COSTS OFF) SELECT * FROM two;
+-- What each statement is expected to return stands with the costs.
+CREATE FUNCTION estimates(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+        IF line ~ 'Remote Server|Estimated Rows' THEN RETURN NEXT btrim(line); END IF;
+    END LOOP;
+END $$;
+SELECT estimates('SELECT * FROM two');
 SELECT key, count(*) FROM json_each(explained('SELECT * FROM two')) GROUP BY key HAVING count(*) > 1;
 SELECT jsonb_typeof(plan -> 'Engine Plan'), jsonb_typeof(plan -> 'Not Pushed'), plan -> 'Remote Statements' FROM (SELECT explained('SELECT * FROM two')::jsonb AS plan) s;
 SET weir.route = off;
