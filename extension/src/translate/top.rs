@@ -36,6 +36,11 @@ unsafe fn finish(cx: &mut Cx, query: *mut Query, rel: Rel, entries: &[*mut Targe
     let q = &*query;
     let distinct = !q.distinctClause.is_null() && !q.hasDistinctOn;
     let sort_refs: Vec<u32> = [q.sortClause, q.distinctClause].into_iter().flat_map(|c| list::<SortGroupClause>(c)).map(|c| (*c).tleSortGroupRef).collect();
+    // Above the engine it would be computed for what is returned only.
+    let passed_over = !q.limitOffset.is_null() || query::has_ties(query) || q.hasTargetSRFs;
+    if passed_over && exprs.iter().any(|e| tree::is_volatile(*e)) {
+        return Err("a volatile function in the select list with OFFSET, WITH TIES or a set-returning function".into());
+    }
     let mut columns = Columns::default();
     let mut residuals: Vec<Option<*mut Node>> = Vec::new();
     for (te, node) in entries.iter().zip(exprs) {

@@ -12,8 +12,11 @@ pub struct Ctype {
     name: String,
     provider: Provider,
     /// The classes that somebody asked for.
-    classes: Mutex<HashMap<Class, Arc<[(u32, u32)]>>>,
+    classes: Mutex<HashMap<Class, Ranges>>,
 }
+
+/// First and last code points, from the least on.
+pub type Ranges = Arc<[(u32, u32)]>;
 
 enum Provider {
     Libc(libc::locale_t),
@@ -170,8 +173,8 @@ impl Ctype {
         }
     }
 
-    /// The characters of a class, as ranges of code points from the least on.
-    pub fn class(&self, class: Class) -> Arc<[(u32, u32)]> {
+    /// The characters of a class.
+    pub fn class(&self, class: Class) -> Ranges {
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         let ranges = classes.entry(class).or_insert_with(|| {
             let mut ranges: Vec<(u32, u32)> = Vec::new();

@@ -22,7 +22,7 @@ mod icu;
 mod sort;
 mod texts;
 
-pub use ctype::{Case, Class, Ctype};
+pub use ctype::{Case, Class, Ctype, Ranges};
 pub use sort::Sorting;
 pub use texts::Texts;
 

@@ -176,3 +176,12 @@ SET intervalstyle = 'sql_standard';
 SELECT id, iv FROM dt;
 -- expect: any
 SELECT id, iv::text FROM dt;
+-- A pattern without anything, days of a year beyond integers, precisions below zero.
+-- expect: error
+SELECT id, to_char(d, '') FROM inf WHERE id > 4;
+SELECT id, to_char(ts, ''), to_char(ts, '""'), to_char(iv, ''), to_char(iv, '""') FROM dt;
+-- expect: any
+SELECT id, to_char(n * interval '14833333 years', 'DDD WW') FROM dt;
+-- expect: error
+SELECT id, pg_catalog.timestamp(ts, n) FROM dt WHERE id IN (6, 3);
+SELECT id, pg_catalog.timestamp(ts, n), pg_catalog.timestamptz(tz, n) FROM dt WHERE n BETWEEN -1 AND 6;

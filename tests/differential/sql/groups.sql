@@ -67,3 +67,10 @@ SELECT lag(coalesce(flag, '-')) OVER (ORDER BY id), count(*) OVER (PARTITION BY 
 -- Of several lengths, some with blanks.
 -- expect: postgres (with blanks)
 SELECT coalesce(c, 'none') AS c, count(*) FROM g GROUP BY 1;
+-- A hypothetical value that is a key is NULL in the sets without it.
+-- expect: postgres (of a key of GROUPING SETS)
+SELECT k, rank(k) WITHIN GROUP (ORDER BY id) FROM g GROUP BY ROLLUP (k);
+-- expect: postgres (of a key of GROUPING SETS)
+SELECT k, dense_rank(k + 1) WITHIN GROUP (ORDER BY id) FROM g GROUP BY GROUPING SETS ((k), ());
+SELECT k, rank(2) WITHIN GROUP (ORDER BY id) FROM g GROUP BY ROLLUP (k);
+SELECT k, rank(k) WITHIN GROUP (ORDER BY id) FROM g GROUP BY k;

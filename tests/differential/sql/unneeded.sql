@@ -90,3 +90,27 @@ SELECT s.id, y FROM (SELECT id, 1 / x AS y FROM u OFFSET 0) s JOIN u ON u.id = s
 SELECT s.id, y FROM (SELECT DISTINCT ON (t) id, 1 / x AS y FROM u ORDER BY t, id) s WHERE s.id < 3;
 -- expect: error
 SELECT s.id, y FROM (SELECT id, 1 / x AS y, row_number() OVER (ORDER BY id) AS r FROM u) s WHERE s.id < 3;
+-- What a volatile function does besides its value: Postgres calls it, of columns that nobody needs and of rows that OFFSET passes over, too.
+-- do
+CREATE FUNCTION noted(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$BEGIN IF i = 7 THEN RAISE EXCEPTION 'seven' USING errcode = 'P0077'; END IF; RETURN i; END$$;
+-- expect: postgres (a volatile function in the select list of a subquery)
+SELECT count(*) FROM (SELECT noted(id) FROM u) s;
+-- expect: postgres (a volatile function in the select list of a subquery)
+WITH s AS (SELECT noted(id) AS y FROM u WHERE id <> 7) SELECT count(*) FROM s;
+-- expect: postgres (a volatile function in the select list of a subquery)
+SELECT count(*) FROM u, LATERAL (SELECT noted(u.x + 40)) s;
+-- expect: postgres (a volatile function in the select list of a subquery)
+SELECT (SELECT count(*) FROM (SELECT noted(i.id) FROM u i WHERE i.id < u.id % 5 OFFSET 0) s) FROM u;
+-- expect: postgres (a volatile function in the select list of a subquery)
+SELECT count(*) FROM (SELECT id, noted(id) FROM u WHERE id > 7 UNION ALL SELECT id, x FROM u) s;
+-- expect: postgres (a volatile function in the select list of a subquery)
+SELECT count(*) FROM (SELECT DISTINCT x, noted(id) FROM u WHERE id > 7) s;
+-- expect: postgres (a volatile function in FROM)
+SELECT count(*) FROM u, (VALUES (noted(7)), (noted(8))) v (a);
+-- expect: postgres (a volatile function in FROM)
+SELECT count(*) FROM u, noted(7);
+-- expect: postgres (OFFSET, WITH TIES or a set-returning function)
+SELECT id, noted(id) FROM u ORDER BY id OFFSET 10 LIMIT 3;
+-- expect: postgres (OFFSET, WITH TIES or a set-returning function)
+SELECT id, noted(id + 7) FROM u ORDER BY id FETCH FIRST 3 ROWS WITH TIES;
+SELECT id, noted(id + 7) FROM u ORDER BY id LIMIT 3;

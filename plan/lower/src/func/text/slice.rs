@@ -69,6 +69,10 @@ fn left(s: &str, n: i32) -> &str {
 }
 
 fn right(s: &str, n: i32) -> &str {
+    // Its opposite is itself there, and no characters are less than none.
+    if n == i32::MIN {
+        return s;
+    }
     let skip = if n < 0 { n.unsigned_abs() as usize } else { char_count(s).saturating_sub(n.unsigned_abs() as usize) };
     s.get(char_offset(s, skip)..).unwrap_or_default()
 }

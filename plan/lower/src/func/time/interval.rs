@@ -234,8 +234,8 @@ fn to_typmod(s: Span, typmod: i32) -> Result<Span> {
 /// `timestamp(p)`: rounds what Postgres stores, microseconds from 2000-01-01, half away from zero.
 pub(super) fn timestamp_to_precision(t: i64, precision: i32) -> Result<i64> {
     match u32::try_from(precision) {
-        Err(_) => Ok(t),
-        _ if is_infinite(t) => Ok(t),
+        _ if is_infinite(t) || precision == -1 => Ok(t),
+        Err(_) => Err(refused("a negative timestamp precision")),
         Ok(p) if p > 6 => Err(refused("a timestamp precision over 6")),
         Ok(p) => {
             let epoch = PG_EPOCH_DAYS * DAY_US;

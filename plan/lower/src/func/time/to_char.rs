@@ -32,12 +32,14 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
 fn to_char(call: &Call<'_>, value: &Value, pattern: &Value, with_zone: bool) -> Result<Value> {
     let pattern = match constant_text(pattern) {
         None => return Err(refused("a pattern that is not constant")),
-        Some(None | Some("")) => return Ok(Value::new(lit(ScalarValue::Utf8View(None)), DataType::Utf8View, call.ty)),
+        Some(None) => return Ok(Value::new(lit(ScalarValue::Utf8View(None)), DataType::Utf8View, call.ty)),
         Some(Some(pattern)) => pattern.to_owned(),
     };
     let nodes = parse(&pattern)?;
     let zone = with_zone.then(|| Zone::named(&call.session.timezone)).transpose()?;
     let key = format!("{} {pattern}", zone.as_ref().map_or("", |z| &z.name));
+    // NULL then, of a value that is computed all the same.
+    let is_empty = pattern.is_empty();
     let kernel = strings::<TimestampMicrosecondType>(move |t, out| {
         if is_infinite(t) {
             return Ok(false);
@@ -52,7 +54,7 @@ fn to_char(call: &Call<'_>, value: &Value, pattern: &Value, with_zone: bool) -> 
                 Node::Field(field) => write(field, &civil, local, out),
             }
         }
-        Ok(true)
+        Ok(!is_empty)
     });
     let expr = udf::call("pg_to_char", key, DataType::Utf8View, vec![value.expr.clone()], kernel);
     Ok(Value::new(expr, DataType::Utf8View, call.ty))

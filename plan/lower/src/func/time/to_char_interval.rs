@@ -27,7 +27,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
 fn to_char(call: &Call<'_>, value: &Value, pattern: &Value) -> Result<Value> {
     let pattern = match constant_text(pattern) {
         None => return Err(refused("a pattern that is not constant")),
-        Some(None | Some("")) => return Ok(Value::new(lit(ScalarValue::Utf8View(None)), DataType::Utf8View, call.ty)),
+        Some(None) => return Ok(Value::new(lit(ScalarValue::Utf8View(None)), DataType::Utf8View, call.ty)),
         Some(Some(pattern)) => pattern.to_owned(),
     };
     let nodes = parse(&pattern)?;
@@ -38,15 +38,21 @@ fn to_char(call: &Call<'_>, value: &Value, pattern: &Value) -> Result<Value> {
             return Err(refused("a pattern that is not for intervals"));
         }
     }
+    let counts_days = nodes.iter().any(|node| matches!(node, Node::Field(Field { keyword: Keyword::DayOfYear | Keyword::WeekOfYear, .. })));
+    // NULL then, of a value that is computed all the same.
+    let is_empty = pattern.is_empty();
     let kernel = strings::<Interval>(move |i, out| {
         let span = Span::from(i);
+        if counts_days && i32::try_from(year_day(span)).is_err() {
+            return Err(refused("a day of the year beyond the range of integer"));
+        }
         for node in &nodes {
             match node {
                 Node::Literal(c) => out.push(*c),
                 Node::Field(field) => write(field, span, out),
             }
         }
-        Ok(true)
+        Ok(!is_empty)
     });
     let expr = udf::call("pg_to_char_interval", pattern, DataType::Utf8View, vec![value.expr.clone()], kernel);
     Ok(Value::new(expr, DataType::Utf8View, call.ty))
@@ -75,6 +81,11 @@ fn is_for_intervals(keyword: &Keyword) -> bool {
     )
 }
 
+/// Of months of 30 days.
+fn year_day(span: Span) -> i64 {
+    i64::from(span.months) * 30 + i64::from(span.days)
+}
+
 fn write(field: &Field, span: Span, out: &mut String) {
     let start = out.len();
     let number = |value: i64, width: usize, out: &mut String| {
@@ -86,8 +97,7 @@ fn write(field: &Field, span: Span, out: &mut String) {
     let (year, month, day) = (i64::from(span.months / 12), i64::from(span.months % 12), i64::from(span.days));
     let (hour, minute) = (span.micros / HOUR_US, span.micros % HOUR_US / MINUTE_US);
     let (second, micros) = (span.micros % MINUTE_US / SECOND_US, span.micros % SECOND_US);
-    // Months of 30 days.
-    let year_day = (year * 12 + month) * 30 + day;
+    let year_day = year_day(span);
     match field.keyword {
         Keyword::Meridiem { dots, case } => {
             let letters = match (hour % 24 >= 12, case) {
