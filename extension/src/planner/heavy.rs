@@ -3,15 +3,24 @@
 //! Postgres's planner counts a logarithm of a numeric like an addition of integers, and so does the routing otherwise.
 
 use pgrx::pg_sys;
+use weir_plan::functions;
 use weir_plan::ir::{Aggregate, Expr, Rel, Source};
 use weir_plan::walk;
 
-/// The engine's time for the calls of such functions, in nanoseconds, all rows of the tables counted. `groups`: as many at most does the standard
-/// plan expect of any aggregation.
-pub fn nanoseconds(root: &mut Rel, groups: Option<f64>) -> f64 {
-    let mut found = Found { total: 0.0, groups };
+/// What is found.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Heavy {
+    /// The engine's time for calls of such functions, all rows of the tables counted.
+    pub nanoseconds: f64,
+    /// Pairs of rows that the engine compares for ANY and ALL, where Postgres may stop at the first.
+    pub pairs: f64,
+}
+
+/// `groups`: as many at most does the standard plan expect of any aggregation.
+pub fn heavy(root: &mut Rel, groups: Option<f64>) -> Heavy {
+    let mut found = Found { heavy: Heavy::default(), groups };
     found.rel(root);
-    found.total
+    found.heavy
 }
 
 /// For one call. From EXPLAIN ANALYZE over half a million cached rows, both sides with all cores; a function that is as fast as Postgres's is
@@ -50,8 +59,18 @@ fn of_aggregate(a: &Aggregate) -> f64 {
     if a.groups.is_empty() { 400.0 * sorts as f64 } else { 0.0 }
 }
 
+/// ANY or ALL by an operator other than `=`: Postgres looks for the first row that decides, the engine at all.
+fn compares_pairs(e: &Expr) -> bool {
+    // int4eq, uuid_eq, nameeqtext, date_eq_timestamp
+    let is_equality = |func| functions::row(func).is_some_and(|row| row.name.contains("eq"));
+    match e {
+        Expr::AnySubquery { any, comparisons, .. } => !*any || comparisons.iter().any(|c| !is_equality(c.func)),
+        _ => false,
+    }
+}
+
 struct Found {
-    total: f64,
+    heavy: Heavy,
     groups: Option<f64>,
 }
 
@@ -72,7 +91,7 @@ impl Found {
                 Source::Foreign { .. } => 1.0,
             },
             Rel::Aggregate(a) => {
-                self.total += most * of_aggregate(a);
+                self.heavy.nanoseconds += most * of_aggregate(a);
                 // Groups are fewer than rows; where Postgres does not aggregate, how many nobody knows.
                 if a.groups.is_empty() { 1.0 } else { self.groups.map_or(most / 10.0, |groups| groups.min(most / 10.0)) }
             }
@@ -83,10 +102,14 @@ impl Found {
 
     fn expr(&mut self, e: &mut Expr, rows: f64) {
         if let Expr::Call { func, .. } = e {
-            self.total += rows * of_call(*func);
+            self.heavy.nanoseconds += rows * of_call(*func);
         }
+        let pairs = compares_pairs(e);
         if let Some(rel) = walk::subquery_mut(e) {
-            self.rel(rel);
+            let inside = self.rel(rel);
+            if pairs {
+                self.heavy.pairs += rows * inside;
+            }
         }
         walk::each_part_mut(e, &mut |part| self.expr(part, rows));
     }

@@ -38,6 +38,9 @@ const COST_PER_PAIR: f64 = 12e-9 / 4.0e-6;
 /// The same for a comparison of two texts under a locale: 0.4 µs by glibc.
 const COST_PER_COMPARISON: f64 = 0.4e-6 / 4.0e-6;
 
+/// So many of those that Postgres may never look at the engine compares in some milliseconds.
+const PAIRS_WORTH_WHILE: f64 = 2e6;
+
 /// The same for planning and starting one more scan, such as of a partition: 0.5 ms. A few are covered by `weir.min_cost`.
 const COST_PER_SCAN: f64 = 0.5e-3 / 4.0e-6;
 const SCANS_COVERED: f64 = 8.0;
@@ -237,13 +240,17 @@ unsafe fn take_over(
     // SAFETY: a finished plan.
     let (window_rows, groups, pairs, comparisons) =
         unsafe { (windows::rows(standard), windows::groups(standard), lookups::pairs(standard), texts::comparisons(standard)) };
+    let heavy = heavy::heavy(&mut translated.plan.root, groups);
+    if foreign.is_empty() && settings::route() == Route::auto && heavy.pairs > PAIRS_WORTH_WHILE {
+        return Err("ANY or ALL by another operator than =, whose cost cannot be known (weir.route = auto)".into());
+    }
     let engine_cost = settings::min_cost()
         + translated.values_read * COST_PER_VALUE_READ
         + values_returned * COST_PER_VALUE_RETURNED
         + window_rows * COST_PER_WINDOW_ROW
         + pairs * COST_PER_PAIR
         + comparisons * COST_PER_COMPARISON
-        + heavy::nanoseconds(&mut translated.plan.root, groups) / NANOSECONDS_PER_COST
+        + heavy.nanoseconds / NANOSECONDS_PER_COST
         + (translated.scans - SCANS_COVERED).max(0.0) * COST_PER_SCAN;
     // What a foreign table costs nobody knows here, and not to ask for all of it is always worth while.
     let mut watched = None;

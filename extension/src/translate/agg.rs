@@ -5,7 +5,7 @@
 
 use super::call::{self, Callee};
 use super::tree::{self, int_list, list, map_children, map_query, mark_var, tag};
-use super::{Cx, Result, collation, columns, expr, from, hypothetical, input_order, json, labels, order, param, types};
+use super::{Cx, Result, collation, columns, expr, from, hypothetical, input_order, json, labels, order, param, pinned, types};
 use pg_sys::{Aggref, GroupingFunc, GroupingSet, GroupingSetKind, Node, NodeTag, Query, SortGroupClause, TargetEntry, Var};
 use pgrx::pg_sys;
 use weir_plan::functions::FunctionKind;
@@ -85,7 +85,13 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
                 return Err("in GROUPING SETS, a constant key of a subquery, or with DISTINCT, window functions or an order by it".into());
             }
             stage.constants.push(i);
+        } else if stage.has_sets && matches!(stage.groups[i].expr, Expr::Const { .. }) {
+            // Postgres folds it, and what it is part of, before it becomes NULL in sets.
+            return Err("in GROUPING SETS, a key that is the same for all rows".into());
         }
+    }
+    if stage.has_sets {
+        pinned::check(cx, query)?;
     }
     for (te, e) in entries.iter().zip(exprs.iter_mut()) {
         // What is grouped by is its own key, be it equal to another one. So is a constant, which is NULL in other sets; anywhere else it

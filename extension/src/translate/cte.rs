@@ -76,6 +76,23 @@ pub unsafe fn reference(cx: &mut Cx, rti: u32, rte: *mut RangeTblEntry, used: &B
     Ok(read(cx, rti, rte, used, id, &defined))
 }
 
+/// The query of a common table expression in FROM of `query`, if Postgres puts it in its place; else null. `levels_up`: how far `query` is below the
+/// current level; of one that is defined between the two nothing is said.
+pub unsafe fn inlined(cx: &Cx, query: *mut Query, rte: *mut RangeTblEntry, levels_up: usize) -> *mut Query {
+    let up = (*rte).ctelevelsup as usize;
+    let owner = match up {
+        0 => Some(query),
+        _ => up.checked_sub(levels_up).and_then(|up| cx.levels.iter().rev().nth(up)).map(|level| level.query),
+    };
+    let Some(owner) = owner else { return std::ptr::null_mut() };
+    let name = string((*rte).ctename);
+    let is_it = |c: &*mut CommonTableExpr| {
+        let c = &**c;
+        string(c.ctename) == name && c.cterefcount <= 1 && !c.cterecursive && c.ctematerialized != pg_sys::CTEMaterialize::CTEMaterializeAlways
+    };
+    list::<CommonTableExpr>((*owner).cteList).into_iter().find(is_it).map_or(std::ptr::null_mut(), |c| (*c).ctequery.cast())
+}
+
 /// The columns of a definition that are asked for, and those that are used.
 struct Wanted {
     needed: BTreeSet<i16>,

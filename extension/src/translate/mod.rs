@@ -32,6 +32,7 @@ mod normalise;
 mod order;
 mod param;
 mod partitioned;
+mod pinned;
 mod query;
 mod range;
 mod record;

@@ -74,3 +74,39 @@ SELECT k, rank(k) WITHIN GROUP (ORDER BY id) FROM g GROUP BY ROLLUP (k);
 SELECT k, dense_rank(k + 1) WITHIN GROUP (ORDER BY id) FROM g GROUP BY GROUPING SETS ((k), ());
 SELECT k, rank(2) WITHIN GROUP (ORDER BY id) FROM g GROUP BY ROLLUP (k);
 SELECT k, rank(k) WITHIN GROUP (ORDER BY id) FROM g GROUP BY k;
+-- Copies of equal values that are written differently.
+-- expect: postgres (INTERSECT or EXCEPT ALL)
+SELECT n FROM g EXCEPT ALL SELECT n FROM other;
+-- expect: postgres (INTERSECT or EXCEPT ALL)
+SELECT f FROM g INTERSECT ALL SELECT n::float8 FROM other;
+SELECT k, id FROM g EXCEPT ALL SELECT id, id FROM other WHERE id > 1;
+-- Keys that conditions pin: before release 18, Postgres leaves them out of what it sorts and compares by, also in the sets without them.
+-- expect: postgres (of what the conditions make constant)
+SELECT DISTINCT k FROM g WHERE k = 2 GROUP BY ROLLUP (k);
+-- expect: postgres (of what the conditions make constant)
+SELECT k, rank() OVER (ORDER BY k NULLS FIRST) FROM g WHERE k = 2 GROUP BY ROLLUP (k);
+-- expect: postgres (of what the conditions make constant)
+SELECT k, flag, count(*) FROM g WHERE k = 2 AND id > 0 GROUP BY CUBE (k, flag) ORDER BY k NULLS FIRST, flag NULLS FIRST LIMIT 2;
+-- expect: postgres (of what the conditions make constant)
+SELECT k FROM g WHERE NOT k <> 2 GROUP BY ROLLUP (k) ORDER BY k NULLS FIRST;
+-- expect: postgres (of what the conditions make constant)
+SELECT k FROM g WHERE (k = 2 AND id > 0) OR (k = 2 AND id < 99) GROUP BY ROLLUP (k) ORDER BY k NULLS FIRST;
+-- expect: postgres (of what the conditions make constant)
+SELECT k FROM (SELECT k, id FROM g WHERE k IN (2)) s GROUP BY ROLLUP (k) ORDER BY k NULLS FIRST;
+-- expect: postgres (of what the conditions make constant)
+WITH s AS (SELECT k, id AS other FROM g WHERE k = id), t AS (SELECT * FROM s) SELECT k, other FROM t GROUP BY CUBE (k, other) ORDER BY 1, 2;
+-- expect: postgres (of what the conditions make constant)
+SELECT g.id, other.id FROM g JOIN other ON g.id = other.id GROUP BY CUBE (g.id, other.id) ORDER BY 1, 2 LIMIT 4;
+-- expect: postgres (of what the conditions make constant)
+SELECT DISTINCT ON (k + 1) k + 1 FROM g WHERE k + 1 = (SELECT max(id) - 2 FROM g) GROUP BY ROLLUP (k + 1) ORDER BY k + 1;
+-- expect: postgres (a key that is the same for all rows)
+SELECT coalesce(1, k) + 1, count(*) FROM g GROUP BY ROLLUP (coalesce(1, k));
+-- expect: postgres (a key that is the same for all rows)
+SELECT count(*) FROM g GROUP BY ROLLUP (coalesce(1, k)) HAVING coalesce(1, k) IS NULL;
+SELECT k, count(*) FROM g WHERE k = 2 GROUP BY ROLLUP (k);
+-- ordered
+SELECT k, id, count(*) FROM g WHERE k = 2 GROUP BY CUBE (k, id) ORDER BY id, grouping(k) LIMIT 3;
+-- ordered
+SELECT g.id, flag, count(*) FROM g JOIN other ON g.id = other.id GROUP BY ROLLUP (g.id, flag) ORDER BY g.id, flag;
+-- ordered
+SELECT k, flag, count(*) FROM g WHERE k > 0 AND flag IN ('Y', 'N') GROUP BY ROLLUP (k, flag) ORDER BY k, flag;

@@ -3,6 +3,7 @@
 //! INTERSECT and EXCEPT group the rows of both sides and count from which side they came. With ALL, copies are numbered first, so that
 //! the n-th copy of a row on one side meets the n-th on the other.
 
+use super::forms::form;
 use super::keys::group_key;
 use super::node::{Domain, Node, column, physical};
 use super::scan::union_all;
@@ -96,6 +97,10 @@ impl Lowerer<'_> {
         if all {
             let mut partition: Vec<DfExpr> = node.dom.iter().flat_map(|(_, v)| physical(v)).collect();
             for (_, v) in &values {
+                // Postgres returns copies of the one that it read first.
+                if form(v).is_some() {
+                    return Err(refused("INTERSECT or EXCEPT ALL of values whose equals may be written differently"));
+                }
                 partition.push(group_key(v)?.expr);
             }
             let (next, number) = self.numbered(node, partition, vec![])?;
