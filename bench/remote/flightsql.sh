@@ -4,6 +4,8 @@
 
 measure_flightsql() {
     local uri="grpc://127.0.0.1:$roapi_port" who="ADBC driver in Python, Arrow batches"
+    # DataFusion's sum of integers wraps around: the dialect has none, and the columns are fetched.
+    local aggregated="aggregate over fetched columns (sums of integers are not pushed)"
     flight_install
     mkdir -p "$flight_dir"
     rm -f "$flight_dir/f.parquet"
@@ -15,7 +17,7 @@ measure_flightsql() {
     for _ in $(seq "$runs"); do
         read_ways "Flight SQL (roapi)" weir_flight
         way "Flight SQL (roapi): fetch" "$who" native adbc adbc_driver_flightsql "$uri" "SELECT * FROM f"
-        way "Flight SQL (roapi): aggregate pushed down" "$who" native adbc adbc_driver_flightsql "$uri" "$(of "$aggregate" f)"
+        way "Flight SQL (roapi): $aggregated" "$who" native adbc adbc_driver_flightsql "$uri" "$(of "$aggregate" f)"
     done
     memory_of "Flight SQL" weir_flight
     flight_stop roapi

@@ -36,13 +36,14 @@ way() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$seconds" | tee -a "$results"
 }
 
-# read_ways ENGINE SCHEMA [RIVAL RIVAL_SCHEMA]: what is the same for all engines.
+# read_ways ENGINE SCHEMA [RIVAL RIVAL_SCHEMA]: what is the same for all engines. aggregated: what the second is called where it is not pushed down.
 read_ways() {
+    local aggregated=${aggregated:-aggregate pushed down}
     way "$1: fetch" pg_weir local_sql "SELECT count(*) FROM (SELECT 1 FROM $2.f LIMIT 1) AS s" "$(of "$fetch" "$2.f")"
-    way "$1: aggregate pushed down" pg_weir local_sql "SELECT count(*) FROM (SELECT 1 FROM $2.f LIMIT 1) AS s" "$(of "$aggregate" "$2.f")"
+    way "$1: $aggregated" pg_weir local_sql "SELECT count(*) FROM (SELECT 1 FROM $2.f LIMIT 1) AS s" "$(of "$aggregate" "$2.f")"
     if [ -n "${3:-}" ]; then
         way "$1: fetch" "$3" local_sql "SELECT 1 FROM $4.f LIMIT 1" "$(of "$fetch" "$4.f")"
-        way "$1: aggregate pushed down" "$3" local_sql "SELECT 1 FROM $4.f LIMIT 1" "$(of "$aggregate" "$4.f")"
+        way "$1: $aggregated" "$3" local_sql "SELECT 1 FROM $4.f LIMIT 1" "$(of "$aggregate" "$4.f")"
     fi
 }
 
