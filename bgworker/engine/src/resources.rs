@@ -3,6 +3,7 @@
 use crate::constants::ForgetConstants;
 use crate::control::Wishes;
 use crate::cross_joins::CarefulCrossJoins;
+use crate::fenced::Fenced;
 use crate::filters::CarefulFilters;
 use crate::gathered::GatherAgain;
 use crate::groups::CarefulGroups;
@@ -14,7 +15,6 @@ use crate::plain_keys::PlainKeys;
 use crate::planner::Planner;
 use crate::pool::{self, Cache, QueryPool, SharedPool};
 use crate::prepared::Prepared;
-use crate::projections::FencedProjections;
 use crate::raising::FenceRaising;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -234,7 +234,7 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
     options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(memory / pool::SMALL_PART / 2);
     // LimitPushdown of DataFusion 53 merges an outer OFFSET into a LIMIT below a cross join and loses rows; the logical rule, which
     // turns sorts into top-k, stays.
-    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(FencedProjections::replacing);
+    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown").map(Fenced::replacing);
     let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(ForgetConstants), Arc::new(LimitsAboveSorts)];
     let mut rules: Vec<_> = ours.into_iter().chain(rules).collect();
     let after = rules.iter().position(|rule| rule.name() == GatherAgain::AFTER).map_or(rules.len(), |at| at + 1);

@@ -5,6 +5,8 @@ INSERT INTO g VALUES (1, 1, 1.0, 0, '1 mon', '{"a": 1}', 'ab', 'Y', 1.5), (2, 1,
     (4, 2, 3, 1.5, '24:00', '2', '', 'Y', 0), (5, NULL, NULL, NULL, NULL, NULL, 'x', '', 1.5);
 CREATE TABLE other (id int PRIMARY KEY, n numeric);
 INSERT INTO other VALUES (1, 1.000), (2, 3), (7, 3.0);
+CREATE TABLE h (id int PRIMARY KEY, flag int, k int, t text);
+INSERT INTO h SELECT i, i % 7, i % 5, 'x' || i % 13 FROM generate_series(1, 3000) i;
 -- queries
 -- The distinct values of a constant over no rows are none.
 SELECT count(DISTINCT 86), max(k) FROM g WHERE id < 0;
@@ -110,3 +112,14 @@ SELECT k, id, count(*) FROM g WHERE k = 2 GROUP BY CUBE (k, id) ORDER BY id, gro
 SELECT g.id, flag, count(*) FROM g JOIN other ON g.id = other.id GROUP BY ROLLUP (g.id, flag) ORDER BY g.id, flag;
 -- ordered
 SELECT k, flag, count(*) FROM g WHERE k > 0 AND flag IN ('Y', 'N') GROUP BY ROLLUP (k, flag) ORDER BY k, flag;
+-- Conditions on aggregates and on keys that some sets lack, before those on keys that all have; below them what takes conditions.
+SELECT k, flag, count(*) FROM h WHERE t < 'x4' GROUP BY k, ROLLUP (flag) HAVING flag > 4 AND k = 1;
+SELECT k, flag, count(*) FROM h WHERE t < 'x4' GROUP BY k, ROLLUP (flag) HAVING count(*) > 100 AND k = 1;
+SELECT k, flag, count(*) FROM h WHERE t < 'x4' GROUP BY k, ROLLUP (flag) HAVING grouping(flag) = 1 AND k = 1 AND count(*) > 0;
+SELECT k, flag FROM h WHERE t < 'x4' GROUP BY GROUPING SETS ((flag, k), (k)) HAVING flag IS NULL AND k > 2;
+SELECT count(*) FROM (SELECT flag, k FROM h WHERE k < 2 GROUP BY k, ROLLUP (flag)) s WHERE flag > 4 AND k = 1;
+WITH s AS MATERIALIZED (SELECT k, flag, sum(id) AS n FROM h WHERE t < 'x4' GROUP BY k, ROLLUP (flag) HAVING sum(id) > 100) SELECT * FROM s WHERE flag > 4 AND k = 1;
+SELECT k, count(*) FROM h WHERE t < 'x4' GROUP BY k HAVING count(*) > 330 AND k > 1;
+SELECT k, count(*) FROM h WHERE t < 'x4' GROUP BY k HAVING count(*) > 330 AND 10 / (k + 1) > 2;
+SELECT * FROM (SELECT k, max(id) AS m FROM h WHERE t < 'x4' GROUP BY k LIMIT 100) s WHERE m > 2995 AND 10 / (k + 1) > 0;
+SELECT * FROM (SELECT k, max(id) AS m, rank() OVER (PARTITION BY k) FROM h WHERE t < 'x4' GROUP BY k) s WHERE m > 2995 AND k > 0 AND 10 / (k + 1) > 0;

@@ -1,11 +1,15 @@
-//! DataFusion's rule `ProjectionPushdown`, kept away from joins whose rows are not those of both sides.
+//! Rules of DataFusion's, kept away from nodes of which they lose something.
 //!
-//! The rule of DataFusion 53 tells the columns of a join apart by the number of columns on its left: an index below it is taken for the
-//! left side, the others for the right. A semi, anti or mark join gives the columns of one side (and the mark), so projections above it
+//! `ProjectionPushdown` of DataFusion 53 tells the columns of a join apart by the number of columns on its left: an index below it is taken for
+//! the left side, the others for the right. A semi, anti or mark join gives the columns of one side (and the mark), so projections above it
 //! were pushed into the wrong side, which the names of the columns then disprove, and the query is refused.
 //!
+//! `FilterPushdown` asks an aggregation which conditions go below it. That answers for those on its keys first, in whatever order they were, and
+//! the answers are taken for those of the conditions as they stand: of `HAVING count(*) > 5 AND key = 1` the first one was lost. (The
+//! logical rule has pushed down by then what goes below an aggregation.)
+//!
 //! Invariants:
-//! - Between a projection and such a join stands a fence while the rule runs, and none stands afterwards.
+//! - Above each such node stands a fence while the rule runs, and none stands afterwards.
 //! - A projection is still embedded into such a join, by the indices of what the join itself gives.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -13,6 +17,7 @@ use datafusion::common::{JoinType, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::projection::{ProjectionExec, try_embed_projection};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
@@ -23,30 +28,38 @@ use std::sync::Arc;
 type Plan = Arc<dyn ExecutionPlan>;
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// The rule itself, run between fences.
+/// A rule, run between fences.
 #[derive(Debug)]
-pub struct FencedProjections(Rule);
+pub struct Fenced {
+    rule: Rule,
+    is_fenced: fn(&Plan) -> bool,
+}
 
-impl FencedProjections {
-    /// Replaces the rule among the others.
+impl Fenced {
+    /// Replaces these rules among the others.
     pub fn replacing(rule: Rule) -> Rule {
-        if rule.name() == "ProjectionPushdown" { Arc::new(Self(rule)) } else { rule }
+        let is_fenced = match rule.name() {
+            "ProjectionPushdown" => is_one_sided,
+            "FilterPushdown" => is_aggregation,
+            _ => return rule,
+        };
+        Arc::new(Self { rule, is_fenced })
     }
 }
 
-impl PhysicalOptimizerRule for FencedProjections {
+impl PhysicalOptimizerRule for Fenced {
     fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
         let fenced = plan.transform_up(|node| {
-            let one_sided = is_one_sided(&node);
-            Ok(if one_sided { Transformed::yes(Arc::new(Fence(node)) as Plan) } else { Transformed::no(node) })
+            let is_fenced = (self.is_fenced)(&node);
+            Ok(if is_fenced { Transformed::yes(Arc::new(Fence(node)) as Plan) } else { Transformed::no(node) })
         })?;
-        let plan = self.0.optimize(fenced.data, config)?;
+        let plan = self.rule.optimize(fenced.data, config)?;
         if !fenced.transformed {
             return Ok(plan);
         }
         plan.transform_up(|node| {
             Ok(match node.as_any().downcast_ref::<Fence>() {
-                Some(Fence(join)) => Transformed::yes(Arc::clone(join)),
+                Some(Fence(fenced)) => Transformed::yes(Arc::clone(fenced)),
                 None => Transformed::no(node),
             })
         })
@@ -54,12 +67,16 @@ impl PhysicalOptimizerRule for FencedProjections {
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.rule.name()
     }
 
     fn schema_check(&self) -> bool {
-        self.0.schema_check()
+        self.rule.schema_check()
     }
+}
+
+fn is_aggregation(node: &Plan) -> bool {
+    node.as_any().is::<AggregateExec>()
 }
 
 fn is_one_sided(node: &Plan) -> bool {
@@ -76,7 +93,7 @@ fn is_one_sided(node: &Plan) -> bool {
     !matches!(join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full)
 }
 
-/// Stands above one such join.
+/// Stands above one such node; conditions do not pass it.
 #[derive(Debug)]
 struct Fence(Plan);
 
@@ -157,7 +174,7 @@ mod tests {
         };
         let expressions: Vec<_> = columns.iter().map(column).collect();
         let before: Plan = Arc::new(ProjectionExec::try_new(expressions, Arc::new(join)).expect("a projection"));
-        let rule = FencedProjections::replacing(Arc::new(ProjectionPushdown::new()));
+        let rule = Fenced::replacing(Arc::new(ProjectionPushdown::new()));
         let after = rule.optimize(Arc::clone(&before), &ConfigOptions::new()).expect("a plan");
         (before, after)
     }
