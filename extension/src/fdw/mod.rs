@@ -22,6 +22,8 @@ mod paths;
 mod reader;
 mod scan;
 mod shape;
+#[cfg(feature = "pg18")]
+mod shown;
 mod target;
 pub mod transaction;
 mod truncate;

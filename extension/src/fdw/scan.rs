@@ -78,6 +78,8 @@ pub unsafe extern "C-unwind" fn begin(node: *mut pg_sys::ForeignScanState, _efla
         let estate = (*node).ss.ps.state;
         let private = Private::of(scan).unwrap_or_else(|e| error::raise(&e));
         let columns = private.statement.output.len();
+        #[cfg(feature = "pg18")]
+        super::shown::without_windows(scan);
         let made = State {
             params: pg_sys::ExecInitExprList((*scan).fdw_exprs, node.cast()),
             user: pg_sys::GetUserId(),

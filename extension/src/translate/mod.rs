@@ -65,6 +65,8 @@ pub use function_rte::{inline_functions, is_user_function};
 pub use lift::Lifted;
 pub use top::FEW_ROWS;
 pub use top::adopt_typmods;
+#[cfg(feature = "pg18")]
+pub use tree::map_children;
 pub use tree::{has_executor_param, special_var};
 
 /// Why a query is not shipped, as EXPLAIN prints it.
