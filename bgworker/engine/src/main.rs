@@ -11,6 +11,7 @@ mod branches;
 mod constants;
 mod control;
 mod cross_joins;
+mod dependencies;
 mod duck;
 mod fence;
 mod fenced;

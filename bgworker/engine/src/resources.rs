@@ -3,6 +3,7 @@
 use crate::constants::ForgetConstants;
 use crate::control::Wishes;
 use crate::cross_joins::CarefulCrossJoins;
+use crate::dependencies::NoDependencies;
 use crate::fenced::Fenced;
 use crate::filters::CarefulFilters;
 use crate::gathered::GatherAgain;
@@ -249,6 +250,7 @@ fn session_state(settings: &EngineSettings, env: Arc<RuntimeEnv>) -> SessionStat
         .map(CarefulFilters::replacing)
         .map(CarefulGroups::replacing)
         .map(CarefulCrossJoins::replacing)
+        .map(NoDependencies::replacing)
         .collect();
     let after = logical.iter().position(|rule| rule.name() == ReduceOuterJoins::AFTER).map_or(logical.len(), |at| at + 1);
     logical.insert(after, Arc::new(ReduceOuterJoins));

@@ -123,3 +123,15 @@ SELECT k, count(*) FROM h WHERE t < 'x4' GROUP BY k HAVING count(*) > 330 AND k 
 SELECT k, count(*) FROM h WHERE t < 'x4' GROUP BY k HAVING count(*) > 330 AND 10 / (k + 1) > 2;
 SELECT * FROM (SELECT k, max(id) AS m FROM h WHERE t < 'x4' GROUP BY k LIMIT 100) s WHERE m > 2995 AND 10 / (k + 1) > 0;
 SELECT * FROM (SELECT k, max(id) AS m, rank() OVER (PARTITION BY k) FROM h WHERE t < 'x4' GROUP BY k) s WHERE m > 2995 AND k > 0 AND 10 / (k + 1) > 0;
+-- Groups of groups, whose keys stand behind what is computed of them, or are not asked for.
+SELECT c0, count(*) FROM (SELECT DISTINCT t IS NULL AS c0, t AS c1 FROM h GROUP BY t) s GROUP BY c0;
+SELECT c0, count(*) FROM (SELECT DISTINCT t IS NULL AS c0, t AS c1, k FROM h GROUP BY t, k) s GROUP BY c0;
+SELECT count(*) FROM (SELECT DISTINCT k + 1, k, flag FROM h GROUP BY k, flag) s;
+SELECT count(*) FROM (SELECT u, t FROM (SELECT upper(t) AS u, t FROM h GROUP BY t) s GROUP BY u, t) s;
+SELECT u, count(*) FROM (SELECT length(t) AS u, t, count(*) AS n FROM h GROUP BY t) s GROUP BY u, t;
+SELECT count(*), sum(m) FROM (SELECT k % 2 AS m, k, flag FROM h GROUP BY k, flag) s GROUP BY m, k;
+SELECT DISTINCT a, f FROM (SELECT k AS a, flag / 4 AS f, flag FROM h GROUP BY k, flag) s;
+SELECT a, f, count(*) FROM (SELECT DISTINCT k AS a, flag / 4 AS f, flag FROM h GROUP BY k, flag) s GROUP BY a, f;
+SELECT count(*) FROM (SELECT DISTINCT x.m, x.k, y.flag FROM (SELECT k % 2 AS m, k FROM h GROUP BY k) x JOIN (SELECT flag FROM h GROUP BY flag) y ON x.m <= y.flag) s;
+SELECT m, count(*) FROM (SELECT k % 2 AS m, k, row_number() OVER (ORDER BY k) AS r FROM h GROUP BY k) s GROUP BY m, k, r;
+SELECT c, count(*) FROM (SELECT k % 2 AS c, k FROM h GROUP BY k EXCEPT SELECT 1, 1) s GROUP BY c;
