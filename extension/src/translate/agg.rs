@@ -92,6 +92,8 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
     }
     if stage.has_sets {
         pinned::check(cx, query)?;
+        let outputs = entries.iter().map(|te| (**te).expr.cast()).chain([q.havingQual]);
+        check_folding(cx, &stage.keys, outputs)?;
     }
     for (te, e) in entries.iter().zip(exprs.iter_mut()) {
         // What is grouped by is its own key, be it equal to another one. So is a constant, which is NULL in other sets; anywhere else it
@@ -113,6 +115,36 @@ pub unsafe fn aggregate(cx: &mut Cx, query: *mut Query, input: Rel, entries: &[*
         Rel::Aggregate(Box::new(Aggregate { input, groups: stage.groups, grouping_sets: sets, calls: stage.agg_calls, groupings: stage.groupings }))
     };
     from::filter(cx, rel, having)
+}
+
+/// Refuses what Postgres folds before the keys of GROUPING SETS are NULL in it: of `NOT a > 2`, where `a > 2` is one, it makes `a <= 2`.
+unsafe fn check_folding(cx: &Cx, keys: &[*mut Node], outputs: impl Iterator<Item = *mut Node>) -> Result<()> {
+    let folded: Vec<*mut Node> = keys.iter().map(|key| param::fold(cx, tree::copy(*key))).collect();
+    for node in outputs.filter(|node| !node.is_null()) {
+        let (mut before, mut after) = (vec![0; keys.len()], vec![0; keys.len()]);
+        count_keys(node, keys, &mut before);
+        count_keys(param::fold(cx, tree::copy(node)), &folded, &mut after);
+        if before != after {
+            return Err("in GROUPING SETS, an expression of keys that Postgres folds".into());
+        }
+    }
+    Ok(())
+}
+
+/// How often each of the keys stands in an expression of the select list.
+unsafe fn count_keys(node: *mut Node, keys: &[*mut Node], counts: &mut [usize]) {
+    if node.is_null() || matches!(tag(node), NodeTag::T_Aggref | NodeTag::T_GroupingFunc) {
+        return;
+    }
+    match keys.iter().position(|key| tag(*key) == tag(node) && pg_sys::equal((*key).cast(), node.cast())) {
+        Some(i) => counts[i] += 1,
+        None => {
+            tree::any_child(node, &mut |child| {
+                count_keys(child, keys, counts);
+                false
+            });
+        }
+    }
 }
 
 unsafe fn group_entry(query: *mut Query, group_ref: u32) -> Result<*mut TargetEntry> {

@@ -135,3 +135,11 @@ SELECT a, f, count(*) FROM (SELECT DISTINCT k AS a, flag / 4 AS f, flag FROM h G
 SELECT count(*) FROM (SELECT DISTINCT x.m, x.k, y.flag FROM (SELECT k % 2 AS m, k FROM h GROUP BY k) x JOIN (SELECT flag FROM h GROUP BY flag) y ON x.m <= y.flag) s;
 SELECT m, count(*) FROM (SELECT k % 2 AS m, k, row_number() OVER (ORDER BY k) AS r FROM h GROUP BY k) s GROUP BY m, k, r;
 SELECT c, count(*) FROM (SELECT k % 2 AS c, k FROM h GROUP BY k EXCEPT SELECT 1, 1) s GROUP BY c;
+-- Expressions of keys that Postgres folds before it knows that they are keys.
+-- expect: postgres (an expression of keys that Postgres folds)
+SELECT k, NOT k > 2, count(*) FROM h GROUP BY ROLLUP (k, k > 2);
+-- expect: postgres (an expression of keys that Postgres folds)
+SELECT k, count(*) FROM h GROUP BY ROLLUP (k, k > 2) HAVING NOT k > 2;
+-- expect: postgres (an expression of keys that Postgres folds)
+SELECT NOT (t IS NULL), count(*) FROM h GROUP BY ROLLUP (t IS NULL);
+SELECT k, k > 2, CASE WHEN k > 2 THEN 1 + 1 END, count(*) FROM h GROUP BY ROLLUP (k, k > 2) HAVING k > 2 OR grouping(k) = 1;

@@ -2,7 +2,7 @@
 
 use super::lower_call::{make, with_args};
 use super::rows::kernel;
-use crate::error::raise;
+use crate::error::{raise, refused};
 use crate::value::{Call, Value};
 use arrow::array::{Int32Builder, StringViewBuilder};
 use datafusion::common::Result;
@@ -18,7 +18,7 @@ pub(super) fn lower(call: &Call<'_>) -> Option<Result<Value>> {
         877 | 936 => make(call, "substr", "", kernel!(StringViewBuilder::new(), |s: text, start: int4, length: int4| Some(substr(s, start, Some(length))?))),
         883 | 937 => make(call, "substr_from", "", kernel!(StringViewBuilder::new(), |s: text, start: int4| Some(substr(s, start, None)?))),
         3060 => make(call, "left", "", kernel!(StringViewBuilder::new(), |s: text, n: int4| Some(left(s, n)))),
-        3061 => make(call, "right", "", kernel!(StringViewBuilder::new(), |s: text, n: int4| Some(right(s, n)))),
+        3061 => make(call, "right", "", kernel!(StringViewBuilder::new(), |s: text, n: int4| Some(right(s, n)?))),
         1258 => make(call, "textcat", "", kernel!(StringViewBuilder::new(), |a: text, b: text| Some([a, b].concat()))),
         _ => return None,
     })
@@ -68,11 +68,11 @@ fn left(s: &str, n: i32) -> &str {
     s.get(..char_offset(s, n)).unwrap_or_default()
 }
 
-fn right(s: &str, n: i32) -> &str {
-    // Its opposite is itself there, and no characters are less than none.
+fn right(s: &str, n: i32) -> Result<&str> {
+    // Its opposite is itself in some minor releases, which then give the whole text, others none of it.
     if n == i32::MIN {
-        return s;
+        return Err(refused("right of the least integer"));
     }
     let skip = if n < 0 { n.unsigned_abs() as usize } else { char_count(s).saturating_sub(n.unsigned_abs() as usize) };
-    s.get(char_offset(s, skip)..).unwrap_or_default()
+    Ok(s.get(char_offset(s, skip)..).unwrap_or_default())
 }

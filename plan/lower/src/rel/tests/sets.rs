@@ -39,5 +39,6 @@ fn floats_by_value() {
     assert_eq!(count_of(intersect.clone()), "3");
     assert_eq!(refusal_of(intersect, &[(200, PgType::FLOAT8)]), WRITTEN_DIFFERENTLY);
     let except = op(SetOpKind::Except, true, a(0), filter(a(100), lt(c(101), int(3))), vec![(200, 6, 106, PgType::FLOAT8)]);
-    assert_eq!(count_of(except), "3");
+    // Copies of whichever Postgres read first.
+    assert_eq!(refusal_of(except, &[(200, PgType::FLOAT8)]), "INTERSECT or EXCEPT ALL of values whose equals may be written differently");
 }
